@@ -1,0 +1,1 @@
+"""One instance: its connection loop, its probes, its handle."""

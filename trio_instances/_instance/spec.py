@@ -1,0 +1,66 @@
+"""What one instance is, and how it is to be treated."""
+
+from __future__ import annotations
+
+from typing import Any, final
+
+from attrs import field, frozen
+
+from ..abc import Channel
+from ..policy.backoff import Backoff
+from ..policy.connection import ReconnectPolicy
+from ..policy.health import ProbePolicy
+from ..policy.intensity import RestartIntensity
+from ..policy.mistakes import MistakeList, member_or_given
+from ..policy.pressure import PressurePolicy
+from ..policy.strategies import Strategy
+
+
+def _strategy(value: Strategy | str) -> Strategy:
+    return member_or_given(Strategy, value)
+
+
+@final
+@frozen(kw_only=True)
+class InstanceSpec:
+    """One channel instance: what it talks to, and the policies it lives under."""
+
+    id: str
+    """Unique within the runtime, and a part of every path; so without ``/``."""
+    channel: Channel[Any]
+    """What it talks to. The object serves this instance alone."""
+    name: str = ""
+    """What people call it; the id where nothing is given."""
+    reconnect: ReconnectPolicy = ReconnectPolicy()
+    """How its connection is made again."""
+    probe: ProbePolicy | None = ProbePolicy()
+    """When its connection is probed; None: never."""
+    pressure: PressurePolicy = PressurePolicy()
+    """When its queues are too full."""
+    strategy: Strategy = field(
+        default=Strategy.ONE_FOR_ONE, converter=_strategy
+    )
+    """How the children of its connection are restarted."""
+    intensity: RestartIntensity = RestartIntensity(max_restarts=5, period=30.0)
+    """Restarts that its own children, and those of one connection, may need; from the mission."""
+    child_backoff: Backoff | None = None
+    """Delays between restarts of its children; None: at once, as OTP."""
+    failures_to_degrade: int = 10
+    """Failures reported in a row that degrade it; from the mission."""
+
+    def __attrs_post_init__(self) -> None:
+        wrong = MistakeList(f"InstanceSpec {self.id!r}")
+        wrong.name("id", self.id)
+        wrong.instance("channel", self.channel, Channel)
+        channel_type = getattr(type(self.channel), "channel_type", None)
+        if isinstance(self.channel, Channel) and not isinstance(channel_type, str):
+            wrong.add("channel.channel_type", channel_type, "must be a text on the channel's class")
+        wrong.instance("name", self.name, str)
+        wrong.instance("reconnect", self.reconnect, ReconnectPolicy)
+        wrong.instance("probe", self.probe, ProbePolicy, optional=True)
+        wrong.instance("pressure", self.pressure, PressurePolicy)
+        wrong.member("strategy", self.strategy, Strategy)
+        wrong.instance("intensity", self.intensity, RestartIntensity)
+        wrong.instance("child_backoff", self.child_backoff, Backoff, optional=True)
+        wrong.whole("failures_to_degrade", self.failures_to_degrade, at_least=1)
+        wrong.raise_any()

@@ -1,0 +1,1 @@
+"""Many instances: their specifications, their registry, and the block they live in."""

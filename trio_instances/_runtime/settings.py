@@ -1,0 +1,54 @@
+"""What holds for a whole runtime."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import final
+
+from attrs import field, frozen
+
+from ..policy.intensity import RestartIntensity
+from ..policy.mistakes import MistakeList, member_or_given
+
+
+class OnInstanceFailure(StrEnum):
+    """What the runtime does when an instance fails for good.
+
+    - ``park``: the instance is left down and visible; the others go on.
+    - ``escalate``: the runtime stops all instances in order and raises.
+    """
+
+    PARK = "park"
+    ESCALATE = "escalate"
+
+
+def _on_instance_failure(value: OnInstanceFailure | str) -> OnInstanceFailure:
+    return member_or_given(OnInstanceFailure, value)
+
+
+@final
+@frozen(kw_only=True)
+class RuntimeSettings:
+    """What holds for a whole runtime."""
+
+    name: str = "runtime"
+    """The root of every path in it."""
+    instance_intensity: RestartIntensity = RestartIntensity(max_restarts=6, period=30.0)
+    """Restarts of one instance as a whole, counted for each instance alone; from the mission."""
+    on_instance_failure: OnInstanceFailure = field(
+        default=OnInstanceFailure.PARK, converter=_on_instance_failure
+    )
+    """What follows when an instance fails for good."""
+    sink_buffer: int = 10_000
+    """Events that one slow sink may lag behind before it loses some."""
+    sink_timeout: float = 5.0
+    """Seconds that all sinks together have to take in the last events."""
+
+    def __attrs_post_init__(self) -> None:
+        wrong = MistakeList("RuntimeSettings")
+        wrong.name("name", self.name)
+        wrong.instance("instance_intensity", self.instance_intensity, RestartIntensity)
+        wrong.member("on_instance_failure", self.on_instance_failure, OnInstanceFailure)
+        wrong.whole("sink_buffer", self.sink_buffer, at_least=1)
+        wrong.number("sink_timeout", self.sink_timeout, finite=True)
+        wrong.raise_any()

@@ -1,0 +1,1 @@
+"""Child tasks in nurseries: started in order, restarted by policy, stopped in reverse order."""

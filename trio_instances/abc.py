@@ -1,0 +1,91 @@
+"""What a user implements: a `Channel`, and perhaps a `Sink`.
+
+`Instance` is named here for type checkers only; a channel is handed one and never makes one.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
+
+from .policy.failures import Cause, classify_failure
+from .policy.specs import ChildSpec
+
+if TYPE_CHECKING:
+    from ._instance.handle import Instance
+    from .telemetry.events import Event
+
+C = TypeVar("C")
+
+__all__ = ["Channel", "Sink"]
+
+
+class Channel(ABC, Generic[C]):
+    """One kind of thing an instance talks to, and how.
+
+    Only `connect` must be implemented. An exception from any of these methods is an event and a
+    classified cause, never the end of the runtime; each has a time budget where it can take time.
+    One channel object serves one instance.
+    """
+
+    channel_type: ClassVar[str]
+    """A short, stable word for the kind, which telemetry is keyed by."""
+
+    @abstractmethod
+    def connect(self, instance: Instance) -> AbstractAsyncContextManager[C]:
+        """Open one connection: a *generation*.
+
+        Entering the context manager connects, within the instance's ``connect_timeout``; leaving it
+        closes, within its ``close_timeout``. Everything made for the connection is made inside, so
+        that nothing of a dead connection reaches the next one. Both may be cancelled.
+
+        Args:
+            instance: The instance that wants it, to report frames, events and failures to.
+        """
+
+    def children(self, instance: Instance, connection: C) -> Sequence[ChildSpec]:
+        """Return what runs as long as this connection, in start order.
+
+        A child whose failure `classify` says has ``lost`` the connection ends the connection; every
+        other one is restarted on it, by the crash-or-degrade table.
+        """
+        return ()
+
+    def instance_children(self, instance: Instance) -> Sequence[ChildSpec]:
+        """Return what runs as long as the instance, in start order, through every reconnect."""
+        return ()
+
+    async def probe(self, instance: Instance, connection: C) -> None:
+        """Check the connection actively; raise when it is not healthy.
+
+        It is cancelled when its budget is used up, which counts as a failure. It reports and never
+        acts: what a failure leads to is decided by the instance's probe policy.
+        """
+
+    def classify(self, exc: Exception) -> Cause:
+        """Return the cause of a failure of this channel; must not block.
+
+        What it raises itself is reported, and the library's own rules are used instead.
+        """
+        return classify_failure(exc)
+
+
+class Sink(ABC):
+    """Somewhere telemetry goes.
+
+    Each sink has a task and a bounded buffer of its own: one that is slow loses events, which are
+    counted, and one that fails is reported; neither delays an instance.
+    """
+
+    @abstractmethod
+    async def write(self, events: Sequence[Event]) -> None:
+        """Take in what has happened since the last call, oldest first; never empty.
+
+        It may be cancelled when the runtime has ended and the sink's time is used up.
+        """
+
+    async def aclose(self) -> None:
+        """Release what the sink holds. Called once, after the last `write`."""
+        return

@@ -1,0 +1,170 @@
+"""What a failure means: its class, its reason, and who must act.
+
+Classification is data: `DEFAULT_CAUSES` maps the qualified name of an exception type to a cause, so
+that this package needs to import none of the libraries whose errors it knows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from enum import StrEnum
+from typing import final
+
+from attrs import evolve, frozen
+
+
+class FailureClass(StrEnum):
+    """How bad a failure is. The set is closed.
+
+    - ``recoverable``: transient; a bounded retry mends it.
+    - ``degraded``: quality is lost, and the system goes on; nothing crashes.
+    - ``fatal``: no retry can mend it; it surfaces at once.
+    """
+
+    RECOVERABLE = "recoverable"
+    DEGRADED = "degraded"
+    FATAL = "fatal"
+
+
+class WhoMustAct(StrEnum):
+    """Who can mend what the runtime cannot."""
+
+    NOBODY = "nobody"
+    OPERATOR = "operator"
+    CREDENTIALS = "credentials"
+    CONFIGURATION = "configuration"
+    AUTHOR = "author"
+
+
+_SEVERITY = {FailureClass.RECOVERABLE: 0, FailureClass.DEGRADED: 1, FailureClass.FATAL: 2}
+
+
+@final
+@frozen
+class Cause:
+    """Why something failed, as data that policies, events and snapshots share."""
+
+    failure_class: FailureClass
+    """How bad it is, and so what the policies do about it."""
+    reason: str
+    """A short, stable word for it, such as ``close_4004`` or ``http_429``."""
+    detail: str = ""
+    """The error's text, for people; bounded to 500 characters."""
+    error_type: str = ""
+    """The exception's type name, or nothing where there was no exception."""
+    retry_after: float | None = None
+    """Seconds that the other side asked to wait before the next attempt, if it did."""
+    resumable: bool = False
+    """Whether the session that was lost can be resumed by the next connection."""
+    lost: bool = False
+    """Whether the connection itself is gone, so that restarting a worker on it is useless."""
+    who_must_act: WhoMustAct = WhoMustAct.NOBODY
+    """Who can mend it where a retry cannot."""
+
+    def __str__(self) -> str:
+        text = f"{self.reason} ({self.failure_class})"
+        if self.error_type or self.detail:
+            text += f": {': '.join(part for part in (self.error_type, self.detail) if part)}"
+
+        return text
+
+
+Classify = Callable[[Exception], Cause]
+"""How an exception becomes a cause. It is called once per failure and must not block."""
+
+_MAX_DETAIL = 500
+
+
+_RECOVERABLE = FailureClass.RECOVERABLE
+_FATAL = FailureClass.FATAL
+
+DEFAULT_CAUSES: Mapping[str, Cause] = {
+    "builtins.TimeoutError": Cause(_RECOVERABLE, "timeout"),
+    "trio.TooSlowError": Cause(_RECOVERABLE, "timeout"),
+    "builtins.ConnectionRefusedError": Cause(_RECOVERABLE, "connection_refused", lost=True),
+    "builtins.ConnectionResetError": Cause(_RECOVERABLE, "connection_reset", lost=True),
+    "builtins.ConnectionError": Cause(_RECOVERABLE, "connection_error", lost=True),
+    "builtins.EOFError": Cause(_RECOVERABLE, "end_of_stream", lost=True),
+    "builtins.OSError": Cause(_RECOVERABLE, "os_error"),
+    "socket.gaierror": Cause(_RECOVERABLE, "dns"),
+    "ssl.SSLCertVerificationError": Cause(
+        _FATAL, "tls_certificate", who_must_act=WhoMustAct.CONFIGURATION
+    ),
+    "ssl.SSLError": Cause(_RECOVERABLE, "tls", lost=True),
+    "trio.BrokenResourceError": Cause(_RECOVERABLE, "connection_broken", lost=True),
+    "trio.ClosedResourceError": Cause(_RECOVERABLE, "connection_closed", lost=True),
+    "trio.EndOfChannel": Cause(_RECOVERABLE, "end_of_channel", lost=True),
+}
+"""Causes by qualified exception type; the nearest base class that has a row decides."""
+
+UNEXPECTED = Cause(_RECOVERABLE, "unexpected", who_must_act=WhoMustAct.AUTHOR)
+"""What an exception without a row means: a bug is retried within the bounded budget, and named."""
+
+
+def classify_failure(exc: BaseException, causes: Mapping[str, Cause] = DEFAULT_CAUSES) -> Cause:
+    """Classify an exception by the library's rules.
+
+    An exception that carries a `Cause` in its attribute ``cause`` has stated it itself. Of an
+    exception group the worst leaf decides, and the longest ``retry_after`` of all is kept.
+
+    Args:
+        exc: What was raised.
+        causes: Rows to use, by qualified type name.
+
+    Returns:
+        The cause, with the error's text and type filled in. Never raises.
+    """
+    leaves = [_classify_leaf(leaf, causes) for leaf in flatten(exc)]
+    return merge_causes(leaves)
+
+
+def merge_causes(causes: Iterable[Cause]) -> Cause:
+    """Merge several causes of one exit: the worst class wins, hints are kept.
+
+    Args:
+        causes: At least one cause.
+    """
+    several = list(causes)
+    worst = max(several, key=lambda cause: _SEVERITY[cause.failure_class])
+    hints = [cause.retry_after for cause in several if cause.retry_after is not None]
+    return evolve(
+        worst,
+        retry_after=max(hints, default=None),
+        resumable=all(cause.resumable for cause in several),
+        lost=any(cause.lost for cause in several),
+    )
+
+
+def flatten(exc: BaseException) -> Iterator[BaseException]:
+    """Yield the leaves of an exception group, however nested; an exception is its own leaf."""
+    if not isinstance(exc, BaseExceptionGroup):
+        yield exc
+        return
+
+    for inner in exc.exceptions:
+        yield from flatten(inner)
+
+
+def _classify_leaf(exc: BaseException, causes: Mapping[str, Cause]) -> Cause:
+    stated = getattr(exc, "cause", None)
+    if isinstance(stated, Cause):
+        return stated
+
+    row = UNEXPECTED
+    for base in type(exc).__mro__:
+        found = causes.get(f"{base.__module__}.{base.__qualname__}")
+        if found is not None:
+            row = found
+            break
+
+    return evolve(row, detail=text_of(exc), error_type=type(exc).__qualname__)
+
+
+def text_of(exc: BaseException) -> str:
+    """Return an exception's text, bounded, and never raise for a broken ``__str__``."""
+    try:
+        text = str(exc)
+    except Exception as broken:
+        text = f"<its __str__ raised {type(broken).__qualname__}>"
+
+    return text if len(text) <= _MAX_DETAIL else text[: _MAX_DETAIL - 1] + "…"

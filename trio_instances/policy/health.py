@@ -1,0 +1,227 @@
+"""Health: what a row of probes means, and the snapshot that answers every question about it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import final
+
+from attrs import evolve, field, frozen
+
+from .failures import Cause, FailureClass, WhoMustAct
+from .mistakes import MistakeList
+from .pressure import PressureLevel
+from .restart import ChildState
+from .status import DegradedReason, InstanceStatus
+
+
+class ProbeVerdict(StrEnum):
+    """What one probe says.
+
+    - ``ok``: it returned within its budget.
+    - ``degraded``, ``recoverable``, ``fatal``: it raised, or ran out of time; the failure's class.
+    """
+
+    OK = "ok"
+    DEGRADED = "degraded"
+    RECOVERABLE = "recoverable"
+    FATAL = "fatal"
+
+
+@final
+@frozen
+class ProbePolicy:
+    """When a connection is probed, and how many verdicts count.
+
+    The numbers follow the mission, and Kubernetes for the thresholds.
+    """
+
+    interval: float = 30.0
+    """Seconds between two probes."""
+    jitter: float = 0.1
+    """The share of the interval by which chance moves each one, both ways."""
+    timeout: float = 5.0
+    """Seconds that a probe may take."""
+    failures_to_fail: int = 3
+    """Recoverable failures in a row that end the connection; degraded ones that degrade it."""
+    successes_to_recover: int = 2
+    """Successes in a row that end a degradation."""
+
+    def __attrs_post_init__(self) -> None:
+        wrong = MistakeList("ProbePolicy")
+        wrong.number("interval", self.interval, above=0.0, finite=True)
+        wrong.number("jitter", self.jitter, at_most=1.0)
+        wrong.number("timeout", self.timeout, above=0.0, finite=True)
+        wrong.whole("failures_to_fail", self.failures_to_fail, at_least=1)
+        wrong.whole("successes_to_recover", self.successes_to_recover, at_least=1)
+        wrong.raise_any()
+
+    def wait(self, u: float, *, first: bool = False) -> float:
+        """Return the seconds until the next probe.
+
+        The first one comes anywhere in the interval, so that a fleet that connected at once does
+        not probe at once.
+
+        Args:
+            u: A random number in [0, 1].
+            first: Whether it is the connection's first one.
+        """
+        if first:
+            return self.interval * u
+
+        return self.interval * (1 + self.jitter * (2 * u - 1))
+
+
+class ProbeAction(StrEnum):
+    """What a verdict leads to.
+
+    - ``none``: nothing changes.
+    - ``degrade``: the connection is kept, and its instance is degraded.
+    - ``recover``: the degradation is over.
+    - ``fail``: the connection is lost.
+    """
+
+    NONE = "none"
+    DEGRADE = "degrade"
+    RECOVER = "recover"
+    FAIL = "fail"
+
+
+@final
+@frozen
+class ProbeState:
+    """What the probes of one connection have said so far."""
+
+    verdict: ProbeVerdict | None = None
+    """The last verdict; None before the first one."""
+    latency: float | None = None
+    """How long the last probe took, in seconds."""
+    streak: int = 0
+    """How many good, or bad, verdicts came in a row."""
+    degraded: bool = False
+    """Whether the probes have degraded the instance."""
+    cause: Cause | None = None
+    """Why the last verdict was not good."""
+    at: float | None = None
+    """When the last probe ended."""
+
+
+def step(
+    state: ProbeState, policy: ProbePolicy, cause: Cause | None, latency: float, now: float
+) -> tuple[ProbeState, ProbeAction]:
+    """Take in the outcome of one probe.
+
+    Args:
+        state: What the probes said so far.
+        policy: How many verdicts count.
+        cause: Why the probe failed; None where it passed.
+        latency: How long it took, in seconds.
+        now: When it ended.
+
+    Returns:
+        The new state, and what it leads to.
+    """
+    verdict = ProbeVerdict.OK if cause is None else ProbeVerdict(cause.failure_class)
+    same_kind = state.verdict is not None and (state.verdict is ProbeVerdict.OK) == (cause is None)
+    streak = state.streak + 1 if same_kind else 1
+    after = ProbeState(verdict, latency, streak, state.degraded, cause, now)
+
+    if cause is None:
+        if state.degraded and streak >= policy.successes_to_recover:
+            return evolve(after, degraded=False), ProbeAction.RECOVER
+        return after, ProbeAction.NONE
+    if cause.failure_class is FailureClass.FATAL:
+        return after, ProbeAction.FAIL
+    if streak < policy.failures_to_fail:
+        return after, ProbeAction.NONE
+    if cause.failure_class is FailureClass.RECOVERABLE:
+        return after, ProbeAction.FAIL
+    if state.degraded:
+        return after, ProbeAction.NONE
+
+    return evolve(after, degraded=True), ProbeAction.DEGRADE
+
+
+@final
+@frozen
+class ChildHealth:
+    """One child, as a snapshot tells of it."""
+
+    name: str
+    state: ChildState
+    incarnation: int
+    """How many runs it has had."""
+    since: float
+    """Since when it is in this state, in seconds of `trio.current_time`."""
+    essential: bool
+    of_connection: bool
+    """Whether it lives as long as the connection; otherwise, as the instance."""
+    last_cause: Cause | None = None
+    """Why it failed last, if it did."""
+
+
+@final
+@frozen
+class QueueHealth:
+    """One watched queue."""
+
+    name: str
+    used: int
+    capacity: float
+    occupancy: float
+    """How full it is, 0 to 1."""
+
+
+@final
+@frozen(kw_only=True)
+class HealthSnapshot:
+    """Everything there is to know about one instance at one moment.
+
+    Times are seconds of `trio.current_time`, durations are seconds.
+    """
+
+    instance_id: str
+    name: str
+    channel_type: str
+    at: float
+    """When the snapshot was made."""
+    status: InstanceStatus
+    since: float
+    """Since when it has this status."""
+    connected: bool
+    proven: bool
+    generation: int
+    """How many connections it has begun."""
+    uptime: float
+    """Seconds since it was started."""
+    cause: Cause | None = None
+    """Why it is not connected, or why it last was not."""
+    last_error: str | None = None
+    """The last failure's text."""
+    last_error_class: FailureClass | None = None
+    who_must_act: WhoMustAct = WhoMustAct.NOBODY
+    attempt: int = 0
+    """Connection attempts in a row since a connection was last proven."""
+    next_retry_at: float | None = None
+    """When the next attempt is due, if one is."""
+    reconnect_attempts: int = 0
+    """How many attempts to reconnect there were since the instance was started."""
+    reconnects: int = 0
+    """How many of them led to a connection."""
+    restarts: int = 0
+    """How often anything within the instance was restarted, and the instance itself."""
+    last_restart_reason: str | None = None
+    last_restart_class: FailureClass | None = None
+    children: tuple[ChildHealth, ...] = field(default=(), converter=tuple)
+    children_total: int = 0
+    children_running: int = 0
+    children_parked: int = 0
+    probe: ProbeState = ProbeState()
+    since_frame: float | None = None
+    """Seconds since anything arrived on the connection; None before."""
+    since_event: float | None = None
+    """Seconds since an application event arrived; None before."""
+    pressure: PressureLevel = PressureLevel.NORMAL
+    queues: tuple[QueueHealth, ...] = field(default=(), converter=tuple)
+    failures_in_a_row: int = 0
+    """Failures that the application has reported since its last success."""
+    degraded: tuple[DegradedReason, ...] = field(default=(), converter=tuple)

@@ -1,0 +1,69 @@
+"""How many restarts are too many, counted as OTP counts them."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import final
+
+from attrs import frozen
+
+from .mistakes import MistakeList
+
+
+@final
+@frozen
+class RestartIntensity:
+    """At most ``max_restarts`` restarts within ``period`` seconds; one more escalates.
+
+    The defaults are OTP's. ``max_restarts=0`` allows none at all.
+    """
+
+    max_restarts: int = 1
+    """How many restarts are allowed within the period."""
+    period: float = 5.0
+    """Length of the sliding window, in seconds, both ends included."""
+
+    def __attrs_post_init__(self) -> None:
+        wrong = MistakeList("RestartIntensity")
+        wrong.whole("max_restarts", self.max_restarts)
+        wrong.number("period", self.period, above=0.0, finite=True)
+        wrong.raise_any()
+
+
+@final
+class RestartWindow:
+    """The restarts that one intensity has seen.
+
+    Only the newest ``max_restarts`` times are kept: one more restart is too many exactly when all
+    of them, and so the oldest, lie within the period. That makes each decision O(1).
+
+    Args:
+        intensity: What is allowed.
+    """
+
+    __slots__ = ("_period", "_times", "intensity")
+
+    def __init__(self, intensity: RestartIntensity) -> None:
+        self.intensity = intensity
+        self._period = intensity.period
+        self._times: deque[float] = deque(maxlen=intensity.max_restarts)
+
+    def allows(self, now: float) -> bool:
+        """Record a restart at `now` if it is allowed, and tell whether it is.
+
+        A refused restart is not made, so it leaves no trace.
+
+        Args:
+            now: When the decision is made, in seconds of a monotonic clock.
+        """
+        times = self._times
+        limit = times.maxlen
+        if len(times) == limit and (limit == 0 or now - times[0] <= self._period):
+            return False
+
+        times.append(now)
+        return True
+
+    def forget(self) -> None:
+        """Forget every restart, as after an operator has put things right."""
+        self._times.clear()

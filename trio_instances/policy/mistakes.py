@@ -1,0 +1,108 @@
+"""Collecting every mistake of a specification before one error names them all."""
+
+from __future__ import annotations
+
+import math
+from enum import StrEnum
+from typing import TypeVar, cast
+
+from .._exceptions import InvalidSpec, Mistake
+
+E = TypeVar("E", bound=StrEnum)
+
+
+def member_or_given(enum: type[E], value: E | str) -> E:
+    """Return the member that a word names; any other value as it is, for `MistakeList.member`."""
+    try:
+        return enum(value)
+    except ValueError:
+        return cast("E", value)
+
+
+class MistakeList:
+    """The mistakes of one specification, in the order in which its fields were checked.
+
+    Args:
+        what: What is being specified, for the error's first line.
+    """
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._mistakes: list[Mistake] = []
+
+    def add(self, field: str, value: object, expected: str) -> None:
+        """Note that a field holds what it must not hold."""
+        self._mistakes.append(Mistake(field, value, expected))
+
+    def extend(self, prefix: str, mistakes: tuple[Mistake, ...]) -> None:
+        """Take over the mistakes of a part, its field names prefixed."""
+        for mistake in mistakes:
+            place = f"{prefix}.{mistake.place}" if mistake.place else prefix
+            self._mistakes.append(
+                Mistake(place, mistake.value, mistake.expected, given=mistake.given)
+            )
+
+    def number(
+        self,
+        field: str,
+        value: object,
+        *,
+        at_least: float = 0.0,
+        above: float | None = None,
+        at_most: float = math.inf,
+        finite: bool = False,
+    ) -> None:
+        """Check that a field is a number within bounds; NaN never is."""
+        real = isinstance(value, int | float) and not isinstance(value, bool)
+        fits = real and at_least <= cast("float", value) <= at_most
+        if fits and above is not None:
+            fits = cast("float", value) > above
+        if fits and finite:
+            fits = math.isfinite(cast("float", value))
+        if fits:
+            return
+
+        bound = f"above {above:g}" if above is not None else f"at least {at_least:g}"
+        if at_most != math.inf:
+            bound += f" and at most {at_most:g}"
+        kind = "a finite number" if finite else "a number"
+        self.add(field, value, f"must be {kind} {bound}")
+
+    def whole(self, field: str, value: object, *, at_least: int = 0) -> None:
+        """Check that a field is a whole number and not below a bound."""
+        if isinstance(value, bool) or not isinstance(value, int) or value < at_least:
+            self.add(field, value, f"must be a whole number of at least {at_least}")
+
+    def boolean(self, field: str, value: object) -> None:
+        """Check that a field is True or False."""
+        if not isinstance(value, bool):
+            self.add(field, value, "must be True or False")
+
+    def member(self, field: str, value: object, enum: type[StrEnum]) -> None:
+        """Check that a field is one of an enum's words."""
+        if not isinstance(value, enum):
+            words = ", ".join(repr(str(word)) for word in enum)
+            self.add(field, value, f"must be one of {words}")
+
+    def name(self, field: str, value: object) -> None:
+        """Check that a field can be a part of a path."""
+        if not isinstance(value, str) or not value or "/" in value or not value.isprintable():
+            self.add(field, value, "must be a text that is not empty, is printable and has no '/'")
+
+    def instance(self, field: str, value: object, kind: type, *, optional: bool = False) -> None:
+        """Check that a field is of a type."""
+        if optional and value is None:
+            return
+
+        if not isinstance(value, kind):
+            none = " or None" if optional else ""
+            self.add(field, value, f"must be a {kind.__name__}{none}")
+
+    def raise_any(self) -> None:
+        """Raise `InvalidSpec` when there was a mistake.
+
+        Raises:
+            InvalidSpec: With every mistake noted so far.
+        """
+        if self._mistakes:
+            raise InvalidSpec(self._what, self._mistakes)

@@ -1,0 +1,88 @@
+"""What to run and how: the child specification."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import math
+from collections.abc import Awaitable, Callable
+from typing import Any, final
+
+from attrs import field, frozen
+
+from .backoff import Backoff
+from .intensity import RestartIntensity
+from .mistakes import MistakeList, member_or_given
+from .restart import RestartType
+
+SHUTDOWN = 5.0
+"""Seconds a child that can be asked softly has to finish; OTP's default for workers."""
+
+
+def _restart_type(value: RestartType | str) -> RestartType:
+    return member_or_given(RestartType, value)
+
+
+@final
+@frozen
+class ChildSpec:
+    """One supervised async function, and how to treat it.
+
+    A `run` that has a parameter ``task_status`` says itself when it is ready, by
+    ``task_status.started(value)``; any other is ready as soon as it runs.
+    """
+
+    name: str
+    """Unique within the supervisor, and a part of the path; so without ``/``."""
+    run: Callable[..., Awaitable[object]]
+    """The async function. Each call of it is one incarnation."""
+    args: tuple[Any, ...] = field(default=(), converter=tuple)
+    """Its positional arguments, at every incarnation the same."""
+    restart: RestartType = field(
+        default=RestartType.PERMANENT, converter=_restart_type
+    )
+    """When it is started again: OTP's permanent, transient or temporary."""
+    shutdown: float = SHUTDOWN
+    """Seconds that it has, inside `until_stopped`, between being asked to stop and being cancelled."""
+    significant: bool = False
+    """Whether its end can end the supervisor, as `AutoShutdown` says."""
+    essential: bool = True
+    """Whether its supervisor gives up with it. One that is not essential is parked instead."""
+    start_timeout: float = math.inf
+    """Seconds to become ready."""
+    backoff: Backoff | None = None
+    """Delays between its restarts; None takes those of the supervisor."""
+    intensity: RestartIntensity | None = None
+    """A restart budget of its own; None shares that of the supervisor, as in OTP."""
+
+    def __attrs_post_init__(self) -> None:
+        wrong = MistakeList(f"ChildSpec {self.name!r}")
+        wrong.name("name", self.name)
+        if not callable(self.run):
+            wrong.add("run", self.run, "must be an async function")
+        wrong.member("restart", self.restart, RestartType)
+        wrong.number("shutdown", self.shutdown)
+        wrong.boolean("significant", self.significant)
+        if self.significant is True and self.restart is RestartType.PERMANENT:
+            wrong.add(
+                "significant", True, "needs restart='transient' or 'temporary': a permanent child never ends"
+            )
+        wrong.boolean("essential", self.essential)
+        wrong.number("start_timeout", self.start_timeout, above=0.0)
+        wrong.instance("backoff", self.backoff, Backoff, optional=True)
+        wrong.instance("intensity", self.intensity, RestartIntensity, optional=True)
+        wrong.raise_any()
+
+
+def takes_task_status(run: Callable[..., object]) -> bool:
+    """Tell whether a function has a parameter ``task_status``, and so reports its own readiness."""
+    code = getattr(run, "__code__", None)
+    if code is not None and not hasattr(run, "__wrapped__"):
+        return "task_status" in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    if isinstance(run, functools.partial):
+        return "task_status" not in run.keywords and takes_task_status(run.func)
+
+    try:
+        return "task_status" in inspect.signature(run).parameters
+    except (TypeError, ValueError):  # a callable without a signature
+        return False
