@@ -244,6 +244,19 @@ def decide(
     return Decision(Verdict.RESTART, delay=backoff.delay(attempt, u))
 
 
+def after_first_start(cause: Cause, *, essential: bool) -> Verdict:
+    """Decide what the first start of a child that failed leads to: as if no restart were left.
+
+    Args:
+        cause: Why it failed.
+        essential: Whether the supervisor gives up with the child.
+
+    Returns:
+        ``park``, or ``escalate``: the failure goes to whoever asked for the start.
+    """
+    return CRASH_OR_DEGRADE[cause.failure_class, essential][1]
+
+
 def ends_supervisor(
     auto_shutdown: AutoShutdown, *, significant: bool, verdict: Verdict, others_active: bool
 ) -> bool:

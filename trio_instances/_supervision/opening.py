@@ -1,0 +1,203 @@
+"""Opening a supervisor: the block its children live in."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from random import Random
+from typing import Any
+
+import trio
+from trio.lowlevel import enable_ki_protection
+
+from ..policy.backoff import Backoff
+from ..policy.failures import Classify, classify_failure
+from ..policy.intensity import RestartIntensity
+from ..policy.mistakes import MistakeList, member_or_given
+from ..policy.specs import ChildSpec
+from ..policy.strategies import AutoShutdown, Strategy
+from ..telemetry.bus import EventBus
+from .context import current
+from .core import Core
+from .record import ChildRecord
+from .reporter import Reporter
+from .rounds import queue_round
+from .stopping import cancel_all
+from .supervisor import Supervisor
+
+OTP_INTENSITY = RestartIntensity()
+
+
+@asynccontextmanager
+async def open_supervisor(
+    *,
+    strategy: Strategy | str = Strategy.ONE_FOR_ONE,
+    intensity: RestartIntensity = OTP_INTENSITY,
+    auto_shutdown: AutoShutdown | str = AutoShutdown.NEVER,
+    backoff: Backoff | None = None,
+    classify: Classify = classify_failure,
+    name: str = "supervisor",
+    events: EventBus | None = None,
+    random: Random | None = None,
+) -> AsyncIterator[Supervisor]:
+    """Open a supervisor: a nursery that restarts its children.
+
+    Leaving the block waits for the children, as a nursery does. An exception in the body, a
+    cancellation of the surroundings, Ctrl-C, an escalation and ``auto_shutdown`` all lead to the same
+    ordered stop: reverse start order, one at a time. Only then does what led to it go on. Cancelling
+    it takes as long as its children take to stop, because nothing is abandoned.
+
+    Args:
+        strategy: What a restart takes along.
+        intensity: How many restarts are too many; OTP's default is 1 in 5 s.
+        auto_shutdown: When the end of significant children ends the supervisor.
+        backoff: Delays between restarts; None restarts at once, as OTP does.
+        classify: How a child's exception becomes a cause; must not block.
+        name: What it is called at the root of a tree; inside a child, the child's path is used.
+        events: Where it tells what happens; None takes that of the supervisor around it, if any.
+        random: Where the jitter of delays comes from; None takes a generator of the library.
+
+    Yields:
+        The supervisor.
+
+    Raises:
+        InvalidSpec: An argument is not what it must be; all of them are listed.
+        RestartLimitExceeded: More restarts were due than allowed.
+        FatalChildFailure: An essential child failed in a way that no restart can mend.
+        Exception: What the body raised, bare.
+    """
+    strategy = member_or_given(Strategy, strategy)
+    auto_shutdown = member_or_given(AutoShutdown, auto_shutdown)
+    wrong = MistakeList("open_supervisor")
+    wrong.member("strategy", strategy, Strategy)
+    wrong.instance("intensity", intensity, RestartIntensity)
+    wrong.member("auto_shutdown", auto_shutdown, AutoShutdown)
+    wrong.instance("backoff", backoff, Backoff, optional=True)
+    if not callable(classify):
+        wrong.add("classify", classify, "must be a function from an exception to a Cause")
+    wrong.name("name", name)
+    wrong.instance("events", events, EventBus, optional=True)
+    wrong.instance("random", random, Random, optional=True)
+    wrong.raise_any()
+
+    parent = current.get(None)
+    core = Core(
+        path=name if parent is None else parent.path,
+        strategy=strategy,
+        intensity=intensity,
+        auto_shutdown=auto_shutdown,
+        backoff=backoff,
+        classify=classify,
+        reporter=_reporter(events, parent),
+        random=random,
+    )
+    async with run_core(core, parent) as supervisor:
+        yield supervisor
+
+
+def _reporter(events: EventBus | None, parent: ChildRecord | None) -> Reporter:
+    if parent is None:
+        return Reporter(EventBus() if events is None else events)
+
+    around = parent.core.reporter
+    bus = around.bus if events is None else events
+    return Reporter(bus, around.instance_id, around.channel_type)
+
+
+@asynccontextmanager
+@enable_ki_protection
+async def run_core(core: Core, parent: ChildRecord | None) -> AsyncIterator[Supervisor]:
+    """Give a supervisor its nursery, and take it down whatever happens.
+
+    Children never raise through the nursery, and the body's exception is kept until the children
+    have stopped: so it comes out bare, and the nursery never cancels anything by itself.
+    """
+    if core.strategy is not Strategy.ONE_FOR_ONE:
+        core.on_group_exit = partial(queue_round, core)
+    failure: BaseException | None = None
+    if parent is not None:
+        parent.supervises += 1
+    try:
+        async with trio.open_nursery() as nursery:
+            core.nursery = nursery
+            try:
+                with core.body:
+                    yield Supervisor(core)
+                    await core.wait_idle()
+            except BaseException as exc:
+                failure = exc
+            await _stop(core)
+        raise_outcome(core, failure)
+    finally:
+        core.nursery = None
+        if parent is not None:
+            parent.supervises -= 1
+        del failure
+
+
+async def _stop(core: Core) -> None:
+    """Stop the children in order, and wait; nothing cuts this short.
+
+    Ctrl-C reaches the main task at any checkpoint, also this one. It makes the stop hurry, and goes
+    on when the stop is complete.
+    """
+    core.begin_stop()
+    with trio.CancelScope(shield=True):
+        while not core.stopped.is_set():
+            try:
+                await core.stopped.wait()
+            except KeyboardInterrupt as exc:
+                core.passed.append(exc)
+                cancel_all(core)
+
+
+def raise_outcome(core: Core, failure: BaseException | None) -> None:
+    """Raise what the block is to raise: what passed through, the escalation, the body's exception.
+
+    Of several, a `trio.Cancelled` of the body gives way: the scope that it belongs to raises it anew
+    where there is something left to cancel. Any other are raised together, as nothing may be lost.
+    """
+    outcomes: list[BaseException] = list(core.passed)
+    if core.escalation is not None:
+        outcomes.append(core.escalation)
+    if failure is not None and not (outcomes and isinstance(failure, trio.Cancelled)):
+        outcomes.append(failure)
+    try:
+        if len(outcomes) == 1:
+            raise outcomes[0]
+        if outcomes:
+            message = f"supervisor {core.path!r} ended for several reasons"
+            raise BaseExceptionGroup(message, outcomes)
+    finally:
+        del outcomes, failure
+
+
+async def supervise(
+    specs: Sequence[ChildSpec],
+    *,
+    task_status: trio.TaskStatus[Supervisor] = trio.TASK_STATUS_IGNORED,
+    **options: Any,
+) -> None:
+    """Run a whole supervisor as one async function, so that a subtree is an ordinary child.
+
+    It is ready when all its children are, one started after the other; if an essential one fails to
+    start, those before it are stopped in reverse order and it raises. It returns when no child is
+    left running.
+
+    Cancelling it stops the children in order.
+
+    Args:
+        specs: Its children, in start order.
+        task_status: Told the supervisor when all children are ready.
+        options: What `open_supervisor` takes.
+
+    Raises:
+        InvalidSpec: An option or a spec is not what it must be.
+        ChildStartFailed: An essential child failed before it was ready.
+        RestartLimitExceeded: More restarts were due than allowed.
+        FatalChildFailure: An essential child failed in a way that no restart can mend.
+    """
+    async with open_supervisor(**options) as supervisor:
+        await supervisor.start_children(specs)
+        task_status.started(supervisor)

@@ -1,0 +1,250 @@
+"""What a supervisor knows of one child, and the handle that shows it to people."""
+
+from __future__ import annotations
+
+import contextvars
+from typing import TYPE_CHECKING, Any, final
+
+import trio
+from attrs import frozen
+
+from ..policy.failures import Cause
+from ..policy.restart import TRANSITIONS, ChildState, Exit, Move
+from ..policy.specs import ChildSpec, takes_task_status
+
+if TYPE_CHECKING:
+    from ..policy.intensity import RestartWindow
+    from .core import Core
+
+
+@final
+class ChildExit:
+    """How one incarnation ended. It holds the exception, so it is dropped once it is settled."""
+
+    __slots__ = ("cause", "error", "kind")
+
+    def __init__(self, kind: Exit, error: Exception | None, cause: Cause | None) -> None:
+        self.kind = kind
+        self.error = error
+        self.cause = cause
+
+
+@final
+class ChildRecord:
+    """One child. The supervisor's own view: plain fields, changed only within this package.
+
+    Invariant: `alive` is true exactly while a task of the nursery runs this child, its delay
+    before a restart included, and there is never more than one such task.
+
+    Args:
+        core: The supervisor it belongs to.
+        spec: What to run.
+        path: Where it is in the tree.
+        window: The restarts that count with its own.
+        now: When it was registered.
+    """
+
+    __slots__ = (
+        "_changed",
+        "alive",
+        "attempt",
+        "awaited",
+        "began_at",
+        "context",
+        "core",
+        "exit",
+        "incarnation",
+        "last_cause",
+        "path",
+        "ready_at",
+        "restarts",
+        "retry_now",
+        "scope",
+        "since",
+        "soft_scopes",
+        "spec",
+        "state",
+        "stop_asked_at",
+        "supervises",
+        "takes_status",
+        "task",
+        "ticket",
+        "value",
+        "was_soft",
+        "window",
+    )
+
+    def __init__(
+        self, core: Core, spec: ChildSpec, path: str, window: RestartWindow, now: float
+    ) -> None:
+        self.core = core
+        self.spec = spec
+        self.path = path
+        self.window = window
+        self.state = ChildState.STOPPED
+        self.since = now
+        self.context: contextvars.Context | None = None
+        self.takes_status = takes_task_status(spec.run)
+        self.alive = False
+        self.task: trio.lowlevel.Task | None = None
+        self.scope: trio.CancelScope | None = None
+        self.soft_scopes: list[trio.CancelScope] = []
+        self.supervises = 0
+        """How many supervisors are open within it."""
+        self.value: Any = None
+        """What it passed to ``started()``."""
+        self.incarnation = 0
+        self.restarts = 0
+        self.attempt = 0
+        """Restarts in a row, for the backoff."""
+        self.last_cause: Cause | None = None
+        self.began_at = now
+        self.ready_at = now
+        self.stop_asked_at: float | None = None
+        self.was_soft = False
+        self.awaited = False
+        """Whether somebody waits for its start, and so decides about a start that fails."""
+        self.exit: ChildExit | None = None
+        """An exit that nobody has settled yet."""
+        self.ticket = 0
+        """Raised whenever a restart falls due, so that a stale one can tell that it is stale."""
+        self.retry_now: trio.Event | None = None
+        """Set to cut a delay short; there only while a delay passes."""
+        self._changed: trio.Event | None = None
+
+    def move(self, move: Move, now: float) -> None:
+        """Change the state, by the table alone."""
+        self.state = TRANSITIONS[self.state][move]
+        self.since = now
+        self.wake()
+
+    def wake(self) -> None:
+        """Wake everybody who waits for a change."""
+        if self._changed is not None:
+            self._changed.set()
+            self._changed = None
+
+    async def wait_change(self) -> None:
+        """Wait until the state changes, an exit is to be settled, or the task has ended."""
+        if self._changed is None:
+            self._changed = trio.Event()
+
+        await self._changed.wait()
+
+    async def wait_settled(self) -> None:
+        """Wait until a start has succeeded, failed, or been overtaken by a stop."""
+        while self.state in _ON_ITS_WAY and self.exit is None:
+            await self.wait_change()
+
+    async def wait_ended(self) -> None:
+        """Wait until no task runs this child."""
+        while self.alive:
+            await self.wait_change()
+
+
+_ON_ITS_WAY = frozenset({ChildState.STARTING, ChildState.STOPPING})
+
+ACTIVE = frozenset({ChildState.STARTING, ChildState.RUNNING, ChildState.STOPPING})
+"""States in which an incarnation runs."""
+
+
+@final
+@frozen
+class ChildInfo:
+    """One child as it was at one moment."""
+
+    name: str
+    path: str
+    state: ChildState
+    incarnation: int
+    """How many runs it has had; the number of the run where it is active."""
+    restarts: int
+    """How often its supervisor restarted it."""
+    since: float
+    """Since when it is in this state, in seconds of `trio.current_time`."""
+    essential: bool
+    last_cause: Cause | None
+    """Why it failed last, if it did."""
+
+
+@final
+@frozen
+class ChildCounts:
+    """How many children a supervisor has, as OTP counts them."""
+
+    specs: int
+    """All of them."""
+    active: int
+    """Those that run: not the stopped, parked or restarting ones."""
+    supervisors: int
+    """Those within which a supervisor is open."""
+    workers: int
+    """All others."""
+
+
+@final
+class Child:
+    """A child, as its supervisor hands it out. It stays the same through every restart."""
+
+    __slots__ = ("_record",)
+
+    def __init__(self, record: ChildRecord) -> None:
+        self._record = record
+
+    def __repr__(self) -> str:
+        record = self._record
+        return f"<Child {record.path!r} {record.state} #{record.incarnation}>"
+
+    @property
+    def name(self) -> str:
+        """Its name, unique within its supervisor."""
+        return self._record.spec.name
+
+    @property
+    def path(self) -> str:
+        """Where it is in the tree: names joined by ``/``. Its task has the same name."""
+        return self._record.path
+
+    @property
+    def spec(self) -> ChildSpec:
+        """What it runs, and how it is treated."""
+        return self._record.spec
+
+    @property
+    def state(self) -> ChildState:
+        """Where it is now."""
+        return self._record.state
+
+    @property
+    def value(self) -> Any:
+        """What its newest ready incarnation passed to ``task_status.started()``."""
+        return self._record.value
+
+    @property
+    def incarnation(self) -> int:
+        """How many runs it has had."""
+        return self._record.incarnation
+
+    @property
+    def restarts(self) -> int:
+        """How often its supervisor restarted it."""
+        return self._record.restarts
+
+    @property
+    def last_cause(self) -> Cause | None:
+        """Why it failed last, if it did."""
+        return self._record.last_cause
+
+
+def info_of(record: ChildRecord) -> ChildInfo:
+    """Return what there is to know about a child now."""
+    return ChildInfo(
+        name=record.spec.name,
+        path=record.path,
+        state=record.state,
+        incarnation=record.incarnation,
+        restarts=record.restarts,
+        since=record.since,
+        essential=record.spec.essential,
+        last_cause=record.last_cause,
+    )

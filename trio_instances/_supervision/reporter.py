@@ -1,0 +1,151 @@
+"""Telling what happened to children; the one place where supervision builds events."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import trio
+
+from ..policy.failures import Cause, classify_failure
+from ..telemetry import events
+
+if TYPE_CHECKING:
+    from .._exceptions import Escalation
+    from ..policy.restart import Decision
+    from ..telemetry.bus import EventBus
+    from .record import ChildRecord
+
+
+class Reporter:
+    """Publishes what happened to the children of one supervisor.
+
+    Each method tests for listeners first, so that without any an event is not even built. An
+    instance derives from it, to keep its own counters by the same calls.
+
+    Args:
+        bus: Where to publish.
+        instance_id: The instance that the supervisor belongs to, if any.
+        channel_type: The type of that instance's channel.
+    """
+
+    __slots__ = ("bus", "channel_type", "instance_id")
+
+    def __init__(
+        self, bus: EventBus, instance_id: str | None = None, channel_type: str | None = None
+    ) -> None:
+        self.bus = bus
+        self.instance_id = instance_id
+        self.channel_type = channel_type
+
+    def started(self, record: ChildRecord, now: float) -> None:
+        """An incarnation is ready."""
+        if self.bus.listening:
+            self._publish(events.ChildStarted, record, now, elapsed=now - record.began_at)
+
+    def start_failed(self, record: ChildRecord, now: float, cause: Cause) -> None:
+        """An incarnation ended before it was ready."""
+        if self.bus.listening:
+            self._publish(events.ChildStartFailed, record, now, cause=cause)
+
+    def declined(self, record: ChildRecord, now: float) -> None:
+        """An incarnation has nothing to do."""
+        if self.bus.listening:
+            self._publish(events.ChildDeclined, record, now)
+
+    def exited(self, record: ChildRecord, now: float, cause: Cause | None) -> None:
+        """A ready incarnation ended by itself."""
+        if self.bus.listening:
+            uptime = now - record.ready_at
+            self._publish(events.ChildExited, record, now, cause=cause, uptime=uptime)
+
+    def restarting(
+        self, record: ChildRecord, now: float, cause: Cause, decision: Decision
+    ) -> None:
+        """A child will be started again."""
+        if self.bus.listening:
+            self._publish(
+                events.ChildRestarting,
+                record,
+                now,
+                cause=cause,
+                delay=decision.delay,
+                restarts=record.restarts,
+            )
+
+    def parked(self, record: ChildRecord, now: float, cause: Cause) -> None:
+        """A failed child is left down."""
+        if self.bus.listening:
+            self._publish(events.ChildParked, record, now, cause=cause)
+
+    def revived(self, record: ChildRecord, now: float) -> None:
+        """A parked child is started again by hand."""
+        if self.bus.listening:
+            self._publish(events.ChildRevived, record, now)
+
+    def stopping(self, record: ChildRecord, now: float) -> None:
+        """A child was asked to stop."""
+        if self.bus.listening:
+            self._publish(events.ChildStopping, record, now)
+
+    def stopped(
+        self, record: ChildRecord, now: float, *, forced: bool, cause: Cause | None
+    ) -> None:
+        """A child that was asked to stop has ended."""
+        if self.bus.listening:
+            elapsed = now - (now if record.stop_asked_at is None else record.stop_asked_at)
+            self._publish(
+                events.ChildStopped, record, now, elapsed=elapsed, forced=forced, cause=cause
+            )
+
+    def stuck(
+        self, record: ChildRecord, now: float, elapsed: float, stack: tuple[str, ...]
+    ) -> None:
+        """A cancelled child has not ended."""
+        if self.bus.listening:
+            self._publish(events.ChildStuck, record, now, elapsed=elapsed, stack=stack)
+
+    def escalated(self, failure: Escalation, record: ChildRecord, *, exceeded: bool) -> None:
+        """The supervisor gave up."""
+        if self.bus.listening:
+            self.bus.publish(
+                events.SupervisorEscalated(
+                    at=trio.current_time(),
+                    instance_id=self.instance_id,
+                    channel_type=self.channel_type,
+                    path=failure.path,
+                    child=failure.child,
+                    cause=failure.cause,
+                    restarts=record.window.intensity.max_restarts,
+                    period=record.window.intensity.period,
+                    exceeded=exceeded,
+                )
+            )
+
+    def hook_failed(self, hook: str, path: str, error: Exception) -> None:
+        """A function that the user supplied has failed itself."""
+        if self.bus.listening:
+            self.bus.publish(
+                events.HookFailed(
+                    at=trio.current_time(),
+                    instance_id=self.instance_id,
+                    channel_type=self.channel_type,
+                    hook=hook,
+                    path=path,
+                    cause=classify_failure(error),
+                )
+            )
+
+    def _publish(
+        self, kind: type[events.ChildEvent], record: ChildRecord, now: float, **fields: object
+    ) -> None:
+        self.bus.publish(
+            kind(
+                at=now,
+                instance_id=self.instance_id,
+                channel_type=self.channel_type,
+                path=record.path,
+                child=record.spec.name,
+                incarnation=record.incarnation,
+                **fields,
+            )
+        )

@@ -1,0 +1,106 @@
+"""Restarting a group: under ``one_for_all`` and ``rest_for_one`` a crash takes siblings along.
+
+Exits are settled one after the other, each while its round holds the supervisor's turn. A round stops
+the group right to left and starts it left to right. If a member fails to start, what is up stays up,
+and a new round for that member queues up behind whatever else wants the turn: so verbs and a stop get
+through a group that cannot start. An exit of a member that dies while its group is being stopped is
+consumed by the round: it neither counts nor restarts anything a second time.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import trio
+from trio.lowlevel import enable_ki_protection
+
+from ..policy.restart import ChildState, RestartType, Verdict
+from ..policy.strategies import affected
+from .stopping import stop_one
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .core import Core
+    from .record import ChildExit, ChildRecord
+
+Due = tuple["ChildRecord", float]
+"""The member for which the next round is, and the delay before it."""
+
+
+def queue_round(core: Core, record: ChildRecord, exit_: ChildExit) -> None:
+    """Have an exit settled when its turn comes."""
+    core.spawn(_settle_in_turn, core, record, exit_, name=f"{core.path} (restarting)")
+
+
+@enable_ki_protection
+async def _settle_in_turn(core: Core, record: ChildRecord, exit_: ChildExit) -> None:
+    # Shielded like the children: only the supervisor's own stop cancels it.
+    with trio.CancelScope(shield=True) as scope:
+        core.rounds.add(scope)
+        try:
+            await _rounds(core, record, exit_)
+        finally:
+            core.rounds.discard(scope)
+    core.left()
+
+
+async def _rounds(core: Core, record: ChildRecord, exit_: ChildExit) -> None:
+    async with core.turn:
+        if record.exit is not exit_:
+            return  # another round has consumed it
+
+        decision = core.settle(record, exit_)
+        del exit_
+        if decision.verdict is not Verdict.RESTART:
+            return
+
+        await _stop_group(core, record)
+        due: Due | None = (record, decision.delay)
+        if decision.delay == 0.0:
+            due = await _start_group(core, record)
+    while due is not None:
+        due = await _next_round(core, *due)
+
+
+async def _next_round(core: Core, record: ChildRecord, delay: float) -> Due | None:
+    ticket = record.ticket
+    await trio.sleep(delay)
+    async with core.turn:
+        if record.ticket != ticket or record.state is not ChildState.RESTARTING:
+            return None  # something else has restarted or stopped it meanwhile
+
+        await _stop_group(core, record)
+        return await _start_group(core, record)
+
+
+def _group(core: Core, record: ChildRecord) -> Sequence[ChildRecord]:
+    return affected(core.strategy, list(core.children.values()), record)
+
+
+async def _stop_group(core: Core, failed: ChildRecord) -> None:
+    for member in reversed(_group(core, failed)):
+        if member is not failed and member.state is not ChildState.RESTARTING:
+            await stop_one(core, member)
+
+
+async def _start_group(core: Core, failed: ChildRecord) -> Due | None:
+    for member in _group(core, failed):
+        if member.state not in (ChildState.STOPPED, ChildState.RESTARTING):
+            continue
+        if member.spec.restart is RestartType.TEMPORARY:
+            continue
+
+        core.launch(member, awaited=True)
+        await member.wait_settled()
+        exit_ = member.exit
+        if exit_ is not None:
+            await member.wait_ended()
+            decision = core.settle(member, exit_)
+            if decision.verdict is Verdict.RESTART:
+                return member, decision.delay
+            if decision.verdict is Verdict.ESCALATE:
+                return None
+        elif member.stop_asked_at is not None:
+            return None  # somebody stopped it on its way up: what is up stays up
+    return None

@@ -1,0 +1,445 @@
+"""The supervisor as its users see it: what to start, stop, ask."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, final
+
+import trio
+
+from .._exceptions import (
+    ChildAlreadyPresent,
+    ChildAlreadyStarted,
+    ChildRestarting,
+    ChildRunning,
+    ChildStartFailed,
+    InvalidSpec,
+    Mistake,
+    SupervisionError,
+    SupervisorNotRunning,
+)
+from ..policy.failures import Cause, FailureClass
+from ..policy.restart import ChildState, Move, Verdict, after_first_start
+from ..policy.specs import ChildSpec
+from .context import current
+from .core import Core
+from .record import ACTIVE, Child, ChildCounts, ChildExit, ChildInfo, ChildRecord, info_of
+from .stopping import request_stop, stop_one
+
+_STOPPED_ON_THE_WAY = Cause(FailureClass.RECOVERABLE, "stopped", "it was stopped before it was ready")
+
+
+@final
+class Supervisor:
+    """A nursery that restarts. `open_supervisor` makes it.
+
+    Under ``one_for_one`` every verb acts on its child alone, at once. Under the two group strategies
+    verbs and group restarts take turns, in the order in which they were asked for.
+    """
+
+    __slots__ = ("_core",)
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+    def __repr__(self) -> str:
+        core = self._core
+        states: dict[str, int] = {}
+        for record in core.children.values():
+            states[record.state] = states.get(record.state, 0) + 1
+        counts = "".join(f" {state}={count}" for state, count in states.items())
+        return f"<Supervisor {core.path!r} {core.strategy}{counts}>"
+
+    @property
+    def path(self) -> str:
+        """Where it is in the tree: names joined by ``/``."""
+        return self._core.path
+
+    # --- starting --------------------------------------------------------------------------------
+
+    async def start(
+        self,
+        run: Callable[..., Awaitable[object]],
+        *args: Any,
+        name: str | None = None,
+        **options: Any,
+    ) -> Child:
+        """Start a child and wait until it is ready, like ``nursery.start``.
+
+        A function with a parameter ``task_status`` is ready when it calls
+        ``task_status.started(value)``; ``child.value`` is that value. Any other is ready at once.
+
+        Cancelling it cancels the child that is being started, waits for its end, and keeps nothing.
+
+        Args:
+            run: The async function.
+            args: Its positional arguments.
+            name: Its name; None takes the function's, numbered where that is in use.
+            options: Further fields of `ChildSpec`, by keyword.
+
+        Returns:
+            The child; its state is ``stopped`` when it declined to run.
+
+        Raises:
+            InvalidSpec: The options make no valid `ChildSpec`.
+            ChildAlreadyStarted: A running child has this name.
+            ChildAlreadyPresent: A child that is down has this name.
+            StartTimedOut: It was not ready within its ``start_timeout``.
+            SupervisorNotRunning: The supervisor has ended, or ends meanwhile.
+            Exception: Whatever the child raised before it was ready, bare.
+        """
+        spec = ChildSpec(self._name_for(run, name), run, args, **options)
+        record, exit_ = await self._start_new(spec)
+        if exit_ is not None and exit_.error is not None:
+            try:
+                raise exit_.error
+            finally:
+                del exit_
+
+        return Child(record)
+
+    def start_soon(
+        self,
+        run: Callable[..., Awaitable[object]],
+        *args: Any,
+        name: str | None = None,
+        **options: Any,
+    ) -> Child:
+        """Start a child without waiting for it, like ``nursery.start_soon``.
+
+        A start that fails is treated as any failure of a running child: it counts, and is tried again.
+
+        Args:
+            run: The async function.
+            args: Its positional arguments.
+            name: Its name; None takes the function's, numbered where that is in use.
+            options: Further fields of `ChildSpec`, by keyword.
+
+        Raises:
+            InvalidSpec: The options make no valid `ChildSpec`.
+            ChildAlreadyStarted: A running child has this name.
+            ChildAlreadyPresent: A child that is down has this name.
+            SupervisorNotRunning: The supervisor has ended, or is ending.
+        """
+        record = self._register(ChildSpec(self._name_for(run, name), run, args, **options))
+        self._core.launch(record, awaited=False)
+        return Child(record)
+
+    async def start_child(self, spec: ChildSpec) -> Child:
+        """Start a child by its specification and wait until it is ready.
+
+        Cancelling it cancels the child that is being started, waits for its end, and keeps nothing.
+
+        Args:
+            spec: What to run, and how.
+
+        Returns:
+            The child; its state is ``stopped`` when it declined to run.
+
+        Raises:
+            InvalidSpec: The spec contradicts this supervisor.
+            ChildAlreadyStarted: A running child has this name.
+            ChildAlreadyPresent: A child that is down has this name.
+            ChildStartFailed: From what the child raised before it was ready; nothing is kept.
+            SupervisorNotRunning: The supervisor has ended, or ends meanwhile.
+        """
+        record, exit_ = await self._start_new(spec)
+        if exit_ is not None:
+            raise _start_failed(record, exit_)
+
+        return Child(record)
+
+    async def start_children(self, specs: Sequence[ChildSpec]) -> list[Child]:
+        """Start several children one after the other, each ready before the next is started.
+
+        One that is not essential and fails to start is parked, and the others go on. Cancelling it,
+        or the failure of an essential one, leaves those running that were ready before.
+
+        Args:
+            specs: What to run, in start order.
+
+        Raises:
+            InvalidSpec: Two specs have the same name, or one contradicts this supervisor; nothing
+                was started.
+            ChildAlreadyStarted: A running child has one of the names.
+            ChildAlreadyPresent: A child that is down has one of the names.
+            ChildStartFailed: An essential one failed before it was ready.
+            SupervisorNotRunning: The supervisor has ended, or ends meanwhile.
+        """
+        specs = list(specs)
+        self._check_together(specs)
+        children = []
+        async with self._turn():
+            for spec in specs:
+                record = self._register(spec)
+                exit_ = await self._launch_and_wait(record, Move.REMOVE)
+                if exit_ is not None:
+                    self._settle_first_start(record, exit_)
+                children.append(Child(record))
+        return children
+
+    # --- the verbs -------------------------------------------------------------------------------
+
+    async def terminate_child(self, name: str) -> None:
+        """Stop a child and wait until it has ended. It can be restarted; a temporary one is gone.
+
+        It is not restarted by its supervisor, its siblings are left alone, and nothing is counted.
+        One that is between two restarts is not restarted any more; one that is down stays so.
+
+        Cancelling it ends the waiting; the child was asked to stop, and stops.
+
+        Args:
+            name: The child's name.
+
+        Raises:
+            ChildNotFound: No child has this name.
+            SupervisorNotRunning: The supervisor has ended.
+        """
+        record = self._running_core().find(name)
+        if record.state is ChildState.STARTING:
+            request_stop(record)  # a start that hangs holds the turn: it must be possible to end it
+        async with self._turn():
+            if record.state is not ChildState.REMOVED:
+                await stop_one(self._core, record)
+
+    async def restart_child(self, name: str) -> Child:
+        """Start a child that is stopped or parked, and wait until it is ready.
+
+        One that waits for the delay before its next restart is restarted now.
+
+        Cancelling it cancels the start, waits for its end, and leaves the child as it was.
+
+        Args:
+            name: The child's name.
+
+        Raises:
+            ChildNotFound: No child has this name.
+            ChildRunning: It runs.
+            ChildRestarting: It is between two restarts without a delay.
+            ChildStartFailed: From what it raised before it was ready; it stays down.
+            SupervisorNotRunning: The supervisor has ended, or ends meanwhile.
+        """
+        async with self._turn():
+            record = self._running_core().find(name)
+            if record.state in ACTIVE:
+                raise ChildRunning(record.path)
+            if record.state is ChildState.RESTARTING:
+                return await self._hurry(record)
+
+            down = Move.PARK if record.state is ChildState.PARKED else Move.REST
+            self._revive(record)
+            exit_ = await self._launch_and_wait(record, down)
+            if exit_ is not None:
+                self._leave_down(record, down, exit_)
+                raise _start_failed(record, exit_)
+
+            return Child(record)
+
+    async def delete_child(self, name: str) -> None:
+        """Forget a child that is stopped or parked.
+
+        Cancelling it while it waits for its turn changes nothing.
+
+        Args:
+            name: The child's name.
+
+        Raises:
+            ChildNotFound: No child has this name.
+            ChildRunning: It runs.
+            ChildRestarting: It is between two restarts.
+            SupervisorNotRunning: The supervisor has ended.
+        """
+        async with self._turn():
+            record = self._running_core().find(name)
+            if record.state in ACTIVE:
+                raise ChildRunning(record.path)
+            if record.state is ChildState.RESTARTING:
+                raise ChildRestarting(record.path)
+
+            self._core.remove(record, trio.current_time())
+
+    async def stop(self) -> None:
+        """Stop all children in reverse start order, and wait until the last has ended.
+
+        The supervisor takes no more children; its block goes on. From within one of its own
+        children it works, and that child is cancelled when it is its turn.
+
+        Cancelling it ends the waiting; the stop goes on.
+        """
+        self._core.begin_stop()
+        if self._core.closing:
+            await self._core.stopped.wait()
+
+    # --- questions -------------------------------------------------------------------------------
+
+    def which_children(self) -> list[ChildInfo]:
+        """Return every child as it is now, in start order."""
+        return [info_of(record) for record in self._core.children.values()]
+
+    def count_children(self) -> ChildCounts:
+        """Return how many children there are, as OTP counts them."""
+        records = self._core.children.values()
+        supervisors = sum(record.supervises > 0 for record in records)
+        return ChildCounts(
+            specs=len(records),
+            active=sum(record.state in ACTIVE for record in records),
+            supervisors=supervisors,
+            workers=len(records) - supervisors,
+        )
+
+    def get_childspec(self, name: str) -> ChildSpec:
+        """Return the specification of a child.
+
+        Raises:
+            ChildNotFound: No child has this name.
+        """
+        return self._core.find(name).spec
+
+    # --- inside ----------------------------------------------------------------------------------
+
+    def _running_core(self) -> Core:
+        self._core.check_open()
+        return self._core
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        record = current.get(None)
+        waits_for_itself = (
+            record is not None
+            and record.core is self._core
+            and record.awaited
+            and isinstance(self._core.turn, trio.Lock)
+        )
+        if waits_for_itself:
+            raise SupervisionError(
+                f"child {current.get().path!r} asks its own supervisor for a change before it is "
+                "ready, and would wait for itself: call task_status.started() first"
+            )
+
+        async with self._core.turn:
+            yield
+
+    def _name_for(self, run: Callable[..., object], name: str | None) -> str:
+        if name is not None:
+            return name
+
+        base = getattr(run, "__name__", None) or type(getattr(run, "func", run)).__name__
+        base = base.strip("<>")
+        number, candidate = 1, base
+        while candidate in self._core.children:
+            number += 1
+            candidate = f"{base}-{number}"
+        return candidate
+
+    def _register(self, spec: ChildSpec) -> ChildRecord:
+        core = self._running_core()
+        there = core.children.get(spec.name)
+        if there is None:
+            return core.register(spec)
+        if there.state in ACTIVE:
+            raise ChildAlreadyStarted(there.path)
+
+        raise ChildAlreadyPresent(there.path)
+
+    def _check_together(self, specs: Sequence[ChildSpec]) -> None:
+        mistakes = []
+        seen: set[str] = set()
+        for index, spec in enumerate(specs):
+            if spec.name in seen:
+                place = f"[{index}].name"
+                mistakes.append(Mistake(place, spec.name, "must not be the name of another one"))
+            seen.add(spec.name)
+            self._core.check_spec(spec)
+        if mistakes:
+            raise InvalidSpec(f"the children of {self._core.path!r}", mistakes)
+
+    async def _start_new(self, spec: ChildSpec) -> tuple[ChildRecord, ChildExit | None]:
+        async with self._turn():
+            record = self._register(spec)
+            exit_ = await self._launch_and_wait(record, Move.REMOVE)
+            if exit_ is not None:
+                self._leave_down(record, Move.REMOVE, exit_)
+            return record, exit_
+
+    async def _launch_and_wait(self, record: ChildRecord, down: Move) -> ChildExit | None:
+        """Start a child and wait for the outcome.
+
+        Args:
+            record: A child that is down.
+            down: What becomes of it when the caller is cancelled.
+
+        Returns:
+            The exit of a start that failed, for the caller to settle; its task has ended.
+        """
+        core = self._core
+        core.launch(record, awaited=True)
+        try:
+            await record.wait_settled()
+        except BaseException:
+            # Cancelled: as nursery.start does, take the child down before the caller goes on.
+            with trio.CancelScope(shield=True):
+                await stop_one(core, record)
+            self._leave_down(record, down, None)
+            raise
+
+        exit_, record.exit = record.exit, None
+        if exit_ is not None:
+            with trio.CancelScope(shield=True):
+                await record.wait_ended()
+        elif record.state is not ChildState.RUNNING:
+            if core.closing:
+                raise SupervisorNotRunning(core.path)
+            if record.stop_asked_at is not None:
+                raise ChildStartFailed(record.path, _STOPPED_ON_THE_WAY)
+        return exit_
+
+    def _settle_first_start(self, record: ChildRecord, exit_: ChildExit) -> None:
+        assert exit_.cause is not None
+        if after_first_start(exit_.cause, essential=record.spec.essential) is Verdict.PARK:
+            self._leave_down(record, Move.PARK, exit_)
+        else:
+            self._leave_down(record, Move.REMOVE, exit_)
+            raise _start_failed(record, exit_)
+
+    def _leave_down(self, record: ChildRecord, down: Move, exit_: ChildExit | None) -> None:
+        now = trio.current_time()
+        record.awaited = False
+        if record.state is ChildState.REMOVED:
+            return
+        if down is Move.REMOVE:
+            self._core.remove(record, now)
+        elif down is Move.PARK or record.state is not ChildState.STOPPED:
+            record.move(down, now)
+        if down is Move.PARK and exit_ is not None and exit_.cause is not None:
+            self._core.reporter.parked(record, now, exit_.cause)
+
+    async def _hurry(self, record: ChildRecord) -> Child:
+        """Cut the delay before a restart short. The restart stays the supervisor's own."""
+        if record.retry_now is None:
+            raise ChildRestarting(record.path)
+
+        record.retry_now.set()
+        while record.state in (ChildState.RESTARTING, ChildState.STARTING):
+            before = record.incarnation
+            await record.wait_change()
+            if record.state is ChildState.RESTARTING and record.incarnation == before:
+                break
+        if record.state is not ChildState.RUNNING:
+            raise ChildStartFailed(record.path, record.last_cause or _STOPPED_ON_THE_WAY)
+
+        return Child(record)
+
+    def _revive(self, record: ChildRecord) -> None:
+        record.attempt = 0
+        if record.spec.intensity is not None:
+            record.window.forget()
+        if record.state is ChildState.PARKED:
+            self._core.reporter.revived(record, trio.current_time())
+
+
+def _start_failed(record: ChildRecord, exit_: ChildExit) -> ChildStartFailed:
+    assert exit_.cause is not None
+    failure = ChildStartFailed(record.path, exit_.cause)
+    failure.__cause__ = exit_.error
+    return failure

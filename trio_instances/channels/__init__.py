@@ -1,0 +1,12 @@
+"""What an instance talks to: one module per kind of channel.
+
+- `memory`: a far end in the same process; the one to read before writing a channel of your own
+- `websocket`: a WebSocket server, by trio-websocket, which is imported there and nowhere else
+"""
+
+from __future__ import annotations
+
+from .memory import MemoryChannel, MemoryServer
+from .websocket import WebSocketChannel, WebSocketConnection
+
+__all__ = ["MemoryChannel", "MemoryServer", "WebSocketChannel", "WebSocketConnection"]

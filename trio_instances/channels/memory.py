@@ -1,0 +1,201 @@
+"""A channel whose far end is in the same process: the simplest true one, and how to write one."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, final
+
+import trio
+
+from .._exceptions import ChannelError
+from ..abc import Channel
+from ..policy.failures import Cause, FailureClass
+from ..policy.mistakes import MistakeList
+from ..policy.specs import ChildSpec
+from ._outbox import Outbox
+
+if TYPE_CHECKING:
+    from .._instance.handle import Instance
+
+__all__ = ["MemoryChannel", "MemoryConnection", "MemoryServer"]
+
+OnMessage = Callable[["Instance", object], Awaitable[None]]
+
+CLOSED = Cause(FailureClass.RECOVERABLE, "closed", lost=True)
+"""Why a connection ended whose far end gave no cause."""
+
+
+@final
+class MemoryConnection:
+    """One end of a connection. Both ends are alike; what one sends the other receives."""
+
+    def __init__(
+        self,
+        server: MemoryServer,
+        incoming: trio.MemoryReceiveChannel[object],
+        outgoing: trio.MemorySendChannel[object],
+    ) -> None:
+        self.server = server
+        """The server at the far end, or at this one."""
+        self.cause = CLOSED
+        """What a use of this end says once the connection is closed."""
+        self._incoming = incoming
+        self._outgoing = outgoing
+
+    async def receive(self) -> object:
+        """Return the next message; wait for it. Cancelling loses nothing.
+
+        Raises:
+            ChannelError: The connection is closed, and every message sent before was received.
+        """
+        try:
+            return await self._incoming.receive()
+        except (trio.EndOfChannel, trio.ClosedResourceError):
+            raise ChannelError(self.cause) from None
+
+    async def send(self, message: object) -> None:
+        """Send a message; wait for room at the other end. When cancelled, it was not sent.
+
+        Raises:
+            ChannelError: The connection is closed.
+        """
+        try:
+            await self._outgoing.send(message)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            raise ChannelError(self.cause) from None
+
+    def close(self) -> None:
+        """Close this end. The other one can still receive what was sent before."""
+        self._incoming.close()
+        self._outgoing.close()
+
+
+@final
+class MemoryServer:
+    """The far end: accepts connections, and misbehaves as told.
+
+    Args:
+        capacity: Messages in flight each way, and connections waiting to be accepted.
+    """
+
+    def __init__(self, capacity: int = 16) -> None:
+        wrong = MistakeList("MemoryServer")
+        wrong.whole("capacity", capacity, at_least=1)
+        wrong.raise_any()
+        self.refusal: Cause | None = None
+        """Why connections are refused from now on; None accepts them."""
+        self.answers_probes = True
+        """Set it to False for a far end that is there and says nothing."""
+        self._capacity = capacity
+        self._arrivals, self._accepted = trio.open_memory_channel[
+            tuple[MemoryConnection, MemoryConnection]
+        ](capacity)
+        self._near: dict[MemoryConnection, MemoryConnection] = {}
+
+    async def accept(self) -> MemoryConnection:
+        """Return this server's end of the next connection; wait for it."""
+        far, near = await self._accepted.receive()
+        self._near[far] = near
+        return far
+
+    def close(self, far: MemoryConnection, cause: Cause = CLOSED) -> None:
+        """Close a connection from here, and have the other end told why."""
+        self._near.pop(far).cause = cause
+        far.close()
+
+    async def connect(self) -> MemoryConnection:
+        """Return the near end of a new connection; wait while too many are not accepted yet.
+
+        Raises:
+            ChannelError: Connections are refused.
+        """
+        if self.refusal is not None:
+            raise ChannelError(self.refusal)
+
+        to_far, at_far = trio.open_memory_channel[object](self._capacity)
+        to_near, at_near = trio.open_memory_channel[object](self._capacity)
+        near = MemoryConnection(self, at_near, to_far)
+        await self._arrivals.send((MemoryConnection(self, at_far, to_near), near))
+        return near
+
+
+class MemoryChannel(Channel[MemoryConnection]):
+    """A channel to a `MemoryServer`.
+
+    Args:
+        server: The far end.
+        on_message: Is called with each message, one at a time. When it raises, the receiver has
+            crashed: it is restarted, and goes on with the next message.
+        outbox_capacity: Messages that may wait to be sent, also while there is no connection.
+    """
+
+    channel_type = "memory"
+
+    def __init__(
+        self,
+        server: MemoryServer,
+        *,
+        on_message: OnMessage | None = None,
+        outbox_capacity: int = 64,
+    ) -> None:
+        wrong = MistakeList("MemoryChannel")
+        wrong.instance("server", server, MemoryServer)
+        if on_message is not None and not callable(on_message):
+            wrong.add("on_message", on_message, "must be an async function or None")
+        wrong.whole("outbox_capacity", outbox_capacity, at_least=1)
+        wrong.raise_any()
+        self._server = server
+        self._on_message = on_message
+        self._outbox = Outbox[object](outbox_capacity)
+
+    async def send(self, message: object) -> None:
+        """Put a message into the outbox; wait for room. When cancelled, it is not in there."""
+        await self._outbox.put(message)
+
+    def send_nowait(self, message: object) -> None:
+        """Put a message into the outbox.
+
+        Raises:
+            trio.WouldBlock: There is no room.
+        """
+        self._outbox.put_nowait(message)
+
+    @asynccontextmanager
+    async def connect(self, instance: Instance) -> AsyncIterator[MemoryConnection]:
+        """Open one connection. See `Channel.connect`."""
+        instance.watch_queue("outbox", self._outbox)
+        connection = await self._server.connect()
+        try:
+            yield connection
+        finally:
+            # Closing here needs no await, so it is the same for a stop, a failure and a
+            # cancellation. A channel that must say goodbye does so after the yield, not in here.
+            connection.close()
+
+    def children(self, instance: Instance, connection: MemoryConnection) -> Sequence[ChildSpec]:
+        """Return the receiver and the sender. See `Channel.children`."""
+        return (
+            ChildSpec("receiver", self._receive, (instance, connection)),
+            ChildSpec("sender", self._send, (connection,)),
+        )
+
+    async def probe(self, instance: Instance, connection: MemoryConnection) -> None:  # noqa: ARG002 - the contract
+        """Ask the far end whether it is there; wait for ever when it does not answer."""
+        if not connection.server.answers_probes:
+            await trio.sleep_forever()
+        await trio.lowlevel.checkpoint()
+
+    async def _receive(self, instance: Instance, connection: MemoryConnection) -> None:
+        while True:
+            message = await connection.receive()
+            instance.saw_frame()
+            instance.saw_event()
+            if self._on_message is not None:
+                await self._on_message(instance, message)
+
+    async def _send(self, connection: MemoryConnection) -> None:
+        while True:
+            message = await self._outbox.wait_first()
+            await connection.send(message)
+            self._outbox.drop_first()

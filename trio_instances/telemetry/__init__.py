@@ -1,0 +1,152 @@
+"""What happened: the event catalogue, the bus that carries it, and the sinks it goes to.
+
+The map:
+
+- `events`: every event, a frozen class with a stable wire name; `catalogue` lists them
+- `bus`: `EventBus`, on which a publisher hands each event to every listener, at once
+- `subscription`: `Subscription`, a bounded buffer of events for a task of one's own
+- `codec`: events and health snapshots as plain data and as JSON, both ways
+- `wording`: an event's level, and one line about it for people
+- `sinks`: `open_sinks` and where events can go: `LoguruSink`, `JSONLinesSink`
+
+A sink of one's own implements `trio_instances.abc.Sink`.
+
+Refer to the events through this package (``telemetry.ChildStarted``): some share their name with
+the exception that tells a caller the same.
+"""
+
+from __future__ import annotations
+
+from .bus import (
+    EventBus,
+    Listener,
+    Listening,
+)
+from .codec import (
+    event_from_dict,
+    event_to_dict,
+    from_json,
+    snapshot_from_dict,
+    snapshot_from_json,
+    snapshot_to_dict,
+    snapshot_to_json,
+    to_json,
+)
+from .events import (
+    SCHEMA_VERSION,
+    ChildDeclined,
+    ChildEvent,
+    ChildExited,
+    ChildParked,
+    ChildRestarting,
+    ChildRevived,
+    ChildStarted,
+    ChildStartFailed,
+    ChildStopped,
+    ChildStopping,
+    ChildStuck,
+    Event,
+    HookFailed,
+    InstanceConnected,
+    InstanceConnecting,
+    InstanceDegraded,
+    InstanceDisconnected,
+    InstanceFailed,
+    InstancePaused,
+    InstanceProven,
+    InstanceRecovered,
+    InstanceResumed,
+    InstanceStarted,
+    InstanceStopped,
+    InstanceStopping,
+    PressureChanged,
+    ProbeCompleted,
+    ReconnectAttempt,
+    ReconnectExhausted,
+    ReconnectFailed,
+    ReconnectScheduled,
+    RuntimeStarted,
+    RuntimeStopped,
+    RuntimeStopping,
+    SupervisorEscalated,
+    catalogue,
+)
+from .sinks import (
+    JSONLines,
+    JSONLinesSink,
+    LoguruSink,
+    SinkFeed,
+    SinkStatistics,
+    open_sinks,
+    read_json_lines,
+)
+from .subscription import (
+    Subscription,
+    SubscriptionStatistics,
+)
+from .wording import (
+    level_of,
+    one_line,
+)
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "ChildDeclined",
+    "ChildEvent",
+    "ChildExited",
+    "ChildParked",
+    "ChildRestarting",
+    "ChildRevived",
+    "ChildStartFailed",
+    "ChildStarted",
+    "ChildStopped",
+    "ChildStopping",
+    "ChildStuck",
+    "Event",
+    "EventBus",
+    "HookFailed",
+    "InstanceConnected",
+    "InstanceConnecting",
+    "InstanceDegraded",
+    "InstanceDisconnected",
+    "InstanceFailed",
+    "InstancePaused",
+    "InstanceProven",
+    "InstanceRecovered",
+    "InstanceResumed",
+    "InstanceStarted",
+    "InstanceStopped",
+    "InstanceStopping",
+    "JSONLines",
+    "JSONLinesSink",
+    "Listener",
+    "Listening",
+    "LoguruSink",
+    "PressureChanged",
+    "ProbeCompleted",
+    "ReconnectAttempt",
+    "ReconnectExhausted",
+    "ReconnectFailed",
+    "ReconnectScheduled",
+    "RuntimeStarted",
+    "RuntimeStopped",
+    "RuntimeStopping",
+    "SinkFeed",
+    "SinkStatistics",
+    "Subscription",
+    "SubscriptionStatistics",
+    "SupervisorEscalated",
+    "catalogue",
+    "event_from_dict",
+    "event_to_dict",
+    "from_json",
+    "level_of",
+    "one_line",
+    "open_sinks",
+    "read_json_lines",
+    "snapshot_from_dict",
+    "snapshot_from_json",
+    "snapshot_to_dict",
+    "snapshot_to_json",
+    "to_json",
+]

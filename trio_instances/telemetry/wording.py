@@ -1,0 +1,113 @@
+"""Events in words: how serious each is, and one line that a person can read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import attrs
+
+from ..policy.failures import Cause
+from ..policy.health import ProbeVerdict
+from ..policy.pressure import PressureLevel
+from .events import (
+    ChildExited,
+    ChildParked,
+    ChildRestarting,
+    ChildStartFailed,
+    ChildStopped,
+    ChildStuck,
+    Event,
+    HookFailed,
+    InstanceDegraded,
+    InstanceDisconnected,
+    InstanceFailed,
+    PressureChanged,
+    ProbeCompleted,
+    ReconnectExhausted,
+    ReconnectFailed,
+    SupervisorEscalated,
+)
+
+LEVELS: Mapping[type[Event], str] = {
+    InstanceFailed: "ERROR",
+    SupervisorEscalated: "ERROR",
+    ChildStuck: "ERROR",
+    HookFailed: "ERROR",
+    InstanceDegraded: "WARNING",
+    InstanceDisconnected: "WARNING",
+    ChildParked: "WARNING",
+    ChildStartFailed: "WARNING",
+    ChildRestarting: "WARNING",
+    ReconnectFailed: "WARNING",
+    ReconnectExhausted: "WARNING",
+}
+"""The level of each event that always has the same one; ``INFO`` where `level_of` knows no better.
+
+``ERROR`` means that somebody must act or a promise was broken, ``WARNING`` that something failed
+and the runtime is dealing with it.
+"""
+
+_SECONDS = frozenset({"elapsed", "uptime", "outage", "delay", "latency", "period"})
+_NOT_SAID_AGAIN = frozenset({"at", "instance_id", "channel_type", "path", "cause"})
+
+
+def level_of(event: Event) -> str:
+    """Return how serious an event is, as the name of a level that loguru knows."""
+    match event:
+        case ProbeCompleted():
+            return "DEBUG" if event.verdict is ProbeVerdict.OK else "WARNING"
+        case PressureChanged():
+            return "INFO" if event.level is PressureLevel.NORMAL else "WARNING"
+        case ChildExited():
+            return "INFO" if event.cause is None else "WARNING"
+        case ChildStopped():
+            return "WARNING" if event.forced or event.cause is not None else "INFO"
+        case _:
+            return LEVELS.get(type(event), "INFO")
+
+
+def one_line(event: Event) -> str:
+    """Return an event as one line: its name, what it is about, its fields, and the cause.
+
+    Characters that would break the line or steer a terminal are escaped, for some of the text comes
+    from the other side of a connection.
+    """
+    cause: Cause | None = getattr(event, "cause", None)
+    path: str | None = getattr(event, "path", None)
+    words = [event.name, *_subject(event.instance_id, path)]
+    for field in attrs.fields(type(event)):
+        value = getattr(event, field.name)
+        said = field.name in _NOT_SAID_AGAIN or (field.name == "child" and value in (path or ""))
+        if not said and value is not None:
+            words.append(f"{field.name}={_in_words(field.name, value)}")
+
+    line = " ".join(words)
+    return _printable(line if cause is None else f"{line}: {cause}")
+
+
+def _subject(instance_id: str | None, path: str | None) -> list[str]:
+    """Name what it is about; the path says it alone where it begins with the instance."""
+    if instance_id is not None and path is not None and path.split("/")[0] == instance_id:
+        return [path]
+
+    return [part for part in (instance_id, path) if part is not None]
+
+
+def _in_words(name: str, value: object) -> str:
+    if isinstance(value, tuple):
+        return ",".join(str(part) for part in value) if name != "stack" else _innermost(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.3g}s" if name in _SECONDS else f"{value:.3g}"
+
+    return str(value)
+
+
+def _innermost(stack: tuple[object, ...]) -> str:
+    """Return where a task is; the whole stack is in the event."""
+    return str(stack[-1]).strip() if stack else "?"
+
+
+def _printable(text: str) -> str:
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)

@@ -1,0 +1,1 @@
+"""What tests of channels and of lifecycle code need: a server that misbehaves on command."""
