@@ -50,9 +50,10 @@ def test_the_list_of_public_names_is_complete() -> None:
 
 def test_a_public_name_has_one_home() -> None:
     """There is one place to import a thing from, so that there is one way to write it."""
-    homes: dict[int, list[str]] = {}
+    homes: dict[tuple[str, int], list[str]] = {}
     for module, name in PUBLIC:
-        homes.setdefault(id(getattr(module, name)), []).append(f"{module.__name__}.{name}")
+        thing = name, id(getattr(module, name))
+        homes.setdefault(thing, []).append(f"{module.__name__}.{name}")
 
     assert [places for places in homes.values() if len(places) > 1] == []
 

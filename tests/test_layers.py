@@ -199,15 +199,23 @@ def long_files(package: Path) -> list[str]:
     return [f"{path}: {lines} lines" for path, lines in lengths.items() if lines > MAX_FILE]
 
 
+def length(node: ast.stmt) -> int:
+    """Return how many lines a statement takes."""
+    return (node.end_lineno or node.lineno) - node.lineno + 1
+
+
 def long_functions(package: Path) -> list[str]:
-    """A function fits on a screen, its docstring included."""
-    return [
-        f"{module}.{node.name}: {lines} lines"
-        for module, tree in modules(package).items()
-        for node in ast.walk(tree)
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-        and (lines := (node.end_lineno or node.lineno) - node.lineno + 1) > MAX_FUNCTION
-    ]
+    """A function fits on a screen. Its docstring is not counted: no one should shorten that."""
+    broken = []
+    for module, tree in modules(package).items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                documented = ast.get_docstring(node) is not None
+                lines = length(node) - (length(node.body[0]) if documented else 0)
+                if lines > MAX_FUNCTION:
+                    broken.append(f"{module}.{node.name}: {lines} lines")
+
+    return broken
 
 
 BROKEN: list[tuple[Law, dict[str, str], list[str]]] = [
@@ -236,6 +244,7 @@ BROKEN: list[tuple[Law, dict[str, str], list[str]]] = [
     (direct_io, {"policy/a": "\nprint(1)"}, ["policy.a:2 calls print"]),
     (scattered_websocket, {"_cli/a": "import trio_websocket"}, ["_cli.a"]),
     (long_functions, {"abc": "def f():\n" + " pass\n" * 50}, ["abc.f: 51 lines"]),
+    (long_functions, {"abc": "def f():\n '''a\n'''\n" + " pass\n" * 49}, []),
 ]
 """Each law, a package that breaks it, and what is said of that."""
 

@@ -1,0 +1,135 @@
+"""Supervised, long-lived channel instances on Trio.
+
+The map. Policy decides, mechanism acts; plain names are for users, underscored ones are mechanism, and
+imports run one way, downwards:
+
+    ======================  ====================================================================
+    ``testing``, ``_cli``   what tests and terminals use
+    ``_runtime``            many instances: registry, configuration, `open_runtime`
+    ``_instance``           one instance: its connection loop, its probes, its handle
+    ``_supervision``        child tasks in nurseries: `open_supervisor`, the ordered stop
+    ``telemetry``           what happened: events, the bus, sinks
+    ``channels``            what an instance talks to: one module for each kind
+    ``abc``                 what a user implements: a channel, a sink
+    ``policy``              what should happen: pure decisions, and the values that configure them
+    ``_exceptions``         every error, by who is to blame
+    ======================  ====================================================================
+"""
+
+from __future__ import annotations
+
+import attrs as _attrs
+
+from ._exceptions import (
+    ChannelError,
+    ChildAlreadyPresent,
+    ChildAlreadyStarted,
+    ChildDeclined,
+    ChildError,
+    ChildNotFound,
+    ChildRestarting,
+    ChildRunning,
+    ChildStartFailed,
+    Escalation,
+    FatalChildFailure,
+    InstanceAlreadyStarted,
+    InstanceError,
+    InstanceFailed,
+    InstanceNotFound,
+    InstanceStopped,
+    InvalidSpec,
+    Mistake,
+    RestartLimitExceeded,
+    StartTimedOut,
+    SupervisionError,
+    SupervisorNotRunning,
+    TrioInstancesError,
+)
+from ._instance.handle import Instance
+from ._instance.spec import InstanceSpec
+from ._runtime.runtime import InstanceCounts, Runtime, open_runtime
+from ._runtime.settings import OnInstanceFailure, RuntimeSettings
+from ._supervision.context import current_child_path, until_stopped
+from ._supervision.opening import open_supervisor, supervise
+from ._supervision.record import Child, ChildCounts, ChildInfo
+from ._supervision.supervisor import Supervisor
+from .policy.backoff import Backoff, Jitter
+from .policy.connection import Exhausted, ReconnectPolicy
+from .policy.failures import Cause, FailureClass, WhoMustAct, classify_failure
+from .policy.health import HealthSnapshot, ProbePolicy
+from .policy.intensity import RestartIntensity
+from .policy.pressure import PressureLevel, PressurePolicy
+from .policy.restart import ChildState, RestartType
+from .policy.specs import ChildSpec
+from .policy.status import InstanceStatus
+from .policy.strategies import AutoShutdown, Strategy
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AutoShutdown",
+    "Backoff",
+    "Cause",
+    "ChannelError",
+    "Child",
+    "ChildAlreadyPresent",
+    "ChildAlreadyStarted",
+    "ChildCounts",
+    "ChildDeclined",
+    "ChildError",
+    "ChildInfo",
+    "ChildNotFound",
+    "ChildRestarting",
+    "ChildRunning",
+    "ChildSpec",
+    "ChildStartFailed",
+    "ChildState",
+    "Escalation",
+    "Exhausted",
+    "FailureClass",
+    "FatalChildFailure",
+    "HealthSnapshot",
+    "Instance",
+    "InstanceAlreadyStarted",
+    "InstanceCounts",
+    "InstanceError",
+    "InstanceFailed",
+    "InstanceNotFound",
+    "InstanceSpec",
+    "InstanceStatus",
+    "InstanceStopped",
+    "InvalidSpec",
+    "Jitter",
+    "Mistake",
+    "OnInstanceFailure",
+    "PressureLevel",
+    "PressurePolicy",
+    "ProbePolicy",
+    "ReconnectPolicy",
+    "RestartIntensity",
+    "RestartLimitExceeded",
+    "RestartType",
+    "Runtime",
+    "RuntimeSettings",
+    "StartTimedOut",
+    "Strategy",
+    "SupervisionError",
+    "Supervisor",
+    "SupervisorNotRunning",
+    "TrioInstancesError",
+    "WhoMustAct",
+    "classify_failure",
+    "current_child_path",
+    "open_runtime",
+    "open_supervisor",
+    "supervise",
+    "until_stopped",
+]
+
+# Tracebacks and reprs show the path that a user imports. The types of attrs classes are resolved first:
+# they are looked up in the module in which a class says it lives.
+for _name in __all__:
+    _public = globals()[_name]
+    if isinstance(_public, type) and _attrs.has(_public):
+        _attrs.resolve_types(_public)
+    _public.__module__ = __name__

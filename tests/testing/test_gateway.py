@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 
 import pytest
 import trio
 import trio.testing
 import trustme
-from trio_websocket import (
-    ConnectionClosed,
-    open_websocket_url,
-)
+from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_client_stream
 
 from trio_instances.testing.gateway import Gateway, Handshake, Refusal, open_gateway
 
@@ -29,7 +27,7 @@ async def gateway() -> AsyncIterator[Gateway]:
 
 async def test_text_and_bytes_come_back_as_they_were_sent(gateway: Gateway) -> None:
     """The gateway echoes each message, of either kind, however long."""
-    async with open_websocket_url(gateway.url) as socket:
+    async with _websocket(gateway) as socket:
         for message in ("hello", b"\x00\xff", "x" * 300_000, ""):
             await socket.send_message(message)
             assert await socket.get_message() == message
@@ -50,8 +48,8 @@ async def test_a_client_is_found_by_its_path_and_can_be_pushed_to(gateway: Gatew
         nursery.start_soon(find)
         await trio.testing.wait_all_tasks_blocked()
         async with (
-            open_websocket_url(f"{gateway.url}/other"),
-            open_websocket_url(f"{gateway.url}/bot-1", extra_headers=[(b"X-Who", b"me")]) as socket,
+            _websocket(gateway, "/other"),
+            _websocket(gateway, "/bot-1", extra_headers=[(b"X-Who", b"me")]) as socket,
         ):
             assert await socket.get_message() == "pushed"
 
@@ -60,7 +58,7 @@ async def test_a_client_is_found_by_its_path_and_can_be_pushed_to(gateway: Gatew
 
 async def test_every_client_gets_what_is_sent_to_all(gateway: Gateway) -> None:
     """`send_all` reaches all of them."""
-    async with open_websocket_url(gateway.url) as one, open_websocket_url(gateway.url) as two:
+    async with _websocket(gateway) as one, _websocket(gateway) as two:
         await gateway.send_all("news")
         assert await one.get_message() == await two.get_message() == "news"
 
@@ -68,9 +66,9 @@ async def test_every_client_gets_what_is_sent_to_all(gateway: Gateway) -> None:
 async def test_a_subprotocol_that_both_speak_is_agreed_on(gateway: Gateway) -> None:
     """The first of those offered that the gateway speaks is taken; without one, none is."""
     offered = ["chat.v3", "chat.v2"]
-    async with open_websocket_url(gateway.url, subprotocols=offered) as socket:
+    async with _websocket(gateway, subprotocols=offered) as socket:
         assert socket.subprotocol == "chat.v2"
-    async with open_websocket_url(gateway.url, subprotocols=["chat.v9"]) as socket:
+    async with _websocket(gateway, subprotocols=["chat.v9"]) as socket:
         assert socket.subprotocol is None
 
 
@@ -89,14 +87,14 @@ async def test_a_refused_handshake_has_its_status_and_retry_after(gateway: Gatew
     assert answer.startswith(b"HTTP/1.1 429 ")
     assert b"\r\nretry-after: 2\r\n" in answer.lower()
 
-    async with open_websocket_url(gateway.url, extra_headers=[(b"Authorization", b"key")]):
+    async with _websocket(gateway, extra_headers=[(b"Authorization", b"key")]):
         assert gateway.statistics().accepted == 1
     assert gateway.statistics().refused == 2
 
 
 async def test_a_close_code_reaches_the_client(gateway: Gateway) -> None:
     """`close` sends the code and the reason, and returns when the client has answered."""
-    async with open_websocket_url(gateway.url) as socket:
+    async with _websocket(gateway) as socket:
         await gateway.clients[0].close(4004, "go away")
         with pytest.raises(ConnectionClosed) as closed:
             await socket.get_message()
@@ -108,7 +106,7 @@ async def test_a_close_code_reaches_the_client(gateway: Gateway) -> None:
 
 async def test_all_clients_can_be_closed_at_once(gateway: Gateway) -> None:
     """`close_all` closes each with the code."""
-    async with open_websocket_url(gateway.url) as one, open_websocket_url(gateway.url) as two:
+    async with _websocket(gateway) as one, _websocket(gateway) as two:
         await gateway.close_all(1012)
         for socket in (one, two):
             with pytest.raises(ConnectionClosed) as closed:
@@ -119,28 +117,55 @@ async def test_all_clients_can_be_closed_at_once(gateway: Gateway) -> None:
 
 async def test_a_peer_that_does_not_answer_a_close_is_reset(gateway: Gateway) -> None:
     """`close` waits for the answer no longer than its grace."""
-    stream = await _raw_websocket(gateway)
-    await gateway.clients[0].close(1000, grace=0.01)
-    assert await stream.receive_some(100) == b"\x88\x02\x03\xe8"
-    with pytest.raises(trio.BrokenResourceError):
-        await stream.receive_some(100)
+    async with _raw_websocket(gateway) as stream:
+        await gateway.clients[0].close(1000, grace=0.01)
+        assert await stream.receive_some(100) == b"\x88\x02\x03\xe8"
+        with pytest.raises(trio.BrokenResourceError):
+            await stream.receive_some(100)
 
 
 async def test_a_connection_that_closes_still_takes_in_what_comes(gateway: Gateway) -> None:
     """A ping that arrives during a closing handshake ends nothing; the close answer is awaited."""
-    stream = await _raw_websocket(gateway)
-    client = gateway.clients[0]
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(client.close, 1000)
+    async with _raw_websocket(gateway) as stream, trio.open_nursery() as nursery:
+        nursery.start_soon(gateway.clients[0].close, 1000)
         assert await stream.receive_some(100) == b"\x88\x02\x03\xe8"
         await stream.send_all(b"\x89\x80\x00\x00\x00\x00")
         await stream.send_all(b"\x88\x82\x00\x00\x00\x00\x03\xe8")
         assert await stream.receive_some(100) == b""
 
 
+async def test_a_client_that_has_gone_is_sent_nothing(gateway: Gateway) -> None:
+    """`send` to a closed connection raises, and `send_all` leaves it out."""
+    async with _websocket(gateway) as socket:
+        client = gateway.clients[0]
+        await socket.aclose()
+        await client.wait_closed()
+        with pytest.raises(trio.ClosedResourceError):
+            await client.send("too late")
+        await gateway.send_all("nobody there")
+
+
+async def test_a_cancelled_send_resets_the_connection(gateway: Gateway) -> None:
+    """A message that was cut cannot be followed by anything, so the connection ends."""
+    async with _raw_websocket(gateway):
+        client = gateway.clients[0]
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(client.send, "x" * 10_000_000)
+            await trio.testing.wait_all_tasks_blocked()
+            nursery.cancel_scope.cancel()
+        await client.wait_closed()
+
+
+async def test_a_fragmented_message_is_echoed_whole(gateway: Gateway) -> None:
+    """The echo of a message in parts is one message."""
+    async with _raw_websocket(gateway) as stream:
+        await stream.send_all(b"\x01\x81\0\0\0\0a" + b"\x80\x81\0\0\0\0b")
+        assert await stream.receive_some(100) == b"\x81\x02ab"
+
+
 async def test_a_client_can_be_left_without_pongs_on_an_open_socket(gateway: Gateway) -> None:
     """`answers_pings` off: pings are ignored, messages still come back, others are not affected."""
-    async with open_websocket_url(gateway.url) as deaf, open_websocket_url(gateway.url) as well:
+    async with _websocket(gateway) as deaf, _websocket(gateway) as well:
         gateway.clients[0].answers_pings = False
         async with trio.open_nursery() as nursery:
             nursery.start_soon(deaf.ping)
@@ -156,11 +181,11 @@ async def test_a_client_can_be_left_without_pongs_on_an_open_socket(gateway: Gat
 
 async def test_a_close_can_be_left_hanging(gateway: Gateway) -> None:
     """`answers_close` off: a client's close frame is left without an answer, until it hangs up."""
-    stream = await _raw_websocket(gateway)
-    gateway.clients[0].answers_close = False
-    await stream.send_all(b"\x88\x82\x00\x00\x00\x00\x03\xe8")
-    await stream.send_eof()
-    assert await stream.receive_some(100) == b""
+    async with _raw_websocket(gateway) as stream:
+        gateway.clients[0].answers_close = False
+        await stream.send_all(b"\x88\x82\x00\x00\x00\x00\x03\xe8")
+        await stream.send_eof()
+        assert await stream.receive_some(100) == b""
 
 
 async def test_a_dead_gateway_resets_and_refuses_and_comes_back_on_its_port(
@@ -168,7 +193,7 @@ async def test_a_dead_gateway_resets_and_refuses_and_comes_back_on_its_port(
 ) -> None:
     """`die` resets every connection and refuses new ones until `revive`, at the same address."""
     url = gateway.url
-    async with open_websocket_url(url) as socket:
+    async with _websocket(gateway) as socket:
         await gateway.die()
         with pytest.raises(ConnectionClosed) as lost:
             await socket.get_message()
@@ -181,7 +206,7 @@ async def test_a_dead_gateway_resets_and_refuses_and_comes_back_on_its_port(
 
     await gateway.revive()
     assert gateway.url == url
-    async with open_websocket_url(url) as socket:
+    async with _websocket(gateway) as socket:
         await socket.send_message("back")
         assert await socket.get_message() == "back"
     assert gateway.statistics().deaths == 1
@@ -197,7 +222,7 @@ async def test_dying_and_reviving_twice_are_once(gateway: Gateway) -> None:
         nursery.start_soon(gateway.revive)
         nursery.start_soon(gateway.revive)
     assert gateway.statistics().deaths == 1
-    async with open_websocket_url(gateway.url):
+    async with _websocket(gateway):
         pass
 
 
@@ -208,7 +233,7 @@ async def test_what_is_no_websocket_request_gets_status_400(gateway: Gateway) ->
         await stream.send_all(nonsense)
         assert b" 400 " in await stream.receive_some(1000)
         await stream.aclose()
-    async with open_websocket_url(gateway.url):
+    async with _websocket(gateway):
         pass
 
 
@@ -216,11 +241,11 @@ async def test_a_cancelled_gateway_leaves_nothing_open() -> None:
     """Cancelling the block resets the connections, and frees the port."""
     with trio.fail_after(SECONDS):
         with trio.CancelScope() as scope:
-            async with open_gateway() as gateway:
-                stream = await _raw_websocket(gateway)
-                scope.cancel()
-        with pytest.raises(trio.BrokenResourceError):
-            await stream.receive_some(100)
+            async with open_gateway() as gateway, _raw_websocket(gateway) as stream:
+                with trio.CancelScope(shield=True):
+                    scope.cancel()
+                    with pytest.raises(trio.BrokenResourceError):
+                        await stream.receive_some(100)
         with pytest.raises(OSError, match="connect"):
             await _connect(gateway)
 
@@ -234,7 +259,7 @@ async def test_it_speaks_tls() -> None:
     with trio.fail_after(SECONDS):
         async with open_gateway(ssl_context=server) as gateway:
             assert gateway.url.startswith("wss:")
-            async with open_websocket_url(gateway.url, ssl_context=client) as socket:
+            async with _websocket(gateway, ssl_context=client) as socket:
                 await socket.send_message("secret")
                 assert await socket.get_message() == "secret"
 
@@ -255,18 +280,46 @@ async def _shake_hands(stream: trio.SocketStream, path: str = "/", headers: str 
     return answer
 
 
-async def _answer(gateway: Gateway, *, path: str = "/", headers: str = "") -> bytes:
-    """Return what a handshake is answered.
+@asynccontextmanager
+async def _websocket(
+    gateway: Gateway,
+    path: str = "/",
+    *,
+    ssl_context: ssl.SSLContext | None = None,
+    subprotocols: Sequence[str] = (),
+    extra_headers: Sequence[tuple[bytes, bytes]] = (),
+) -> AsyncIterator[WebSocketConnection]:
+    """Connect over a stream of our own: the client leaves some of its own to the collector."""
+    transport = await _connect(gateway)
+    stream: trio.SocketStream | trio.SSLStream[trio.SocketStream] = transport
+    if ssl_context is not None:
+        stream = trio.SSLStream(
+            transport, ssl_context, server_hostname="127.0.0.1", https_compatible=True
+        )
+    async with stream, trio.open_nursery() as nursery:
+        socket = await wrap_client_stream(
+            nursery,
+            stream,
+            "gateway",
+            path,
+            subprotocols=subprotocols,
+            extra_headers=list(extra_headers),
+        )
+        yield socket
+        await socket.aclose()
+        nursery.cancel_scope.cancel()
 
-    By hand, as the client leaves the socket of a refused handshake to the garbage collector.
-    """
+
+async def _answer(gateway: Gateway, *, path: str = "/", headers: str = "") -> bytes:
+    """Return what a handshake is answered."""
     async with await _connect(gateway) as stream:
         return await _shake_hands(stream, path, headers)
 
 
-async def _raw_websocket(gateway: Gateway) -> trio.SocketStream:
+@asynccontextmanager
+async def _raw_websocket(gateway: Gateway) -> AsyncIterator[trio.SocketStream]:
     """Connect by hand, for a client that does not answer by itself."""
-    stream = await _connect(gateway)
-    await _shake_hands(stream)
-    await gateway.wait_client("/")
-    return stream
+    async with await _connect(gateway) as stream:
+        await _shake_hands(stream)
+        await gateway.wait_client("/")
+        yield stream

@@ -20,6 +20,12 @@ def current_child_path() -> str | None:
     return None if record is None else record.path
 
 
+def stop_requested() -> bool:
+    """Tell whether the child that this task belongs to was asked to stop."""
+    record = current.get(None)
+    return record is not None and record.stop_asked_at is not None
+
+
 @contextmanager
 def until_stopped() -> Iterator[None]:
     """Mark the part of a child that a stop request ends softly.

@@ -10,7 +10,7 @@ import contextvars
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
 from random import Random
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, cast, final
 
 import trio
 
@@ -23,7 +23,14 @@ from .._exceptions import (
     RestartLimitExceeded,
     SupervisorNotRunning,
 )
-from ..policy.failures import Cause, Classify, classify_failure
+from ..policy.failures import (
+    Cause,
+    Classify,
+    classify_failure,
+    flatten,
+    merge_causes,
+    stated_cause,
+)
 from ..policy.intensity import RestartIntensity, RestartWindow
 from ..policy.restart import (
     RETURNED,
@@ -357,13 +364,24 @@ class Core:
             self.spawn(stop_all, self, name=f"{self.path} (stopping)")
 
     def classify(self, path: str, error: Exception) -> Cause:
-        """Classify a failure; a `classify` that fails itself is reported, and the default used."""
+        """Classify a failure, leaf by leaf where it is a group.
+
+        A leaf that states its cause is not asked about. A `classify` that fails itself is reported,
+        and the library's own rules are used.
+        """
+        return merge_causes(self._classify_leaf(path, leaf) for leaf in flatten(error))
+
+    def _classify_leaf(self, path: str, leaf: BaseException) -> Cause:
+        stated = stated_cause(leaf)
+        if stated is not None:
+            return stated
+
         try:
-            cause = self._classify(error)
+            cause = self._classify(cast("Exception", leaf))
             if not isinstance(cause, Cause):
                 raise TypeError(f"classify returned {cause!r}, not a Cause")
         except Exception as broken:
             self.reporter.hook_failed("classify", path, broken)
-            return classify_failure(error)
+            return classify_failure(leaf)
 
         return cause

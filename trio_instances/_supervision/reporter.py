@@ -135,14 +135,19 @@ class Reporter:
                 )
             )
 
+    def _labels(self, _: ChildRecord) -> tuple[str | None, str | None]:
+        """Return the instance id and the channel type that an event about a child bears."""
+        return self.instance_id, self.channel_type
+
     def _publish(
         self, kind: type[events.ChildEvent], record: ChildRecord, now: float, **fields: object
     ) -> None:
+        instance_id, channel_type = self._labels(record)
         self.bus.publish(
             kind(
                 at=now,
-                instance_id=self.instance_id,
-                channel_type=self.channel_type,
+                instance_id=instance_id,
+                channel_type=channel_type,
                 path=record.path,
                 child=record.spec.name,
                 incarnation=record.incarnation,

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, final
 
 import trio
+from attrs import define
 
 from .._exceptions import ChannelError
 from ..abc import Channel
@@ -26,22 +27,26 @@ CLOSED = Cause(FailureClass.RECOVERABLE, "closed", lost=True)
 """Why a connection ended whose far end gave no cause."""
 
 
+@define
+class _Ending:
+    """Why a connection is closed; both of its ends look at the same one."""
+
+    cause: Cause = CLOSED
+
+
 @final
 class MemoryConnection:
-    """One end of a connection. Both ends are alike; what one sends the other receives."""
+    """One end of a connection. Both ends are alike: what one sends, the other receives."""
 
     def __init__(
         self,
-        server: MemoryServer,
         incoming: trio.MemoryReceiveChannel[object],
         outgoing: trio.MemorySendChannel[object],
+        ending: _Ending,
     ) -> None:
-        self.server = server
-        """The server at the far end, or at this one."""
-        self.cause = CLOSED
-        """What a use of this end says once the connection is closed."""
         self._incoming = incoming
         self._outgoing = outgoing
+        self._ending = ending
 
     async def receive(self) -> object:
         """Return the next message; wait for it. Cancelling loses nothing.
@@ -52,7 +57,7 @@ class MemoryConnection:
         try:
             return await self._incoming.receive()
         except (trio.EndOfChannel, trio.ClosedResourceError):
-            raise ChannelError(self.cause) from None
+            raise ChannelError(self._ending.cause) from None
 
     async def send(self, message: object) -> None:
         """Send a message; wait for room at the other end. When cancelled, it was not sent.
@@ -63,20 +68,25 @@ class MemoryConnection:
         try:
             await self._outgoing.send(message)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
-            raise ChannelError(self.cause) from None
+            raise ChannelError(self._ending.cause) from None
 
-    def close(self) -> None:
-        """Close this end. The other one can still receive what was sent before."""
+    def close(self, cause: Cause = CLOSED) -> None:
+        """Close the connection; the other end can still receive what was sent before.
+
+        Args:
+            cause: What the other end is told.
+        """
+        self._ending.cause = cause
         self._incoming.close()
         self._outgoing.close()
 
 
 @final
 class MemoryServer:
-    """The far end: accepts connections, and misbehaves as told.
+    """The far end: accepts connections, and misbehaves when it is told to.
 
     Args:
-        capacity: Messages in flight each way, and connections waiting to be accepted.
+        capacity: Messages on their way, each way, and connections that wait to be accepted.
     """
 
     def __init__(self, capacity: int = 16) -> None:
@@ -88,24 +98,14 @@ class MemoryServer:
         self.answers_probes = True
         """Set it to False for a far end that is there and says nothing."""
         self._capacity = capacity
-        self._arrivals, self._accepted = trio.open_memory_channel[
-            tuple[MemoryConnection, MemoryConnection]
-        ](capacity)
-        self._near: dict[MemoryConnection, MemoryConnection] = {}
+        self._arrivals, self._arrived = trio.open_memory_channel[MemoryConnection](capacity)
 
     async def accept(self) -> MemoryConnection:
-        """Return this server's end of the next connection; wait for it."""
-        far, near = await self._accepted.receive()
-        self._near[far] = near
-        return far
-
-    def close(self, far: MemoryConnection, cause: Cause = CLOSED) -> None:
-        """Close a connection from here, and have the other end told why."""
-        self._near.pop(far).cause = cause
-        far.close()
+        """Return this side's end of the next connection; wait for it."""
+        return await self._arrived.receive()
 
     async def connect(self) -> MemoryConnection:
-        """Return the near end of a new connection; wait while too many are not accepted yet.
+        """Return the other end of a new connection; wait while too many are not accepted yet.
 
         Raises:
             ChannelError: Connections are refused.
@@ -113,11 +113,11 @@ class MemoryServer:
         if self.refusal is not None:
             raise ChannelError(self.refusal)
 
-        to_far, at_far = trio.open_memory_channel[object](self._capacity)
-        to_near, at_near = trio.open_memory_channel[object](self._capacity)
-        near = MemoryConnection(self, at_near, to_far)
-        await self._arrivals.send((MemoryConnection(self, at_far, to_near), near))
-        return near
+        to_server, at_server = trio.open_memory_channel[object](self._capacity)
+        to_client, at_client = trio.open_memory_channel[object](self._capacity)
+        ending = _Ending()
+        await self._arrivals.send(MemoryConnection(at_server, to_client, ending))
+        return MemoryConnection(at_client, to_server, ending)
 
 
 class MemoryChannel(Channel[MemoryConnection]):
@@ -182,7 +182,7 @@ class MemoryChannel(Channel[MemoryConnection]):
 
     async def probe(self, instance: Instance, connection: MemoryConnection) -> None:  # noqa: ARG002 - the contract
         """Ask the far end whether it is there; wait for ever when it does not answer."""
-        if not connection.server.answers_probes:
+        if not self._server.answers_probes:
             await trio.sleep_forever()
         await trio.lowlevel.checkpoint()
 

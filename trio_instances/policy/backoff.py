@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from enum import StrEnum
 from typing import final
 
@@ -66,13 +65,11 @@ class Backoff:
         if self.initial == 0.0:
             return 0.0
 
-        # The exponent is bounded before the power is taken: ``factor ** 1025`` overflows a float.
-        if self.factor > 1.0 and attempt > 0:
-            ceiling = math.log(max(self.cap / self.initial, 1.0), self.factor)
-            if attempt > ceiling:
-                return self.cap
-
-        return min(self.cap, self.initial * self.factor**attempt)
+        try:
+            # As a float: the power of an int has as many digits as it takes, and no bound.
+            return min(self.cap, self.initial * float(self.factor) ** attempt)
+        except OverflowError:
+            return self.cap
 
     def delay(self, attempt: int, u: float) -> float:
         """Return the delay of a retry, in seconds.
@@ -85,7 +82,7 @@ class Backoff:
         if self.jitter is Jitter.FULL:
             return step * u
         if self.jitter is Jitter.EQUAL:
-            return step / 2 + step / 2 * u
+            return step * (0.5 + u / 2)
 
         return step
 

@@ -37,7 +37,7 @@ CLOSE_CAUSES: Mapping[int, Cause] = MappingProxyType(
         1005: _again(1005),  # a close frame without a code
         1006: _again(1006),  # no close frame at all; never on the wire
         1007: _never(1007, _AUTHOR),  # a payload that is not what it says it is
-        1008: _never(1008, _OPERATOR),  # policy; servers that mean a rate limit need a row of theirs
+        1008: _never(1008, _OPERATOR),  # policy; a rate limit at some, who need their own row
         1009: _never(1009, _AUTHOR),  # a message too big for the server
         1010: _never(1010, _CONFIGURATION),  # an extension that the server lacks
         1011: _again(1011),  # server error

@@ -57,7 +57,7 @@ class ReconnectPolicy:
     exhausted: Exhausted = field(default=Exhausted.DEGRADE, converter=_exhausted)
     """What follows when they are used up."""
     stable_after: float = 60.0
-    """Seconds, or the last delay's step if that is longer, after which a connection is proven."""
+    """Seconds, or the last delay before jitter if longer, after which a connection is proven."""
     needs_data: bool = False
     """Whether a connection must also have delivered an application event to be proven."""
     connect_timeout: float = 30.0
@@ -83,20 +83,16 @@ class ReconnectPolicy:
 
     def delay(self, attempt: int, u: float, *, quick: bool) -> float:
         """Return the seconds between attempt number `attempt` and the next one."""
-        if quick:
-            return self.backoff.delay(attempt, u)
+        backoff, retry = self._row(attempt, quick=quick)
+        return backoff.delay(retry, u)
 
-        return self.slow.delay(max(attempt - self.attempts, 0), u)
+    def step(self, attempt: int, *, quick: bool) -> float:
+        """Return the seconds of `delay` before jitter."""
+        backoff, retry = self._row(attempt, quick=quick)
+        return backoff.step(retry)
 
-    def proven_after(self, attempt: int) -> float:
-        """Return the seconds that prove a connection made by attempt number `attempt`.
-
-        Never less than the step waited for before it: something that fails every few minutes under
-        delays of minutes would otherwise always look healthy.
-        """
-        before = attempt - 1
-        step = self.backoff.step(before) if self.quick(before) else self.slow.step(before - self.attempts)
-        return max(self.stable_after, step if attempt > 1 else 0.0)
+    def _row(self, attempt: int, *, quick: bool) -> tuple[Backoff, int]:
+        return (self.backoff, attempt) if quick else (self.slow, max(attempt - self.attempts, 0))
 
 
 class Phase(StrEnum):
@@ -202,6 +198,12 @@ class ConnectionState:
     """Why the last connection or attempt ended."""
     exhausted: bool = False
     """Whether the quick attempts are used up, until a connection is proven."""
+    waited: float = 0.0
+    """The step of the last delay, in seconds, until a connection is proven.
+
+    No connection is proven before it has lasted that long: something that fails every few minutes
+    under delays of minutes would otherwise always look healthy.
+    """
     stable: bool = False
     data: bool = False
 
@@ -249,7 +251,7 @@ def _open(s: ConnectionState, _: Signal, __: ReconnectPolicy, ___: float, ____: 
 
 
 def _opened(s: ConnectionState, _: Signal, p: ReconnectPolicy, __: float, ___: float) -> Step:
-    seconds = p.proven_after(s.attempt)
+    seconds = max(p.stable_after, s.waited)
     return evolve(s, phase=Phase.CONNECTED), (Action(ActionKind.OPENED, seconds=seconds),)
 
 
@@ -265,7 +267,7 @@ def _prove(s: ConnectionState, p: ReconnectPolicy) -> Step:
     if not s.stable or (p.needs_data and not s.data):
         return s, ()
 
-    after = evolve(s, phase=Phase.PROVEN, attempt=0, exhausted=False)
+    after = evolve(s, phase=Phase.PROVEN, attempt=0, exhausted=False, waited=0.0)
     return after, (Action(ActionKind.PROVEN),)
 
 
@@ -279,7 +281,8 @@ def _lost(s: ConnectionState, signal: Signal, p: ReconnectPolicy, now: float, u:
         return _fail(s, cause, close)
 
     if not p.quick(s.attempt) and p.exhausted is Exhausted.ESCALATE:
-        return _fail(s, cause, close, Action(ActionKind.EXHAUSTED, cause))
+        told = () if s.exhausted else (Action(ActionKind.EXHAUSTED, cause),)
+        return _fail(s, cause, close, *told)
 
     quick = p.quick(s.attempt) and cause.failure_class is FailureClass.RECOVERABLE
     newly = not quick and not s.exhausted
@@ -291,6 +294,7 @@ def _lost(s: ConnectionState, signal: Signal, p: ReconnectPolicy, now: float, u:
         next_retry_at=now + delay,
         cause=cause,
         exhausted=s.exhausted or not quick,
+        waited=p.step(s.attempt, quick=quick),
     )
     told = (Action(ActionKind.EXHAUSTED, cause),) if newly else ()
     wait = Action(ActionKind.WAIT, cause, delay, quick)
@@ -314,7 +318,7 @@ def _pause(s: ConnectionState, g: Signal, _: ReconnectPolicy, __: float, ___: fl
 
 def _resume(s: ConnectionState, g: Signal, p: ReconnectPolicy, now: float, u: float) -> Step:
     # An operator who resumes says that things are well again, so the attempts are counted anew.
-    after, actions = _open(evolve(s, attempt=0, exhausted=False), g, p, now, u)
+    after, actions = _open(evolve(s, attempt=0, exhausted=False, waited=0.0), g, p, now, u)
     return after, (Action(ActionKind.RESUME), *actions)
 
 
@@ -331,6 +335,7 @@ TABLE: Mapping[Phase, Mapping[SignalKind, Rule]] = {
     },
     Phase.CONNECTING: {
         SignalKind.OPENED: _opened,
+        SignalKind.DATA: _data,
         SignalKind.LOST: _lost,
         SignalKind.PAUSE: _pause,
         SignalKind.STOP: _stop,

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import final
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
 
 class FailureClass(StrEnum):
@@ -44,7 +44,7 @@ _SEVERITY = {FailureClass.RECOVERABLE: 0, FailureClass.DEGRADED: 1, FailureClass
 class Cause:
     """Why something failed, as data that policies, events and snapshots share."""
 
-    failure_class: FailureClass
+    failure_class: FailureClass = field(converter=FailureClass)
     """How bad it is, and so what the policies do about it."""
     reason: str
     """A short, stable word for it, such as ``close_4004`` or ``http_429``."""
@@ -58,7 +58,7 @@ class Cause:
     """Whether the session that was lost can be resumed by the next connection."""
     lost: bool = False
     """Whether the connection itself is gone, so that restarting a worker on it is useless."""
-    who_must_act: WhoMustAct = WhoMustAct.NOBODY
+    who_must_act: WhoMustAct = field(default=WhoMustAct.NOBODY, converter=WhoMustAct)
     """Who can mend it where a retry cannot."""
 
     def __str__(self) -> str:
@@ -94,6 +94,7 @@ DEFAULT_CAUSES: Mapping[str, Cause] = {
     "trio.BrokenResourceError": Cause(_RECOVERABLE, "connection_broken", lost=True),
     "trio.ClosedResourceError": Cause(_RECOVERABLE, "connection_closed", lost=True),
     "trio.EndOfChannel": Cause(_RECOVERABLE, "end_of_channel", lost=True),
+    "trio_instances.InvalidSpec": Cause(_FATAL, "invalid_spec", who_must_act=WhoMustAct.AUTHOR),
 }
 """Causes by qualified exception type; the nearest base class that has a row decides."""
 
@@ -137,17 +138,29 @@ def merge_causes(causes: Iterable[Cause]) -> Cause:
 
 def flatten(exc: BaseException) -> Iterator[BaseException]:
     """Yield the leaves of an exception group, however nested; an exception is its own leaf."""
-    if not isinstance(exc, BaseExceptionGroup):
-        yield exc
-        return
+    waiting = [exc]
+    while waiting:
+        found = waiting.pop()
+        if isinstance(found, BaseExceptionGroup):
+            waiting.extend(reversed(found.exceptions))
+        else:
+            yield found
 
-    for inner in exc.exceptions:
-        yield from flatten(inner)
+
+def stated_cause(exc: BaseException) -> Cause | None:
+    """Return the cause that an exception carries in its attribute ``cause``, if it does."""
+    try:
+        stated = getattr(exc, "cause", None)
+    except Exception:
+        # Somebody else's property of the same name, and broken: it states nothing.
+        return None
+
+    return stated if isinstance(stated, Cause) else None
 
 
 def _classify_leaf(exc: BaseException, causes: Mapping[str, Cause]) -> Cause:
-    stated = getattr(exc, "cause", None)
-    if isinstance(stated, Cause):
+    stated = stated_cause(exc)
+    if stated is not None:
         return stated
 
     row = UNEXPECTED

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import final
 
-from attrs import evolve, field, frozen
+from attrs import evolve, frozen
 
 from .failures import Cause, FailureClass, WhoMustAct
 from .mistakes import MistakeList
@@ -211,7 +211,7 @@ class HealthSnapshot:
     """How often anything within the instance was restarted, and the instance itself."""
     last_restart_reason: str | None = None
     last_restart_class: FailureClass | None = None
-    children: tuple[ChildHealth, ...] = field(default=(), converter=tuple)
+    children: tuple[ChildHealth, ...] = ()
     children_total: int = 0
     children_running: int = 0
     children_parked: int = 0
@@ -221,7 +221,7 @@ class HealthSnapshot:
     since_event: float | None = None
     """Seconds since an application event arrived; None before."""
     pressure: PressureLevel = PressureLevel.NORMAL
-    queues: tuple[QueueHealth, ...] = field(default=(), converter=tuple)
+    queues: tuple[QueueHealth, ...] = ()
     failures_in_a_row: int = 0
     """Failures that the application has reported since its last success."""
-    degraded: tuple[DegradedReason, ...] = field(default=(), converter=tuple)
+    degraded: tuple[DegradedReason, ...] = ()

@@ -16,6 +16,8 @@ from .failures import Cause, FailureClass, WhoMustAct
 _NOBODY = WhoMustAct.NOBODY
 _CONFIGURATION = WhoMustAct.CONFIGURATION
 _CREDENTIALS = WhoMustAct.CREDENTIALS
+_REFUSED = range(400, 500)
+_SERVER_TROUBLE = range(500, 600)
 
 
 def _again(status: int, who_must_act: WhoMustAct = _NOBODY) -> Cause:
@@ -86,10 +88,10 @@ def cause_of_status(
 
 
 def _by_hundred(status: int) -> Cause:
-    if status // 100 == 4:
+    if status in _REFUSED:
         return _never(status, _CONFIGURATION)
 
-    return _again(status, _NOBODY if status // 100 == 5 else _CONFIGURATION)
+    return _again(status, _NOBODY if status in _SERVER_TROUBLE else _CONFIGURATION)
 
 
 def parse_retry_after(value: str, now: datetime) -> float | None:

@@ -34,19 +34,20 @@ class RestartIntensity:
 class RestartWindow:
     """The restarts that one intensity has seen.
 
-    Only the newest ``max_restarts`` times are kept: one more restart is too many exactly when all
-    of them, and so the oldest, lie within the period. That makes each decision O(1).
+    Only the times within the period are kept, at most ``max_restarts`` of them. Each is added once
+    and dropped once, so that a decision costs the same however many there are.
 
     Args:
         intensity: What is allowed.
     """
 
-    __slots__ = ("_period", "_times", "intensity")
+    __slots__ = ("_limit", "_period", "_times", "intensity")
 
     def __init__(self, intensity: RestartIntensity) -> None:
         self.intensity = intensity
+        self._limit = intensity.max_restarts
         self._period = intensity.period
-        self._times: deque[float] = deque(maxlen=intensity.max_restarts)
+        self._times: deque[float] = deque()
 
     def allows(self, now: float) -> bool:
         """Record a restart at `now` if it is allowed, and tell whether it is.
@@ -57,8 +58,9 @@ class RestartWindow:
             now: When the decision is made, in seconds of a monotonic clock.
         """
         times = self._times
-        limit = times.maxlen
-        if len(times) == limit and (limit == 0 or now - times[0] <= self._period):
+        while times and now - times[0] > self._period:
+            times.popleft()
+        if len(times) >= self._limit:
             return False
 
         times.append(now)

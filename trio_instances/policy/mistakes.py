@@ -19,6 +19,17 @@ def member_or_given(enum: type[E], value: E | str) -> E:
         return cast("E", value)
 
 
+def _as_float(value: object) -> float:
+    # NaN stands for what is no number, or one too big for a clock: no bound lets it through.
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return math.nan
+
+    try:
+        return float(value)
+    except OverflowError:
+        return math.nan
+
+
 class MistakeList:
     """The mistakes of one specification, in the order in which its fields were checked.
 
@@ -53,12 +64,12 @@ class MistakeList:
         finite: bool = False,
     ) -> None:
         """Check that a field is a number within bounds; NaN never is."""
-        real = isinstance(value, int | float) and not isinstance(value, bool)
-        fits = real and at_least <= cast("float", value) <= at_most
-        if fits and above is not None:
-            fits = cast("float", value) > above
-        if fits and finite:
-            fits = math.isfinite(cast("float", value))
+        amount = _as_float(value)
+        fits = at_least <= amount <= at_most
+        if above is not None and amount <= above:
+            fits = False
+        if finite and math.isinf(amount):
+            fits = False
         if fits:
             return
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 import inspect
 import math
-from collections.abc import Awaitable, Callable
-from typing import Any, final
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, cast, final
 
 from attrs import field, frozen
 
@@ -23,6 +23,14 @@ def _restart_type(value: RestartType | str) -> RestartType:
     return member_or_given(RestartType, value)
 
 
+def _args(value: Iterable[Any]) -> tuple[Any, ...]:
+    # Anything else stays as it is, to be refused; a text is iterable, and never meant as that.
+    if isinstance(value, Iterable) and not isinstance(value, str | bytes):
+        return tuple(value)
+
+    return cast("tuple[Any, ...]", value)
+
+
 @final
 @frozen
 class ChildSpec:
@@ -36,7 +44,7 @@ class ChildSpec:
     """Unique within the supervisor, and a part of the path; so without ``/``."""
     run: Callable[..., Awaitable[object]]
     """The async function. Each call of it is one incarnation."""
-    args: tuple[Any, ...] = field(default=(), converter=tuple)
+    args: tuple[Any, ...] = field(default=(), converter=_args)
     """Its positional arguments, at every incarnation the same."""
     restart: RestartType = field(
         default=RestartType.PERMANENT, converter=_restart_type
@@ -60,6 +68,8 @@ class ChildSpec:
         wrong.name("name", self.name)
         if not callable(self.run):
             wrong.add("run", self.run, "must be an async function")
+        if not isinstance(self.args, tuple):
+            wrong.add("args", self.args, "must be a sequence of positional arguments")
         wrong.member("restart", self.restart, RestartType)
         wrong.number("shutdown", self.shutdown)
         wrong.boolean("significant", self.significant)
@@ -77,8 +87,17 @@ class ChildSpec:
 def takes_task_status(run: Callable[..., object]) -> bool:
     """Tell whether a function has a parameter ``task_status``, and so reports its own readiness."""
     code = getattr(run, "__code__", None)
-    if code is not None and not hasattr(run, "__wrapped__"):
-        return "task_status" in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    if code is not None:
+        if "task_status" in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]:
+            return True
+
+        # A wrapper takes what the function within takes only if it passes every keyword on.
+        within = getattr(run, "__wrapped__", None)
+        if within is None or not code.co_flags & inspect.CO_VARKEYWORDS:
+            return False
+
+        return takes_task_status(within)
+
     if isinstance(run, functools.partial):
         return "task_status" not in run.keywords and takes_task_status(run.func)
 

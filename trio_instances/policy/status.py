@@ -61,6 +61,7 @@ TRANSITIONS: Mapping[InstanceStatus, Mapping[Change, InstanceStatus]] = {
     _S.STOPPED: {Change.START: _S.STARTING},
     _S.STARTING: {
         Change.CONNECT: _S.CONNECTING,
+        Change.PAUSE: _S.PAUSED,
         Change.FAIL: _S.FAILED,
         Change.STOP: _S.STOPPING,
         Change.END: _S.STOPPED,
@@ -94,7 +95,11 @@ TRANSITIONS: Mapping[InstanceStatus, Mapping[Change, InstanceStatus]] = {
         Change.STOP: _S.STOPPING,
     },
     _S.FAILED: {Change.START: _S.STARTING, Change.STOP: _S.STOPPING},
-    _S.STOPPING: {Change.END: _S.STOPPED, Change.FAIL: _S.FAILED},
+    _S.STOPPING: {
+        Change.START: _S.STARTING,
+        Change.FAIL: _S.FAILED,
+        Change.END: _S.STOPPED,
+    },
     _S.DEGRADED: {},
 }
 """Where each change takes the link. A pair that is missing changes nothing: it says nothing new.

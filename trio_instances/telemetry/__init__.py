@@ -17,6 +17,10 @@ the exception that tells a caller the same.
 
 from __future__ import annotations
 
+import inspect
+
+import attrs
+
 from .bus import (
     EventBus,
     Listener,
@@ -71,15 +75,9 @@ from .events import (
     SupervisorEscalated,
     catalogue,
 )
-from .sinks import (
-    JSONLines,
-    JSONLinesSink,
-    LoguruSink,
-    SinkFeed,
-    SinkStatistics,
-    open_sinks,
-    read_json_lines,
-)
+from .sinks.feed import SinkFeed, SinkStatistics, open_sinks
+from .sinks.json_lines import JSONLines, JSONLinesSink, read_json_lines
+from .sinks.loguru_sink import LoguruSink
 from .subscription import (
     Subscription,
     SubscriptionStatistics,
@@ -150,3 +148,17 @@ __all__ = [
     "snapshot_to_json",
     "to_json",
 ]
+
+
+def _show_the_public_path() -> None:
+    """Let tracebacks, reprs and documentation say where a name is imported from."""
+    # First, for all of them: afterwards the texts of the annotations would be looked up here.
+    for cls in (Event, ChildEvent, *catalogue().values()):
+        attrs.resolve_types(cls)
+    for name in __all__:
+        thing = globals()[name]
+        if inspect.isclass(thing) or inspect.isfunction(thing):
+            thing.__module__ = __name__
+
+
+_show_the_public_path()

@@ -15,13 +15,10 @@ schema version is refused, for its fields may mean something else.
 
 from __future__ import annotations
 
-import inspect
 import json
 import math
-import operator
 from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
-from functools import partial
 from typing import Any, TypeVar, cast
 
 import attrs
@@ -34,17 +31,6 @@ from ..policy.failures import text_of
 from ..policy.health import HealthSnapshot
 from ..policy.mistakes import MistakeList
 from .events import SCHEMA_VERSION, Event, catalogue
-
-__all__ = [
-    "event_from_dict",
-    "event_to_dict",
-    "from_json",
-    "snapshot_from_dict",
-    "snapshot_from_json",
-    "snapshot_to_dict",
-    "snapshot_to_json",
-    "to_json",
-]
 
 T = TypeVar("T")
 Structure = Callable[[Any, Any], Any]
@@ -249,18 +235,6 @@ def _unstructure_float(value: float) -> float | str:
     return value if math.isfinite(value) else str(value)
 
 
-_PLAIN: Mapping[type, Structure] = {
-    float: _structure_float,
-    int: _exactly(int, "must be a whole number"),
-    str: _exactly(str, "must be a text"),
-    bool: _exactly(bool, "must be true or false"),
-}
-
-
-def _is_word(kind: Any) -> bool:
-    return inspect.isclass(kind) and issubclass(kind, StrEnum)
-
-
 def _structure_word(value: Any, enum: type[StrEnum]) -> StrEnum:
     try:
         return enum(value)
@@ -276,10 +250,12 @@ def _is_tuple(kind: Any) -> bool:
 def _make_converter(*, strict: bool) -> cattrs.Converter:
     converter = cattrs.Converter(unstruct_collection_overrides={tuple: list})
     converter.register_unstructure_hook(float, _unstructure_float)
-    converter.register_structure_hook_func(_is_word, _structure_word)
-    # By identity: a hook registered for ``str`` itself would serve every StrEnum as well.
-    for kind, hook in _PLAIN.items():
-        converter.register_structure_hook_func(partial(operator.is_, kind), hook)
+    converter.register_structure_hook(float, _structure_float)
+    converter.register_structure_hook(int, _exactly(int, "must be a whole number"))
+    converter.register_structure_hook(str, _exactly(str, "must be a text"))
+    converter.register_structure_hook(bool, _exactly(bool, "must be true or false"))
+    # The nearest base class decides, so each enum finds this one before that of str.
+    converter.register_structure_hook(StrEnum, _structure_word)
 
     def make_tuple(kind: Any) -> Structure:
         structure = list_structure_factory(list[kind.__args__[0]], converter)  # tuple[X, ...]

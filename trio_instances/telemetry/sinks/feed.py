@@ -209,18 +209,23 @@ async def open_sinks(
     """
     several = tuple(sinks)
     _check(several, max_buffer, flush_timeout)
+    feeds = tuple(
+        SinkFeed(sink, bus, bus.subscribe(max_buffer=max_buffer), flush_timeout) for sink in several
+    )
+    async with _running(feeds):
+        yield feeds
+
+
+@asynccontextmanager
+async def _running(feeds: Sequence[SinkFeed]) -> AsyncIterator[None]:
     body: BaseException | None = None
-    alone = False
+    bare: BaseException | None = None
     try:
         async with trio.open_nursery() as nursery:
-            feeds = tuple(
-                SinkFeed(sink, bus, bus.subscribe(max_buffer=max_buffer), flush_timeout)
-                for sink in several
-            )
             for feed in feeds:
                 nursery.start_soon(feed.run, name=f"sink {feed.name}")
             try:
-                yield feeds
+                yield
             except BaseException as exc:
                 body = exc
                 raise
@@ -230,15 +235,17 @@ async def open_sinks(
     except BaseExceptionGroup as group:
         # The nursery is ours, so its wrapping is none of the caller's business. If anything came
         # out beside the body's exception, or instead of it, the group stays as it is.
-        alone = group.exceptions == (body,)
-        if not alone:
+        if group.exceptions != (body,):
             raise
+        bare = body
+    finally:
+        body = None  # it would hold this frame, and the frame it, until a collection
 
-    if alone and body is not None:
+    if bare is not None:
         try:
-            raise body
+            raise bare
         finally:
-            del body  # it would hold this frame, and the frame it, until a collection
+            bare = None
 
 
 def _check(sinks: Sequence[Sink], max_buffer: int, flush_timeout: float) -> None:

@@ -1,0 +1,420 @@
+"""The configuration file: what it can say, and what each broken one is answered."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import cast
+
+import pytest
+import trustme
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trio_instances._exceptions import InvalidSpec
+from trio_instances._runtime.config import Config, load_config
+from trio_instances._runtime.settings import OnInstanceFailure
+from trio_instances._runtime.tables import CHANNEL_FIELDS
+from trio_instances.channels.websocket import WebSocketChannel
+from trio_instances.policy.backoff import Backoff, Jitter
+from trio_instances.policy.connection import Exhausted
+from trio_instances.policy.failures import Cause, FailureClass, WhoMustAct
+from trio_instances.policy.health import ProbePolicy
+from trio_instances.policy.strategies import Strategy
+
+Load = Callable[..., Config]
+
+MINIMAL = """
+[[instances]]
+id = "bot-1"
+url = "ws://127.0.0.1:9/"
+"""
+
+
+@pytest.fixture
+def load(tmp_path: Path) -> Load:
+    """Return a function that loads a text, with an environment of its own."""
+
+    def load_text(text: str | bytes, **environ: str) -> Config:
+        file = tmp_path / "bots.toml"
+        file.write_bytes(text.encode() if isinstance(text, str) else text)
+        return load_config(file, environ=environ)
+
+    return load_text
+
+
+@pytest.fixture
+def mistakes(load: Load) -> Callable[..., list[str]]:
+    """Return a function that loads a broken text, and returns its mistakes as people see them."""
+
+    def mistakes_of(text: str | bytes, **environ: str) -> list[str]:
+        with pytest.raises(InvalidSpec) as refused:
+            load(text, **environ)
+        assert refused.value.what.endswith("bots.toml")
+        return [str(mistake) for mistake in refused.value.mistakes]
+
+    return mistakes_of
+
+
+Mistakes = Callable[..., list[str]]
+
+
+# --- what a file can say
+
+
+def test_a_file_needs_one_instance_with_an_id_and_a_url_only(load: Load) -> None:
+    """Everything else has the defaults of the specifications."""
+    config = load(MINIMAL)
+    (spec,) = config.instances
+    assert spec.id == "bot-1"
+    assert isinstance(spec.channel, WebSocketChannel)
+    assert spec.probe == ProbePolicy()
+    assert config.settings.name == "runtime"
+
+
+def test_every_policy_can_be_set(load: Load) -> None:
+    """Tables become policies, words become enums, whole numbers do for fractions."""
+    config = load("""
+        [runtime]
+        name = "bots"
+        instance_intensity = { max_restarts = 2, period = 60 }
+        on_instance_failure = "escalate"
+
+        [[instances]]
+        id = "bot-1"
+        name = "The first"
+        url = "wss://gateway.example/socket"
+        strategy = "rest_for_one"
+        intensity = { max_restarts = 0 }
+        child_backoff = { initial = 1, jitter = "none" }
+        failures_to_degrade = 3
+        pressure = { warn = 0.5 }
+        probe = { interval = 5, failures_to_fail = 2 }
+
+        [instances.reconnect]
+        attempts = 7
+        exhausted = "escalate"
+        backoff = { cap = 9 }
+    """)
+    (spec,) = config.instances
+    assert config.settings.on_instance_failure is OnInstanceFailure.ESCALATE
+    assert config.settings.instance_intensity.max_restarts == 2
+    assert spec.strategy is Strategy.REST_FOR_ONE
+    assert spec.intensity.max_restarts == 0
+    assert spec.child_backoff == Backoff(initial=1, jitter=Jitter.NONE)
+    assert spec.probe == ProbePolicy(interval=5, failures_to_fail=2)
+    assert (spec.name, spec.failures_to_degrade, spec.pressure.warn) == ("The first", 3, 0.5)
+    assert (spec.reconnect.attempts, spec.reconnect.exhausted) == (7, Exhausted.ESCALATE)
+    assert spec.reconnect.backoff == Backoff(cap=9)
+
+
+def test_probes_can_be_switched_off(load: Load) -> None:
+    """``probe = false`` is Python's None."""
+    assert load(MINIMAL + "probe = false").instances[0].probe is None
+
+
+def test_every_option_of_the_channel_has_a_field() -> None:
+    """The file knows what the channel takes, but for the handler, which is code."""
+    options = set(inspect.signature(WebSocketChannel).parameters)
+    assert set(CHANNEL_FIELDS) == options - {"on_message", "ssl_context"} | {"tls"}
+
+
+def test_every_option_of_the_channel_can_be_set(load: Load) -> None:
+    """All fields of a channel are accepted together."""
+    load(
+        MINIMAL
+        + """
+        subprotocols = ["chat.v2", "chat.v1"]
+        outbox_capacity = 10
+        inbox_capacity = 0
+        max_message_size = 1000
+        ping = false
+        close_code = 4000
+        close_reason = "bye"
+        headers = { User-Agent = "bots", Authorization = { env = "BOT_KEY" } }
+        close_causes = { 4004 = { failure_class = "fatal", who_must_act = "credentials" } }
+        status_causes = { 418 = { failure_class = "recoverable", retry_after = 60 } }
+        """,
+        BOT_KEY="hunter2",
+    )
+
+
+def test_close_codes_of_a_platform_mean_what_the_file_says(load: Load) -> None:
+    """A row of ``close_causes`` is a cause, named after its code where no reason is given."""
+    row = '{ failure_class = "fatal", who_must_act = "credentials" }'
+    (spec,) = load(MINIMAL + f"close_causes.4004 = {row}").instances
+    expected = Cause(FailureClass.FATAL, "close_4004", who_must_act=WhoMustAct.CREDENTIALS)
+    channel = cast("WebSocketChannel", spec.channel)
+    assert channel._close_causes == {4004: expected}  # noqa: SLF001 - it shows nowhere else
+
+
+def test_defaults_lie_under_every_instance_table_by_table(load: Load) -> None:
+    """An instance's own value wins, and the values beside it still come from the defaults."""
+    one, two = load("""
+        [defaults]
+        url = "ws://127.0.0.1:9/"
+        reconnect = { attempts = 8, backoff = { cap = 10.0, factor = 3.0 } }
+        probe = { interval = 5 }
+
+        [[instances]]
+        id = "one"
+        reconnect.backoff.cap = 20.0
+        probe = false
+
+        [[instances]]
+        id = "two"
+    """).instances
+    assert one.reconnect.attempts == two.reconnect.attempts == 8
+    assert one.reconnect.backoff == Backoff(cap=20.0, factor=3.0)
+    assert two.reconnect.backoff == Backoff(cap=10.0, factor=3.0)
+    assert one.probe is None
+    assert two.probe == ProbePolicy(interval=5)
+    assert one.channel is not two.channel
+
+
+def test_instances_keep_the_order_of_the_file(load: Load) -> None:
+    """They are started in that order, so it is kept."""
+    rows = "".join(f'[[instances]]\nid = "{name}"\nurl = "ws://h/"\n' for name in "cab")
+    assert [spec.id for spec in load(rows).instances] == ["c", "a", "b"]
+
+
+def test_certificates_are_read_relative_to_the_file(load: Load, tmp_path: Path) -> None:
+    """``tls`` names files beside the configuration file."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    mine = authority.issue_cert("me").private_key_and_cert_chain_pem
+    mine.write_to_path(str(tmp_path / "me.pem"))
+    (spec,) = load("""
+        [[instances]]
+        id = "bot-1"
+        url = "wss://gateway.example/"
+        tls = { ca_file = "ca.pem", cert_file = "me.pem" }
+    """).instances
+    tls = cast("WebSocketChannel", spec.channel)._tls  # noqa: SLF001 - it shows nowhere else
+    assert tls is not None
+    assert "trustme" in str(tls.get_ca_certs())
+
+
+# --- what a broken file is answered
+
+
+def test_every_mistake_is_named_with_its_place(mistakes: Mistakes) -> None:
+    """One error lists them all: unknown keys, wrong types, refused values, at every depth."""
+    ids = "must be a text that is not empty, is printable and has no '/', not 'b/c'"
+    strategies = "must be one of 'one_for_one', 'one_for_all', 'rest_for_one', not 'all'"
+    found = mistakes("""
+        [runtime]
+        nmae = "bots"
+        sink_timeout = "5"
+
+        [defaults]
+        reconnect.attempts = 0
+
+        [[instances]]
+        url = "http://example.org/"
+        reconnect.attemps = 3
+
+        [[instances]]
+        id = "b/c"
+        url = "ws://127.0.0.1/"
+        reconnect = { attempts = 1.5, backoff = { cap = -1, jiter = "full" } }
+        strategy = "all"
+
+        [[instance]]
+    """)
+    assert found == [
+        "instance: is not known here; did you mean 'instances'?",
+        "runtime.nmae: is not known here; did you mean 'name'?",
+        "runtime.sink_timeout: must be a finite number at least 0, not '5'",
+        "defaults.reconnect.attempts: must be a whole number of at least 1, not 0",
+        "instances[0].reconnect.attemps: is not known here; did you mean 'attempts'?",
+        "instances[0].id: is missing",
+        "instances[0].url: must begin with ws:// or wss://, not 'http://example.org/'",
+        "instances[1].reconnect.backoff.jiter: is not known here; did you mean 'jitter'?",
+        "instances[1].reconnect.backoff.cap: must be a finite number at least 0, not -1",
+        "instances[1].reconnect.attempts: must be a whole number of at least 1, not 1.5",
+        "instances[1].id: " + ids,
+        "instances[1].strategy: " + strategies,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", "instances: must be at least one table, each under [[instances]]"),
+        (
+            "instances = []",
+            "instances: must be at least one table, each under [[instances]], not []",
+        ),
+        ("instances = [1]", "instances[0]: must be a table"),
+        ("runtime = 3" + MINIMAL, "runtime: must be a table"),
+        ("defaults = 3" + MINIMAL, "defaults: must be a table"),
+        (MINIMAL + "probe = true", "instances[0].probe: must be a table, or false for no probes"),
+        (MINIMAL + "reconnect = 5", "instances[0].reconnect: must be a table"),
+        (MINIMAL + "headers = 'a: b'", "instances[0].headers: must be a table of names and texts"),
+        (MINIMAL + "tls = true", "instances[0].tls: must be a table"),
+        (MINIMAL + "tls = {}", "instances[0].tls: needs a url that begins with wss://"),
+        (
+            MINIMAL + "tls = { ca_file = 'none.pem' }",
+            "instances[0].tls.ca_file: cannot be read (No such file or directory)",
+        ),
+        (
+            MINIMAL + "tls = { cert_file = 'bots.toml' }",
+            "instances[0].tls.cert_file: cannot be used (no certificate in it)",
+        ),
+        (
+            MINIMAL + "tls = { key_file = 'k' }",
+            "instances[0].tls.key_file: needs a cert_file beside it, not 'k'",
+        ),
+        (
+            MINIMAL + "close_causes = 1",
+            "instances[0].close_causes: must be a table, with a table for each code",
+        ),
+        (
+            MINIMAL + "close_causes.x.failure_class = 'fatal'",
+            "instances[0].close_causes.x: must be a whole number",
+        ),
+        (
+            MINIMAL
+            + "close_causes.4004.who_must_act = 3\nclose_causes.4004.failure_class = 'fatal'",
+            (
+                "instances[0].close_causes.4004.who_must_act: must be one of 'nobody', 'operator', "
+                "'credentials', 'configuration', 'author', not 3"
+            ),
+        ),
+        (
+            MINIMAL + "status_causes.418 = { failure_class = 'fatal', retry_after = 'soon' }",
+            (
+                "instances[0].status_causes.418.retry_after: must be a finite number at least 0, "
+                "not 'soon'"
+            ),
+        ),
+        (
+            MINIMAL + "pressure = { warn = 0.9 }",
+            (
+                "instances[0].pressure.warn, degraded, shed: must not decrease from one to the "
+                "next, not (0.9, 0.85, 0.95)"
+            ),
+        ),
+        (MINIMAL * 2, "instances[1].id: must be unique (instances[0] has it), not 'bot-1'"),
+    ],
+)
+def test_a_broken_file_is_answered(mistakes: Mistakes, text: str, expected: str) -> None:
+    """One mistake, one line: the place, what is accepted there, and what was given."""
+    assert mistakes(text) == [expected]
+
+
+def test_a_syntax_error_has_its_line_and_column(mistakes: Mistakes) -> None:
+    """TOML that cannot be read is located."""
+    assert mistakes("a = 1\nb = = 2\n") == [
+        "line 2, column 5: Invalid value (this is TOML's syntax)"
+    ]
+    assert mistakes("a = [1,") == ["end of document: Invalid value (this is TOML's syntax)"]
+
+
+def test_what_is_not_utf8_has_its_line(mistakes: Mistakes) -> None:
+    """A byte that is no text is located."""
+    assert mistakes(b"a = 1\nb = '\xff'\n") == ["line 2: must be UTF-8"]
+
+
+def test_nesting_without_end_is_refused(mistakes: Mistakes) -> None:
+    """A file that would overflow the parser's stack is a mistake, not a crash."""
+    assert mistakes("a = " + "[" * 100_000) == ["the file: is nested too deeply"]
+
+
+def test_a_file_that_cannot_be_read_says_why(tmp_path: Path) -> None:
+    """A missing file and a folder are mistakes like any other."""
+    with pytest.raises(InvalidSpec, match=r"none\.toml: the file: cannot be read \(No such file"):
+        load_config(tmp_path / "none.toml")
+    with pytest.raises(InvalidSpec, match="cannot be read"):
+        load_config(tmp_path)
+
+
+def test_a_mistake_of_the_defaults_is_said_once(mistakes: Mistakes) -> None:
+    """It is the defaults' own, however many instances inherit it."""
+    instances = "".join(f'[[instances]]\nid = "{name}"\nurl = "ws://h/"\n' for name in "abc")
+    found = mistakes("[defaults]\nprobe.timeout = 0\nid = 'x'\n" + instances)
+    assert [line.partition(":")[0] for line in found] == ["defaults.id", "defaults.probe.timeout"]
+
+
+# --- secrets
+
+
+def test_a_variable_that_is_not_set_is_a_mistake_with_its_place(mistakes: Mistakes) -> None:
+    """It is named, and nothing else is said to be missing because of it."""
+    found = mistakes("""
+        [[instances]]
+        id = "bot-1"
+        url = { env = "URL" }
+        headers = { Authorization = { env = "TOKEN" }, Cookie = { file = "x" } }
+    """)
+    assert found == [
+        "instances[0].url: needs the environment variable 'URL', and it is not set",
+        (
+            "instances[0].headers.Authorization: needs the environment variable 'TOKEN', "
+            "and it is not set"
+        ),
+        'instances[0].headers.Cookie: must be a text, or { env = "NAME" }',
+    ]
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        "url = { env = 'HIDDEN' }",
+        "url = 'ws://user:hunter2@host/'",
+        "url = 'ws://user:hunter2@host:port/'",
+        "url = 'http://host/?token=hunter2'",
+        "url = 'ws://h/'\nheaders = { A = { env = 'HIDDEN' } }",
+        "url = 'ws://h/'\nheaders = { A = ' hunter2 ' }",
+        "url = 'ws://h/'\nheaders = { A = ['hunter2'] }",
+        "url = 'ws://h/'\nheaders = 'A: hunter2'",
+        "url = 'ws://h/'\nheader = { A = 'hunter2' }",
+    ],
+)
+def test_no_secret_is_repeated(mistakes: Mistakes, broken: str) -> None:
+    """Headers, what comes from the environment, and a URL's credentials stay out of errors."""
+    (found,) = mistakes(f"[[instances]]\nid = 'x'\n{broken}", HIDDEN="hunter2\n")
+    assert "hunter2" not in found
+
+
+# --- whatever a file holds
+
+
+def toml(value: object) -> str:
+    """Write a value as TOML, tables inline."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{json.dumps(key)} = {toml(v)}" for key, v in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(toml, value)) + "]"
+
+    return json.dumps(value)
+
+
+KEYS = st.sampled_from(
+    [*CHANNEL_FIELDS, "id", "probe", "reconnect", "backoff", "cap", "env", "4004"]
+)
+VALUES = st.recursive(
+    st.booleans() | st.integers(-5, 5) | st.floats(-5, 5) | st.sampled_from(["", "x", "ws://h/"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=5),
+    max_leaves=20,
+)
+
+
+@given(runtime=VALUES, defaults=VALUES, instances=st.lists(VALUES, max_size=3) | VALUES)
+def test_any_file_loads_or_is_refused_with_places(
+    tmp_path_factory: pytest.TempPathFactory, runtime: object, defaults: object, instances: object
+) -> None:
+    """No file, however odd, makes loading fail in another way than with its mistakes."""
+    file = tmp_path_factory.getbasetemp() / "any.toml"
+    parts = {"runtime": runtime, "defaults": defaults, "instances": instances}
+    file.write_text("".join(f"{key} = {toml(value)}\n" for key, value in parts.items()))
+    places = ["none"]
+    try:
+        load_config(file, environ={})
+    except InvalidSpec as exc:
+        places = [mistake.place for mistake in exc.mistakes]
+    assert places
+    assert all(places)

@@ -1,0 +1,212 @@
+"""One generation of a connection: opened, lived in, closed; never two at once.
+
+::
+
+    attempt_scope            deadline: connect_timeout until open, close_timeout while closing
+      async with channel.connect(instance)
+        until_stopped        a stop of the instance ends the body softly
+          body_scope         a loss, a reconnect or a pause ends the body
+            the connection's supervisor, its children, its probes
+
+Ending the body leaves ``connect``'s block normally, so that it can close in peace, within its budget. A
+hard cancellation from outside passes through all of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import trio
+from attrs import evolve
+
+from .._exceptions import InvalidSpec, Mistake
+from .._supervision.context import current, stop_requested, until_stopped
+from .._supervision.core import Core
+from .._supervision.opening import run_core
+from ..policy.connection import Phase, SignalKind
+from ..policy.failures import Cause, FailureClass
+from ..policy.health import ProbeState
+from ..policy.specs import ChildSpec, takes_task_status
+from ..policy.strategies import AutoShutdown
+from ..telemetry import events
+from .probing import probe_for_ever
+from .reporter import InstanceReporter, degraded_by
+
+if TYPE_CHECKING:
+    from .record import InstanceRecord
+
+CONNECT_TIMEOUT = Cause(FailureClass.RECOVERABLE, "connect_timeout")
+ENDED = Cause(FailureClass.RECOVERABLE, "connection_ended", lost=True)
+CLOSE_TIMEOUT = Cause(FailureClass.RECOVERABLE, "close_timeout")
+
+
+async def run_generation(record: InstanceRecord) -> None:
+    """Make one connection, keep it, close it; return when nothing of it is left.
+
+    Failures are signals to the connection machine, never exceptions. Cancelling it drops the
+    connection at once.
+    """
+    generation = record.connection.generation
+    scope = trio.CancelScope(deadline=trio.current_time() + record.spec.reconnect.connect_timeout)
+    record.attempt_scope = scope
+    cause: Cause | None = None
+    try:
+        with scope:
+            await _open_and_hold(record, generation, scope)
+    except Exception as exc:
+        cause = record.classify(exc)
+    finally:
+        record.attempt_scope = None
+    # Cancelled by its deadline, that is, and not by a loss or a pause during the attempt.
+    late = scope.cancelled_caught and trio.current_time() >= scope.deadline
+    _tell_end(record, generation, cause, timed_out=late)
+
+
+def _tell_end(
+    record: InstanceRecord, generation: int, cause: Cause | None, *, timed_out: bool
+) -> None:
+    """Say why it ended, where the machine does not know yet; else what went wrong in closing."""
+    state = record.connection
+    mine = state.generation == generation
+    if mine and state.phase is Phase.CONNECTING:
+        budget = f"not connected within {record.spec.reconnect.connect_timeout:g} s"
+        late = evolve(CONNECT_TIMEOUT, detail=budget) if timed_out else ENDED
+        record.signal(SignalKind.LOST, cause=cause or late, generation=generation)
+    elif mine and record.connected and not stop_requested():
+        record.signal(SignalKind.LOST, cause=cause or ENDED, generation=generation)
+    elif timed_out or (cause is not None and not cause.lost):
+        _tell_bad_close(record, cause or CLOSE_TIMEOUT)
+
+
+def _tell_bad_close(record: InstanceRecord, cause: Cause) -> None:
+    if record.bus.listening:
+        record.tell(events.HookFailed, hook="close", path=record.spec.id, cause=cause)
+
+
+async def _open_and_hold(
+    record: InstanceRecord, generation: int, scope: trio.CancelScope
+) -> None:
+    spec = record.spec
+    async with spec.channel.connect(record.handle) as connection:
+        try:
+            with until_stopped(), trio.CancelScope() as body:
+                record.body_scope = body
+                await _hold(record, generation, scope, connection)
+        finally:
+            record.body_scope = None
+            scope.deadline = trio.current_time() + spec.reconnect.close_timeout
+
+
+async def _hold(
+    record: InstanceRecord, generation: int, scope: trio.CancelScope, connection: Any
+) -> None:
+    spec = record.spec
+    children = ask_for_children(
+        f"children of {spec.id!r}", spec.channel.children(record.handle, connection)
+    )
+    parent = current.get()
+    core = Core(
+        path=parent.path,
+        strategy=spec.strategy,
+        intensity=spec.intensity,
+        auto_shutdown=AutoShutdown.NEVER,
+        backoff=spec.child_backoff,
+        classify=spec.channel.classify,
+        reporter=InstanceReporter(record),
+        random=record.random,
+    )
+    try:
+        async with run_core(core, parent) as supervisor, trio.open_nursery() as services:
+            record.connection_supervisor = supervisor
+            await supervisor.start_children([_bound(record, generation, c) for c in children])
+            scope.deadline = float("inf")
+            record.signal(SignalKind.OPENED, generation=generation)
+            services.start_soon(_become_stable, record, generation)
+            if spec.probe is not None:
+                services.start_soon(probe_for_ever, record, spec.probe, generation, connection)
+            await trio.sleep_forever()
+    finally:
+        record.connection_supervisor = None
+        record.probe = ProbeState()
+        record.recover("probe")
+        for child in children:
+            record.recover(degraded_by(child.name))
+
+
+async def _become_stable(record: InstanceRecord, generation: int) -> None:
+    await trio.sleep(record.proven_in)
+    record.signal(SignalKind.STABLE, generation=generation)
+
+
+def ask_for_children(what: str, given: object) -> Sequence[ChildSpec]:
+    """Check what a channel gave as its children.
+
+    Raises:
+        InvalidSpec: It is no sequence of `ChildSpec`.
+    """
+    if not isinstance(given, Sequence):
+        expected = "must be a sequence of ChildSpec"
+        raise InvalidSpec(what, [Mistake("", given, expected)])
+
+    mistakes = [
+        Mistake(f"[{index}]", child, "must be a ChildSpec")
+        for index, child in enumerate(given)
+        if not isinstance(child, ChildSpec)
+    ]
+    if mistakes:
+        raise InvalidSpec(what, mistakes)
+
+    return given
+
+
+# --- children of the connection --------------------------------------------------------------------
+
+
+def _bound(record: InstanceRecord, generation: int, spec: ChildSpec) -> ChildSpec:
+    """Make a child tell the connection machine when it finds the connection gone."""
+    wrapper = _reporting_loss_when_ready if takes_task_status(spec.run) else _reporting_loss
+    return evolve(spec, run=wrapper, args=(record, generation, spec.run, spec.args))
+
+
+async def _reporting_loss(
+    record: InstanceRecord,
+    generation: int,
+    run: Callable[..., Awaitable[object]],
+    args: tuple[Any, ...],
+) -> None:
+    try:
+        await run(*args)
+        return
+    except Exception as exc:
+        if not _report_loss(record, generation, exc):
+            raise
+
+    await trio.sleep_forever()  # the end of the connection, which is near, ends this child too
+
+
+async def _reporting_loss_when_ready(
+    record: InstanceRecord,
+    generation: int,
+    run: Callable[..., Awaitable[object]],
+    args: tuple[Any, ...],
+    *,
+    task_status: trio.TaskStatus[Any],
+) -> None:
+    try:
+        await run(*args, task_status=task_status)
+        return
+    except Exception as exc:
+        if not _report_loss(record, generation, exc):
+            raise
+
+    await trio.sleep_forever()
+
+
+def _report_loss(record: InstanceRecord, generation: int, exc: Exception) -> bool:
+    cause = record.classify(exc)
+    if not cause.lost or stop_requested():
+        return False
+
+    record.signal(SignalKind.LOST, cause=cause, generation=generation)
+    return True

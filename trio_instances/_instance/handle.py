@@ -1,0 +1,140 @@
+"""The instance as channels and applications see it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, final
+
+import trio
+
+from ..policy.connection import SignalKind
+from ..policy.status import InstanceStatus
+from .acting import PAUSE_REQUESTED, RECONNECT_REQUESTED
+from .record import InstanceRecord, Queue
+from .snapshot import make_snapshot
+
+if TYPE_CHECKING:
+    from ..policy.health import HealthSnapshot
+    from .spec import InstanceSpec
+
+
+@final
+class Instance:
+    """One instance of a runtime. `Runtime.start_instance` makes it; it stays the same through every
+    restart. Its methods are synchronous and cheap, unless they wait for something.
+    """
+
+    __slots__ = ("_record",)
+
+    def __init__(self, record: InstanceRecord) -> None:
+        self._record = record
+
+    def __repr__(self) -> str:
+        return f"<Instance {self.id!r} {self.channel_type} {self.status}>"
+
+    @property
+    def id(self) -> str:
+        """Its id, unique within the runtime."""
+        return self._record.spec.id
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return self._record.spec.name or self._record.spec.id
+
+    @property
+    def channel_type(self) -> str:
+        """The type of its channel."""
+        return self._record.spec.channel.channel_type
+
+    @property
+    def spec(self) -> InstanceSpec:
+        """What it is, and the policies it lives under."""
+        return self._record.spec
+
+    @property
+    def status(self) -> InstanceStatus:
+        """What is said of it now."""
+        return self._record.status.status
+
+    @property
+    def connected(self) -> bool:
+        """Whether it has a connection now, whatever else is said of it."""
+        return self._record.connected
+
+    @property
+    def generation(self) -> int:
+        """Which connection it has, is making, or had last; counted from 1."""
+        return self._record.connection.generation
+
+    def health(self) -> HealthSnapshot:
+        """Return everything there is to know about it at this moment."""
+        return make_snapshot(self._record)
+
+    async def wait_status(self, *statuses: InstanceStatus | str) -> InstanceStatus:
+        """Wait until it has one of these statuses, however short a time.
+
+        Cancelling it changes nothing.
+
+        Args:
+            statuses: At least one.
+
+        Returns:
+            The status it has got.
+
+        Raises:
+            InstanceFailed: It failed for good, which was not waited for.
+            InstanceStopped: It was stopped, which was not waited for.
+            ValueError: There is no such status.
+        """
+        wanted = frozenset(InstanceStatus(word) for word in statuses)
+        if not wanted:
+            raise ValueError("wait_status needs at least one status to wait for")
+
+        return await self._record.wait_status(wanted)
+
+    # --- verbs: events for the connection machine ------------------------------------------------
+
+    def reconnect(self) -> None:
+        """Make the connection anew, now. A retry that waits is woken; one under way is left alone."""
+        self._record.signal(SignalKind.RECONNECT, cause=RECONNECT_REQUESTED)
+
+    def pause(self) -> None:
+        """Close the connection, and keep it closed until `resume`. Its own children go on."""
+        self._record.signal(SignalKind.PAUSE, cause=PAUSE_REQUESTED)
+
+    def resume(self) -> None:
+        """End a pause: connect again, now."""
+        self._record.signal(SignalKind.RESUME)
+
+    # --- reports from the channel and the application --------------------------------------------
+
+    def report_failure(self, exc: Exception) -> None:
+        """Report that an operation failed; ten in a row, by default, degrade the instance."""
+        self._record.report_failure(exc)
+
+    def report_success(self) -> None:
+        """Report that an operation succeeded, which ends a row of failures."""
+        self._record.report_success()
+
+    def saw_frame(self) -> None:
+        """Report that something arrived on the connection, whatever it was."""
+        self._record.frame_at = trio.current_time()
+
+    def saw_event(self) -> None:
+        """Report that an event of the application's kind arrived."""
+        self._record.saw_event()
+
+    def watch_queue(self, name: str, queue: Queue) -> None:
+        """Count a queue's occupancy as pressure.
+
+        Args:
+            name: What to call it; a queue of the same name is replaced.
+            queue: Either end of a Trio memory channel, or anything with alike ``statistics()``.
+
+        Raises:
+            TypeError: The object has no ``statistics`` method.
+        """
+        if not callable(getattr(queue, "statistics", None)):
+            raise TypeError(f"queue {name!r} must have a method statistics(), {queue!r} has none")
+
+        self._record.watch_queue(name, queue)

@@ -1,0 +1,82 @@
+"""Looking at an instance's queues, and telling when their occupancy crosses a threshold."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import trio
+
+from ..policy.failures import Cause, FailureClass
+from ..policy.health import QueueHealth
+from ..policy.pressure import PressureLevel
+from ..telemetry import events
+
+if TYPE_CHECKING:
+    from .record import InstanceRecord, Queue
+
+
+def queue_health(name: str, queue: Queue) -> QueueHealth:
+    """Return how full a queue is. One without a bound is never full."""
+    statistics = queue.statistics()
+    used, capacity = statistics.current_buffer_used, statistics.max_buffer_size
+    bounded = 0 < capacity < math.inf
+    return QueueHealth(name, used, capacity, used / capacity if bounded else 0.0)
+
+
+async def watch_pressure(record: InstanceRecord) -> None:
+    """Look at the queues again and again, once there is one; ends only by cancellation."""
+    while True:
+        if not record.queues:
+            record.queue_added = trio.Event()
+            await record.queue_added.wait()
+        look_at_queues(record)
+        await trio.sleep(record.spec.pressure.interval)
+
+
+def look_at_queues(record: InstanceRecord) -> None:
+    """Take the fullest queue's occupancy as the instance's pressure."""
+    fullest = None
+    for name, queue in list(record.queues.items()):
+        try:
+            health = queue_health(name, queue)
+        except Exception as exc:
+            del record.queues[name]
+            _tell_broken(record, name, exc)
+            continue
+
+        if fullest is None or health.occupancy > fullest.occupancy:
+            fullest = health
+    if fullest is not None:
+        _take_in(record, fullest)
+
+
+def _take_in(record: InstanceRecord, fullest: QueueHealth) -> None:
+    previous = record.pressure
+    level = record.pressure = record.spec.pressure.level(previous, fullest.occupancy)
+    if level is previous:
+        return
+
+    if record.bus.listening:
+        record.tell(
+            events.PressureChanged,
+            level=level,
+            previous=previous,
+            queue=fullest.name,
+            occupancy=fullest.occupancy,
+        )
+    if level in (PressureLevel.DEGRADED, PressureLevel.SHED):
+        detail = f"queue {fullest.name!r} is {fullest.occupancy:.0%} full"
+        record.degrade("pressure", Cause(FailureClass.DEGRADED, f"pressure_{level}", detail))
+    else:
+        record.recover("pressure")
+
+
+def _tell_broken(record: InstanceRecord, name: str, exc: Exception) -> None:
+    if record.bus.listening:
+        record.tell(
+            events.HookFailed,
+            hook="watch_queue",
+            path=f"{record.spec.id}:{name}",
+            cause=record.classify(exc),
+        )

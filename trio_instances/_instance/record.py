@@ -1,0 +1,259 @@
+"""All that is known of one instance: its machines' states, its counters, and who waits for it.
+
+It outlives every restart inside the instance, and of the instance itself, so counters only grow. All
+methods are synchronous. `signal` is the only way to the connection machine, `change` to the status.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from random import Random
+from typing import TYPE_CHECKING, Any, Protocol, final
+
+import trio
+from attrs import evolve
+
+from .._exceptions import InstanceFailed, InstanceStopped
+from ..policy import connection as machine
+from ..policy import health, status
+from ..policy.connection import ConnectionState, Phase, Signal, SignalKind
+from ..policy.failures import Cause, FailureClass, WhoMustAct, classify_failure
+from ..policy.pressure import PressureLevel
+from ..policy.status import Change, InstanceStatus, StatusState
+from ..telemetry import events
+from .acting import perform
+
+if TYPE_CHECKING:
+    from .._supervision.supervisor import Supervisor
+    from ..telemetry.bus import EventBus
+    from .handle import Instance
+    from .spec import InstanceSpec
+
+
+class Queue(Protocol):
+    """Anything whose occupancy can be watched: Trio's memory channels, or something alike."""
+
+    def statistics(self) -> Any:
+        """Return an object with ``current_buffer_used`` and ``max_buffer_size``."""
+
+
+_CONNECTED = frozenset({Phase.CONNECTED, Phase.PROVEN})
+
+
+@final
+class InstanceRecord:
+    """One instance. Plain fields, changed only within this package.
+
+    Args:
+        spec: What it is.
+        bus: Where it tells what happens.
+        random: Where the jitter of its delays comes from.
+    """
+
+    def __init__(self, spec: InstanceSpec, bus: EventBus, random: Random) -> None:
+        now = trio.current_time()
+        self.spec = spec
+        self.bus = bus
+        self.random = random
+        self.handle: Instance
+        self.connection = ConnectionState()
+        self.status = StatusState()
+        self.status_since = now
+        self.started_at = now
+        self.connected_at = now
+        self.attempt_at = now
+        self.paused = False
+        """Whether an operator keeps it disconnected; a restart does not change that."""
+        self.restarting = False
+        """Whether its present stop is half of a restart."""
+        self.lost_at: float | None = None
+        """When the connection was lost, until there is one again."""
+        self.proven_in = 0.0
+        """Seconds after which the present connection is stable."""
+        self.cause: Cause | None = None
+        """The last failure of any kind."""
+        self.restarts = 0
+        self.last_restart: Cause | None = None
+        self.reconnect_attempts = 0
+        self.reconnects = 0
+        self.failures_in_a_row = 0
+        self.frame_at: float | None = None
+        self.event_at: float | None = None
+        self.probe = health.ProbeState()
+        self.queues: dict[str, Queue] = {}
+        self.pressure = PressureLevel.NORMAL
+        self.queue_added = trio.Event()
+        self.supervisor: Supervisor | None = None
+        """Of the instance's own children, while it runs."""
+        self.connection_supervisor: Supervisor | None = None
+        self.attempt_scope: trio.CancelScope | None = None
+        """Around a whole generation, its attempt and its closing included."""
+        self.body_scope: trio.CancelScope | None = None
+        """Around what happens while it is open; cancelling it begins the closing."""
+        self.wakeup = trio.Event()
+        self._signals: deque[Signal] = deque()
+        self._signalling = False
+        self._waiters: dict[trio.Event, frozenset[InstanceStatus]] = {}
+
+    # --- the machines ----------------------------------------------------------------------------
+
+    @property
+    def connected(self) -> bool:
+        """Whether it has a connection."""
+        return self.connection.phase in _CONNECTED
+
+    def signal(
+        self, kind: SignalKind, *, cause: Cause | None = None, generation: int | None = None
+    ) -> None:
+        """Send the connection machine what was learned, and do what it says.
+
+        A listener of an event may send a signal itself: it waits until this one is done with.
+        """
+        self._signals.append(Signal(kind, generation, cause))
+        if self._signalling:
+            return
+
+        self._signalling = True
+        try:
+            while self._signals:
+                self._step(self._signals.popleft())
+        finally:
+            self._signalling = False
+
+    def _step(self, signal: Signal) -> None:
+        before = self.connection
+        now = trio.current_time()
+        policy = self.spec.reconnect
+        after, actions = machine.step(before, signal, policy, now, self.random.random())
+        self.connection = after
+        for action in actions:
+            perform(self, action, before, now)
+        if actions:
+            self.wakeup.set()
+            self.wakeup = trio.Event()
+
+    def change(self, change: Change) -> None:
+        """Move the status."""
+        self._set_status(status.step(self.status, change))
+
+    def degrade(self, what: str, why: Cause) -> None:
+        """Give one more reason to call it degraded."""
+        known = any(reason.what == what for reason in self.status.reasons)
+        self._set_status(status.degrade(self.status, what, why, trio.current_time()))
+        if not known and self.bus.listening:
+            self.tell(events.InstanceDegraded, what=what, cause=why)
+
+    def recover(self, what: str) -> None:
+        """Take a reason to call it degraded away, if it is there."""
+        for reason in self.status.reasons:
+            if reason.what == what:
+                self._set_status(status.recover(self.status, what))
+                if self.bus.listening:
+                    elapsed = trio.current_time() - reason.since
+                    self.tell(events.InstanceRecovered, what=what, elapsed=elapsed)
+
+    def _set_status(self, state: StatusState) -> None:
+        before, self.status = self.status.status, state
+        after = state.status
+        if after is before:
+            return
+
+        self.status_since = trio.current_time()
+        for event, wanted in list(self._waiters.items()):
+            if not event.is_set() and (after in wanted or after in _DEAD_ENDS):
+                event.set()
+                self._waiters[event] = frozenset({after})
+
+    async def wait_status(self, wanted: frozenset[InstanceStatus]) -> InstanceStatus:
+        """Wait until the status is, for however short a moment, one of those wanted."""
+        now = self.status.status
+        if now not in wanted and now not in _DEAD_ENDS:
+            event = trio.Event()
+            self._waiters[event] = wanted
+            try:
+                await event.wait()
+                (now,) = self._waiters[event]
+            finally:
+                del self._waiters[event]
+        else:
+            await trio.lowlevel.checkpoint()
+        if now in wanted:
+            return now
+        if now is InstanceStatus.FAILED:
+            raise InstanceFailed(self.spec.id, self.cause or _UNKNOWN)
+
+        raise InstanceStopped(self.spec.id)
+
+    # --- what happens to it ----------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """A run of the instance begins; what it counted before stays."""
+        self.connection = evolve(self.connection, phase=Phase.IDLE, next_retry_at=None)
+        self.change(Change.START)
+
+    def renew(self) -> None:
+        """An operator starts it anew: attempts count from nothing, a pause is over."""
+        generation = self.connection.generation
+        self.connection = ConnectionState(generation=generation)
+        self.paused = False
+        self.failures_in_a_row = 0
+
+    def fail(self, cause: Cause) -> None:
+        """It is parked."""
+        if cause.who_must_act is WhoMustAct.NOBODY:
+            cause = evolve(cause, who_must_act=WhoMustAct.OPERATOR)
+        self.cause = cause
+        self.change(Change.FAIL)
+        if self.bus.listening:
+            self.tell(events.InstanceFailed, cause=cause)
+
+    def count_restart(self, cause: Cause) -> None:
+        """Something within it, or it itself, is restarted."""
+        self.restarts += 1
+        self.last_restart = self.cause = cause
+
+    def report_failure(self, exc: Exception) -> None:
+        """The application saw a failure."""
+        self.cause = self.classify(exc)
+        self.failures_in_a_row += 1
+        if self.failures_in_a_row >= self.spec.failures_to_degrade:
+            self.degrade("failures", self.cause)
+
+    def report_success(self) -> None:
+        """The application saw a success."""
+        self.failures_in_a_row = 0
+        self.recover("failures")
+
+    def saw_event(self) -> None:
+        """An application event arrived."""
+        self.event_at = trio.current_time()
+        if self.spec.reconnect.needs_data and not self.connection.data:
+            self.signal(SignalKind.DATA)
+
+    def watch_queue(self, name: str, queue: Queue) -> None:
+        """Count a queue among those that make pressure."""
+        self.queues[name] = queue
+        self.queue_added.set()
+
+    def classify(self, exc: Exception) -> Cause:
+        """Return the cause of a failure, by the channel's rules and then the library's."""
+        supervisor = self.supervisor
+        if supervisor is None:
+            return classify_failure(exc)
+
+        return supervisor._core.classify(supervisor.path, exc)
+
+    def tell(self, kind: type[events.Event], **fields: Any) -> None:
+        """Publish an event of this instance. Test `bus.listening` first."""
+        self.bus.publish(
+            kind(
+                at=trio.current_time(),
+                instance_id=self.spec.id,
+                channel_type=self.spec.channel.channel_type,
+                **fields,
+            )
+        )
+
+
+_DEAD_ENDS = frozenset({InstanceStatus.FAILED, InstanceStatus.STOPPED})
+_UNKNOWN = Cause(FailureClass.FATAL, "unknown")

@@ -1,0 +1,51 @@
+"""Keeping an instance's own counters by what its supervisors report."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .._supervision.reporter import Reporter
+
+if TYPE_CHECKING:
+    from .._supervision.record import ChildRecord
+    from ..policy.failures import Cause
+    from ..policy.restart import Decision
+    from .record import InstanceRecord
+
+
+class InstanceReporter(Reporter):
+    """Reports of one instance's children: counted, then published.
+
+    Args:
+        record: The instance.
+    """
+
+    __slots__ = ("_record",)
+
+    def __init__(self, record: InstanceRecord) -> None:
+        super().__init__(record.bus, record.spec.id, record.spec.channel.channel_type)
+        self._record = record
+
+    def started(self, record: ChildRecord, now: float) -> None:
+        """An incarnation is ready, so whatever was degraded without it is well again."""
+        super().started(record, now)
+        if self._record.status.reasons:
+            self._record.recover(degraded_by(record.spec.name))
+
+    def restarting(
+        self, record: ChildRecord, now: float, cause: Cause, decision: Decision
+    ) -> None:
+        """A child will be started again."""
+        self._record.count_restart(cause)
+        super().restarting(record, now, cause, decision)
+
+    def parked(self, record: ChildRecord, now: float, cause: Cause) -> None:
+        """A failed child is left down: the instance goes on without it, degraded."""
+        super().parked(record, now, cause)
+        self._record.cause = cause
+        self._record.degrade(degraded_by(record.spec.name), cause)
+
+
+def degraded_by(child: str) -> str:
+    """Return what a parked child is called among the reasons of a degradation."""
+    return f"child:{child}"

@@ -1,0 +1,88 @@
+"""Making a health snapshot from plain fields, without a single await."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import trio
+
+from ..policy.failures import WhoMustAct
+from ..policy.health import ChildHealth, HealthSnapshot
+from ..policy.restart import ChildState
+from ..policy.status import InstanceStatus
+from .pressure import queue_health
+
+CONNECTION = "connection"
+"""The name of the child that keeps an instance connected."""
+
+if TYPE_CHECKING:
+    from .._supervision.supervisor import Supervisor
+    from .record import InstanceRecord
+
+
+def make_snapshot(record: InstanceRecord) -> HealthSnapshot:
+    """Return everything there is to know about an instance now."""
+    now = trio.current_time()
+    spec, connection, cause = record.spec, record.connection, record.cause
+    status = record.status.status
+    children = (
+        *_children(record.supervisor, of_connection=False),
+        *_children(record.connection_supervisor, of_connection=True),
+    )
+    last = record.last_restart
+    acts = WhoMustAct.NOBODY
+    if cause is not None and status in (InstanceStatus.FAILED, InstanceStatus.DEGRADED):
+        acts = cause.who_must_act
+    return HealthSnapshot(
+        instance_id=spec.id,
+        name=spec.name or spec.id,
+        channel_type=spec.channel.channel_type,
+        at=now,
+        status=status,
+        since=record.status_since,
+        connected=record.connected,
+        proven=connection.phase == "proven",
+        generation=connection.generation,
+        uptime=now - record.started_at,
+        cause=cause,
+        last_error=None if cause is None else cause.detail or cause.reason,
+        last_error_class=None if cause is None else cause.failure_class,
+        who_must_act=acts,
+        attempt=connection.attempt,
+        next_retry_at=connection.next_retry_at,
+        reconnect_attempts=record.reconnect_attempts,
+        reconnects=record.reconnects,
+        restarts=record.restarts,
+        last_restart_reason=None if last is None else last.reason,
+        last_restart_class=None if last is None else last.failure_class,
+        children=children,
+        children_total=len(children),
+        children_running=sum(child.state is ChildState.RUNNING for child in children),
+        children_parked=sum(child.state is ChildState.PARKED for child in children),
+        probe=record.probe,
+        since_frame=None if record.frame_at is None else now - record.frame_at,
+        since_event=None if record.event_at is None else now - record.event_at,
+        pressure=record.pressure,
+        queues=tuple(queue_health(name, queue) for name, queue in record.queues.items()),
+        failures_in_a_row=record.failures_in_a_row,
+        degraded=record.status.reasons,
+    )
+
+
+def _children(supervisor: Supervisor | None, *, of_connection: bool) -> tuple[ChildHealth, ...]:
+    if supervisor is None:
+        return ()
+
+    return tuple(
+        ChildHealth(
+            name=child.name,
+            state=child.state,
+            incarnation=child.incarnation,
+            since=child.since,
+            essential=child.essential,
+            of_connection=of_connection,
+            last_cause=child.last_cause,
+        )
+        for child in supervisor.which_children()
+        if of_connection or child.name != CONNECTION
+    )

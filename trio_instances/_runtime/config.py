@@ -1,0 +1,148 @@
+"""A TOML file of WebSocket instances, read into specifications, with every mistake and its place.
+
+The file has up to three parts::
+
+    [runtime]                    # RuntimeSettings
+    name = "bots"
+
+    [defaults]                   # merged under every instance, table by table
+    url = "wss://gateway.example/socket"
+    reconnect = { attempts = 8, backoff = { cap = 10 } }
+
+    [[instances]]                # InstanceSpec, and beside its fields those of WebSocketChannel
+    id = "bot-1"
+    headers = { Authorization = { env = "BOT_1_TOKEN" } }
+
+Fields have the names that they have in Python, with these additions:
+
+- ``{ env = "NAME" }`` stands for the text of an environment variable, in ``url`` and in the values
+  of ``headers``. No header's value, and no text from a variable, is repeated in a mistake.
+- ``probe = false`` means that there are no probes.
+- ``tls`` holds ``ca_file``, ``cert_file`` and ``key_file``, relative to the file's folder.
+- ``close_causes`` and ``status_causes`` hold a table for each code, with ``failure_class``,
+  ``reason``, ``who_must_act`` and ``retry_after``.
+
+Places count from 0, as Python does: ``instances[2].reconnect.attempts`` is of the third instance.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, final
+
+from attrs import frozen
+
+from .._exceptions import InvalidSpec, Mistake
+from .._instance.spec import InstanceSpec
+from .settings import RuntimeSettings
+from .tables import Findings, TableReader, refuse
+
+_SYNTAX = re.compile(r"(?P<what>.*) \(at (?P<where>.*)\)", re.DOTALL)
+
+
+@final
+@frozen
+class Config:
+    """What a file says."""
+
+    settings: RuntimeSettings
+    instances: tuple[InstanceSpec, ...]
+    """In the order of the file, in which they are to be started."""
+
+
+def load_config(path: str | os.PathLike[str], *, environ: Mapping[str, str] = os.environ) -> Config:
+    """Read a file. Each call makes new channel objects.
+
+    Args:
+        path: The TOML file.
+        environ: Where ``{ env = "NAME" }`` looks; the process's environment by default.
+
+    Raises:
+        InvalidSpec: With every mistake in the file, and the place of each. Of a file that cannot be
+            read, or is not TOML, only the first mistake is known.
+    """
+    file = Path(path)
+    try:
+        return _read_document(_parse(file), TableReader(file.parent, environ))
+    except InvalidSpec as exc:
+        raise InvalidSpec(str(file), exc.mistakes) from exc.__cause__
+
+
+def _parse(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_bytes().decode())
+    except OSError as exc:
+        raise refuse(f"cannot be read ({exc.strerror})", "the file") from exc
+    except UnicodeDecodeError as exc:
+        line = exc.object[: exc.start].count(b"\n") + 1
+        raise refuse("must be UTF-8", f"line {line}") from exc
+    except RecursionError as exc:
+        raise refuse("is nested too deeply", "the file") from exc
+    except tomllib.TOMLDecodeError as exc:
+        parts = _SYNTAX.fullmatch(str(exc))
+        if parts is None:
+            raise refuse(str(exc), "the file") from exc
+
+        raise refuse(f"{parts['what']} (this is TOML's syntax)", parts["where"]) from exc
+
+
+def _read_document(document: dict[str, Any], reader: TableReader) -> Config:
+    found = Findings()
+    found.add_unknown(document, ("runtime", "defaults", "instances"))
+    settings = found.collect("runtime", reader.settings, document.get("runtime", {}))
+
+    defaults = document.get("defaults", {})
+    of_defaults = Findings()
+    of_defaults.collect("", reader.defaults, defaults)
+    found.extend("defaults", of_defaults.mistakes)
+
+    instances = []
+    for index, table in enumerate(_tables(found, document.get("instances"))):
+        own = Findings()
+        instances.append(own.collect("", reader.instance, _merged(defaults, table)))
+        # What is wrong with the defaults is said once, and not again for each instance.
+        new = [mistake for mistake in own.mistakes if mistake not in of_defaults.mistakes]
+        found.extend(f"instances[{index}]", new)
+
+    found.mistakes += _repeated_ids(instances)
+    found.raise_any()
+    return Config(
+        settings or RuntimeSettings(), tuple(spec for spec in instances if spec is not None)
+    )
+
+
+def _tables(found: Findings, instances: object) -> list[Any]:
+    if isinstance(instances, list) and instances:
+        return instances
+
+    given = instances is not None
+    expected = "must be at least one table, each under [[instances]]"
+    found.mistakes.append(Mistake("instances", instances, expected, given=given))
+    return []
+
+
+def _merged(below: Any, above: Any) -> Any:
+    """Lay one table over another, and likewise the tables in them."""
+    if not isinstance(below, dict) or not isinstance(above, dict):
+        return above
+
+    return below | {
+        key: _merged(below[key], value) if key in below else value for key, value in above.items()
+    }
+
+
+def _repeated_ids(instances: Iterable[InstanceSpec | None]) -> Iterator[Mistake]:
+    first: dict[str, int] = {}
+    for index, spec in enumerate(instances):
+        if spec is None:
+            continue
+
+        earlier = first.setdefault(spec.id, index)
+        if earlier != index:
+            yield Mistake(
+                f"instances[{index}].id", spec.id, f"must be unique (instances[{earlier}] has it)"
+            )

@@ -1,0 +1,64 @@
+"""What the runtime's own supervisor reports about its instances."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+import trio
+
+from .._supervision.reporter import Reporter
+from ..policy.status import Change
+from ..telemetry import events
+
+if TYPE_CHECKING:
+    from .._instance.record import InstanceRecord
+    from .._supervision.record import ChildRecord
+    from ..policy.failures import Cause
+    from ..policy.restart import Decision
+
+
+class RuntimeReporter(Reporter):
+    """Turns what happens to an instance as a child into what happens to it as an instance."""
+
+    __slots__ = ()
+
+    def restarting(
+        self, record: ChildRecord, now: float, cause: Cause, decision: Decision
+    ) -> None:
+        """An instance as a whole will be started again."""
+        instance_of(record).count_restart(cause)
+        super().restarting(record, now, cause, decision)
+
+    def parked(self, record: ChildRecord, now: float, cause: Cause) -> None:
+        """An instance has failed for good."""
+        super().parked(record, now, cause)
+        instance_of(record).fail(cause)
+
+    def stopping(self, record: ChildRecord, now: float) -> None:
+        """An instance was asked to stop."""
+        instance = instance_of(record)
+        instance.change(Change.STOP)
+        if instance.bus.listening:
+            instance.tell(events.InstanceStopping)
+        super().stopping(record, now)
+
+    def stopped(
+        self, record: ChildRecord, now: float, *, forced: bool, cause: Cause | None
+    ) -> None:
+        """An instance that was asked to stop has ended."""
+        super().stopped(record, now, forced=forced, cause=cause)
+        instance = instance_of(record)
+        if not instance.restarting:
+            instance.change(Change.END)
+        if instance.bus.listening:
+            uptime = trio.current_time() - instance.started_at
+            instance.tell(events.InstanceStopped, uptime=uptime)
+
+    def _labels(self, record: ChildRecord) -> tuple[str | None, str | None]:
+        spec = instance_of(record).spec
+        return spec.id, spec.channel.channel_type
+
+
+def instance_of(record: ChildRecord) -> InstanceRecord:
+    """Return the instance that a child of the runtime's supervisor is."""
+    return cast("InstanceRecord", record.spec.args[0])

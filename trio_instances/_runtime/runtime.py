@@ -1,0 +1,319 @@
+"""Many instances, isolated from each other: start, stop, ask."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from random import Random
+from typing import final
+
+import trio
+from attrs import frozen
+
+from .._exceptions import (
+    ChildNotFound,
+    InstanceAlreadyStarted,
+    InstanceNotFound,
+)
+from .._instance.handle import Instance
+from .._instance.record import InstanceRecord
+from .._instance.spec import InstanceSpec
+from .._instance.subtree import run_instance
+from .._supervision.context import current
+from .._supervision.core import Core
+from .._supervision.opening import run_core
+from .._supervision.supervisor import Supervisor
+from ..abc import Sink
+from ..policy.failures import classify_failure
+from ..policy.health import HealthSnapshot
+from ..policy.intensity import RestartIntensity
+from ..policy.mistakes import MistakeList
+from ..policy.specs import ChildSpec
+from ..policy.status import Change, InstanceStatus
+from ..policy.strategies import AutoShutdown, Strategy
+from ..telemetry import events
+from ..telemetry.bus import EventBus
+from ..telemetry.sinks.feed import open_sinks
+from ..telemetry.subscription import Subscription
+from .reporter import RuntimeReporter
+from .settings import OnInstanceFailure, RuntimeSettings
+
+SERVICES = RestartIntensity(max_restarts=3, period=10.0)
+"""Restarts of the runtime's own services; from the mission. Instances count for themselves."""
+
+
+@final
+@frozen
+class InstanceCounts:
+    """How many instances a runtime has."""
+
+    total: int
+    by_status: dict[InstanceStatus, int]
+    """For every status how many have it, zero included."""
+
+
+@final
+class Runtime:
+    """The authority over many instances. `open_runtime` makes it.
+
+    What happens in one instance changes nothing in another: each has a subtree, counters and a
+    restart intensity of its own.
+    """
+
+    def __init__(
+        self, settings: RuntimeSettings, supervisor: Supervisor, bus: EventBus, random: Random
+    ) -> None:
+        self.settings = settings
+        self._supervisor = supervisor
+        self._bus = bus
+        self._random = random
+        self._instances: dict[str, Instance] = {}
+
+    def __repr__(self) -> str:
+        return f"<Runtime {self.settings.name!r} instances={len(self._instances)}>"
+
+    # --- verbs -----------------------------------------------------------------------------------
+
+    async def start_instance(self, spec: InstanceSpec) -> Instance:
+        """Start an instance, and wait until its own children are ready and it begins to connect.
+
+        Whether it gets a connection is told by its status; see `Instance.wait_status`.
+
+        Cancelling it stops what was begun, waits for its end, and keeps nothing.
+
+        Args:
+            spec: What it is.
+
+        Returns:
+            Its handle.
+
+        Raises:
+            InstanceAlreadyStarted: The id, or the channel object, is in use.
+            ChildStartFailed: An essential child of the instance failed before it was ready; nothing
+                is kept.
+            SupervisorNotRunning: The runtime has ended, or is ending.
+        """
+        self._check_free(spec)
+        record = InstanceRecord(spec, self._bus, self._random)
+        instance = record.handle = Instance(record)
+        self._instances[spec.id] = instance
+        try:
+            await self._supervisor.start_child(self._child_spec(record))
+        except BaseException:
+            del self._instances[spec.id]
+            record.change(Change.STOP)
+            record.change(Change.END)
+            raise
+
+        return instance
+
+    async def stop_instance(self, instance_id: str) -> None:
+        """Stop an instance and forget it. Everything in it ends first, in reverse start order.
+
+        Cancelling it ends the waiting: the instance stops, and stays listed as stopped until this
+        is called again.
+
+        Args:
+            instance_id: Its id.
+
+        Raises:
+            InstanceNotFound: There is none of this id.
+            SupervisorNotRunning: The runtime has ended.
+        """
+        record = self._find(instance_id)._record
+        try:
+            await self._supervisor.terminate_child(instance_id)
+            await self._supervisor.delete_child(instance_id)
+        except ChildNotFound:
+            pass  # somebody else has stopped it meanwhile
+        record.change(Change.STOP)
+        record.change(Change.END)
+        if self._instances.get(instance_id) is record.handle:
+            del self._instances[instance_id]
+
+    async def restart_instance(self, instance_id: str) -> Instance:
+        """Stop an instance if it runs, and start it anew; this also wakes one that has failed.
+
+        Its counters are kept; its attempts count from nothing, and a pause is over.
+
+        Cancelling it while the instance stops leaves it stopped; while it starts, the start is undone.
+
+        Args:
+            instance_id: Its id.
+
+        Raises:
+            InstanceNotFound: There is none of this id.
+            ChildStartFailed: An essential child of the instance failed before it was ready.
+            SupervisorNotRunning: The runtime has ended, or is ending.
+        """
+        instance = self._find(instance_id)
+        record = instance._record
+        record.restarting = True
+        try:
+            await self._supervisor.terminate_child(instance_id)
+            record.renew()
+            await self._supervisor.restart_child(instance_id)
+        finally:
+            record.restarting = False
+            if record.supervisor is None and instance.status is not InstanceStatus.FAILED:
+                record.change(Change.END)
+        return instance
+
+    # --- questions -------------------------------------------------------------------------------
+
+    def instance(self, instance_id: str) -> Instance:
+        """Return the handle of an instance.
+
+        Raises:
+            InstanceNotFound: There is none of this id.
+        """
+        return self._find(instance_id)
+
+    def instance_status(self, instance_id: str) -> InstanceStatus:
+        """Return what is said of an instance now.
+
+        Raises:
+            InstanceNotFound: There is none of this id.
+        """
+        return self._find(instance_id).status
+
+    def instance_health(self, instance_id: str) -> HealthSnapshot:
+        """Return everything there is to know about an instance now.
+
+        Raises:
+            InstanceNotFound: There is none of this id.
+        """
+        return self._find(instance_id).health()
+
+    def list_instances(self) -> list[Instance]:
+        """Return all instances, in start order."""
+        return list(self._instances.values())
+
+    def count_instances(self) -> InstanceCounts:
+        """Return how many instances there are, by status."""
+        by_status = dict.fromkeys(InstanceStatus, 0)
+        for instance in self._instances.values():
+            by_status[instance.status] += 1
+        return InstanceCounts(len(self._instances), by_status)
+
+    def list_instance_health(self) -> list[HealthSnapshot]:
+        """Return everything there is to know about every instance, in start order."""
+        return [instance.health() for instance in self._instances.values()]
+
+    def subscribe(self, max_buffer: int = 1000) -> AbstractAsyncContextManager[Subscription]:
+        """Subscribe to everything that happens from now on.
+
+        Args:
+            max_buffer: Events that the subscriber may lag behind before it loses some.
+
+        Returns:
+            A context manager whose value is an async iterable of events.
+
+        Raises:
+            InvalidSpec: The buffer's size is not a whole number of at least 1.
+        """
+        return self._bus.subscribe(max_buffer=max_buffer)
+
+    # --- inside ----------------------------------------------------------------------------------
+
+    def _find(self, instance_id: str) -> Instance:
+        try:
+            return self._instances[instance_id]
+        except KeyError:
+            raise InstanceNotFound(instance_id) from None
+
+    def _check_free(self, spec: InstanceSpec) -> None:
+        if spec.id in self._instances:
+            raise InstanceAlreadyStarted(spec.id)
+
+        for other in self._instances.values():
+            if other.spec.channel is spec.channel:
+                raise InstanceAlreadyStarted(other.id, "channel")
+
+    def _child_spec(self, record: InstanceRecord) -> ChildSpec:
+        return ChildSpec(
+            name=record.spec.id,
+            run=run_instance,
+            args=(record,),
+            shutdown=float("inf"),
+            essential=self.settings.on_instance_failure is OnInstanceFailure.ESCALATE,
+            intensity=self.settings.instance_intensity,
+        )
+
+
+@asynccontextmanager
+async def open_runtime(
+    settings: RuntimeSettings | None = None,
+    *,
+    sinks: Sequence[Sink] = (),
+    events_to: EventBus | None = None,
+    random: Random | None = None,
+) -> AsyncIterator[Runtime]:
+    """Open a runtime of instances.
+
+    However the block is left, normally, by an exception, by a cancellation, by Ctrl-C: all
+    instances stop in reverse start order, one after the other, and then the sinks take in what is
+    left. Cancelling it takes as long as that.
+
+    Args:
+        settings: What holds for the whole runtime; None takes the defaults.
+        sinks: Where telemetry goes.
+        events_to: A bus to publish on; None makes one.
+        random: Where the jitter of every delay comes from; None takes a generator of its own.
+
+    Yields:
+        The runtime.
+
+    Raises:
+        InvalidSpec: An argument is not what it must be; all of them are listed.
+        Escalation: An instance failed for good, and the settings say that this ends the runtime.
+        Exception: What the body raised, bare.
+    """
+    settings = RuntimeSettings() if settings is None else settings
+    _check(settings, sinks, events_to, random)
+    bus = EventBus() if events_to is None else events_to
+    random = Random() if random is None else random
+    parent = current.get(None)
+    core = Core(
+        path=settings.name if parent is None else f"{parent.path}/{settings.name}",
+        strategy=Strategy.ONE_FOR_ONE,
+        intensity=SERVICES,
+        auto_shutdown=AutoShutdown.NEVER,
+        backoff=None,
+        classify=classify_failure,
+        reporter=RuntimeReporter(bus),
+        random=random,
+    )
+    async with open_sinks(
+        bus, sinks, max_buffer=settings.sink_buffer, flush_timeout=settings.sink_timeout
+    ):
+        asked_at = trio.current_time()
+        if bus.listening:
+            bus.publish(events.RuntimeStarted(at=asked_at))
+        try:
+            async with run_core(core, parent) as supervisor:
+                runtime = Runtime(settings, supervisor, bus, random)
+                try:
+                    yield runtime
+                finally:
+                    asked_at = trio.current_time()
+                    if bus.listening:
+                        count = len(runtime.list_instances())
+                        bus.publish(events.RuntimeStopping(at=asked_at, instances=count))
+                await supervisor.stop()
+        finally:
+            if bus.listening:
+                now = trio.current_time()
+                bus.publish(events.RuntimeStopped(at=now, elapsed=now - asked_at))
+
+
+def _check(
+    settings: object, sinks: Sequence[object], bus: object, random: object
+) -> None:
+    wrong = MistakeList("open_runtime")
+    wrong.instance("settings", settings, RuntimeSettings)
+    for index, sink in enumerate(sinks):
+        wrong.instance(f"sinks[{index}]", sink, Sink)
+    wrong.instance("events_to", bus, EventBus, optional=True)
+    wrong.instance("random", random, Random, optional=True)
+    wrong.raise_any()

@@ -1,0 +1,342 @@
+"""Tables of a configuration file, read into specifications.
+
+The specifications check their own fields. What is found out here is which table is which, what is
+not known, and the place of each mistake. A table with mistakes is read on: what is wrong with a
+part is noted, and the rest is made without it, so that its own mistakes come up as well.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import ssl
+from collections.abc import Callable, Iterable, Mapping
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+from typing import Any, NewType, TypeVar, cast, final
+
+import attrs
+import cattrs
+
+from .._exceptions import InvalidSpec, Mistake
+from .._instance.spec import InstanceSpec
+from ..channels.websocket import WebSocketChannel
+from ..policy.failures import Cause, FailureClass, WhoMustAct
+from ..policy.health import ProbePolicy
+from ..policy.mistakes import MistakeList, member_or_given
+from .settings import RuntimeSettings
+
+T = TypeVar("T")
+
+Text = NewType("Text", str)
+"""A text that may stand in an environment variable."""
+Headers = NewType("Headers", dict[str, str])
+Tls = NewType("Tls", ssl.SSLContext)
+CloseCauses = NewType("CloseCauses", dict[int, Cause])
+StatusCauses = NewType("StatusCauses", dict[int, Cause])
+
+CHANNEL_FIELDS: Mapping[str, Any] = {
+    "url": Text,
+    "tls": Tls,
+    "headers": Headers,
+    "subprotocols": tuple,
+    "outbox_capacity": int,
+    "inbox_capacity": int,
+    "max_message_size": int,
+    "ping": bool,
+    "close_code": int,
+    "close_reason": str,
+    "close_causes": CloseCauses,
+    "status_causes": StatusCauses,
+}
+"""What a file may say of a channel, by kind. Plain kinds are checked by the channel."""
+
+_TLS_FIELDS: Mapping[str, Any] = {"ca_file": str, "cert_file": str, "key_file": str}
+_CAUSE_FIELDS: Mapping[str, Any] = {
+    "failure_class": FailureClass,
+    "reason": str,
+    "who_must_act": WhoMustAct,
+    "retry_after": float,
+}
+_PLAIN = (int, float, str, bool, tuple, StrEnum)
+"""Kinds of values, subclasses included, that the specifications check themselves."""
+_NEEDLESS_URL = "wss://needless.invalid"
+"""Stands for a URL that is not there, so that everything else can be checked."""
+
+
+@final
+class _FromEnvironment(str):
+    """A text that must not be shown."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "<from the environment>"
+
+
+def refuse(expected: str, place: str = "") -> InvalidSpec:
+    """Return an error with one mistake that repeats no value."""
+    return InvalidSpec("", [Mistake(place, None, expected, given=False)])
+
+
+@final
+class Findings:
+    """The mistakes found so far, each with its place."""
+
+    def __init__(self) -> None:
+        self.mistakes: list[Mistake] = []
+
+    def extend(self, place: str, mistakes: Iterable[Mistake]) -> None:
+        """Take over the mistakes of what stands at a place."""
+        for mistake in mistakes:
+            whole = ".".join(part for part in (place, mistake.place) if part)
+            self.mistakes.append(attrs.evolve(mistake, place=whole))
+
+    def add_unknown(self, table: Mapping[str, Any], known: Iterable[str]) -> None:
+        """Note the keys of a table that nobody knows. Their values are not repeated."""
+        names = sorted(known)
+        for key in table:
+            if key not in names:
+                near = difflib.get_close_matches(key, names, 1)
+                hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(names)}"
+                self.extend(key, refuse(f"is not known here; {hint}").mistakes)
+
+    def collect(self, place: str, make: Callable[..., T], *args: Any, **fields: Any) -> T | None:
+        """Make something; where that raises `InvalidSpec`, take its mistakes over instead."""
+        try:
+            return make(*args, **fields)
+        except InvalidSpec as exc:
+            self.extend(place, exc.mistakes)
+            return None
+
+    def raise_any(self) -> None:
+        """Raise `InvalidSpec` if there was a mistake."""
+        if self.mistakes:
+            raise InvalidSpec("", self.mistakes)
+
+
+@final
+class TableReader:
+    """Reads tables; each method raises `InvalidSpec` with every mistake in its table.
+
+    Args:
+        folder: What the names of files are relative to.
+        environ: The environment variables.
+    """
+
+    def __init__(self, folder: Path, environ: Mapping[str, str]) -> None:
+        self._folder = folder
+        self._environ = environ
+        self._converter = cattrs.Converter()
+        hooks: Mapping[Any, Callable[[Any], Any]] = {
+            Text: self._text,
+            Headers: self._headers,
+            Tls: partial(self._build, self._make_tls, _TLS_FIELDS),
+            CloseCauses: partial(self._causes, "close"),
+            StatusCauses: partial(self._causes, "http"),
+            ProbePolicy | None: self._probe,
+            **dict.fromkeys(_PLAIN, _as_it_is),
+        }
+        self._converter.register_structure_hook_factory(attrs.has, self._policy_hook)
+        for kind, hook in hooks.items():
+            self._converter.register_structure_hook(kind, _without_kind(hook))
+        of_spec = _kinds_of(InstanceSpec)
+        del of_spec["channel"]
+        self._instance_fields = {**of_spec, **CHANNEL_FIELDS}
+
+    def settings(self, table: object) -> RuntimeSettings:
+        """Read the table ``runtime``."""
+        return self._build(RuntimeSettings, _kinds_of(RuntimeSettings), table)
+
+    def defaults(self, table: object) -> InstanceSpec:
+        """Check the table ``defaults``, which has all that an instance has but its id."""
+        fields = {key: kind for key, kind in self._instance_fields.items() if key != "id"}
+        make = partial(self._make_instance, id="defaults", url=_NEEDLESS_URL)
+        return self._build(make, fields, table)
+
+    def instance(self, table: object) -> InstanceSpec:
+        """Read one instance, the defaults merged into its table."""
+        return self._build(self._make_instance, self._instance_fields, table)
+
+    def _build(self, make: Callable[..., T], kinds: Mapping[str, Any], table: object) -> T:
+        if not isinstance(table, dict):
+            raise refuse("must be a table")
+
+        found = Findings()
+        found.add_unknown(table, kinds)
+        given: dict[str, Any] = {}
+        wrong: set[str] = set()
+        for key in [key for key in table if key in kinds]:
+            try:
+                given[key] = self._converter.structure(table[key], kinds[key])
+            except InvalidSpec as exc:
+                found.extend(key, exc.mistakes)
+                wrong.add(key)
+
+        made: T | None = None
+        try:
+            made = make(**given)
+        except InvalidSpec as exc:
+            # A field that was left out because it is wrong is not missing.
+            found.extend("", (each for each in exc.mistakes if each.place not in wrong))
+        found.raise_any()
+        return cast("T", made)
+
+    def _policy_hook(self, kind: type) -> Callable[[Any, Any], Any]:
+        return _without_kind(partial(self._build, kind, _kinds_of(kind)))
+
+    def _probe(self, value: object) -> ProbePolicy | None:
+        if value is False:
+            return None
+        if not isinstance(value, dict):
+            raise refuse("must be a table, or false for no probes")
+
+        return self._converter.structure(value, ProbePolicy)
+
+    # --- an instance
+
+    def _make_instance(self, **given: Any) -> InstanceSpec:
+        found = Findings()
+        for name in ("id", "url"):
+            if name not in given:
+                found.extend(name, refuse("is missing").mistakes)
+
+        of_channel = {key: given.pop(key) for key in CHANNEL_FIELDS if key in given}
+        channel = found.collect("", _make_channel, **of_channel)
+        fields = {"id": "missing", **given}
+        spec = found.collect("", InstanceSpec, channel=channel or _needless(), **fields)
+        found.raise_any()
+        return cast("InstanceSpec", spec)
+
+    # --- a channel
+
+    def _text(self, value: object) -> object:
+        if not isinstance(value, dict):
+            return value
+
+        name = value.get("env")
+        if set(value) != {"env"} or not isinstance(name, str):
+            raise refuse('must be a text, or { env = "NAME" }')
+        if name not in self._environ:
+            raise refuse(f"needs the environment variable {name!r}, and it is not set")
+
+        return _FromEnvironment(self._environ[name])
+
+    def _headers(self, value: object) -> dict[str, str]:
+        if not isinstance(value, dict):
+            raise refuse("must be a table of names and texts")
+
+        found = Findings()
+        texts: dict[str, str] = {}
+        for name, given in value.items():
+            text = found.collect(name, self._text, given)
+            if isinstance(text, str):
+                texts[name] = text
+            elif text is not None:
+                found.extend(name, refuse('must be a text, or { env = "NAME" }').mistakes)
+        found.raise_any()
+        return texts
+
+    def _make_tls(self, **names: object) -> ssl.SSLContext:
+        wrong = MistakeList("tls")
+        for key, name in names.items():
+            wrong.instance(key, name, str)
+        if "key_file" in names and "cert_file" not in names:
+            wrong.add("key_file", names["key_file"], "needs a cert_file beside it")
+        wrong.raise_any()
+
+        found = Findings()
+        files = {key: self._folder / str(name) for key, name in names.items()}
+        context = ssl.create_default_context()
+        if "ca_file" in files:
+            found.collect("ca_file", _loaded, context.load_verify_locations, files["ca_file"])
+        if "cert_file" in files:
+            # An empty password, because a key that wants one would ask for it on the terminal.
+            load = partial(context.load_cert_chain, keyfile=files.get("key_file"), password="")
+            found.collect("cert_file", _loaded, load, files["cert_file"])
+        found.raise_any()
+        return context
+
+    def _causes(self, prefix: str, value: object) -> dict[int, Cause]:
+        if not isinstance(value, dict):
+            raise refuse("must be a table, with a table for each code")
+
+        found = Findings()
+        causes = {}
+        for code, table in value.items():
+            if not re.fullmatch("[0-9]{1,9}", code):
+                found.extend(code, refuse("must be a whole number").mistakes)
+                continue
+
+            make = partial(_make_cause, f"{prefix}_{code}")
+            cause = found.collect(code, self._build, make, _CAUSE_FIELDS, table)
+            if cause is not None:
+                causes[int(code)] = cause
+        found.raise_any()
+        return causes
+
+
+def _make_channel(
+    *, url: str = _NEEDLESS_URL, tls: ssl.SSLContext | None = None, **options: Any
+) -> WebSocketChannel:
+    try:
+        return WebSocketChannel(url, ssl_context=tls, **options)
+    except InvalidSpec as exc:
+        raise InvalidSpec("", [_in_file_words(each, url) for each in exc.mistakes]) from None
+
+
+def _in_file_words(mistake: Mistake, url: object) -> Mistake:
+    """Give a channel's mistake the place that it has in a file, and take secrets out of it."""
+    match mistake.place:
+        case "ssl_context":
+            return Mistake("tls", None, mistake.expected, given=False)
+        case "headers":
+            return Mistake(f"headers.{mistake.value}", None, mistake.expected, given=False)
+        case "url" if isinstance(url, _FromEnvironment):
+            return Mistake("url", url, "must be a correct ws:// or wss:// URL")
+        case "url" if isinstance(mistake.value, str):
+            shown = re.sub(r"(?<=//)[^/?#]*@", "<hidden>@", mistake.value.partition("?")[0])
+            return attrs.evolve(mistake, value=shown)
+
+    return mistake
+
+
+def _make_cause(code: str, **given: Any) -> Cause:
+    wrong = MistakeList("cause")
+    failure_class = member_or_given(FailureClass, given.get("failure_class", ""))
+    who_must_act = member_or_given(WhoMustAct, given.get("who_must_act", "nobody"))
+    reason = given.get("reason", code)
+    retry_after = given.get("retry_after")
+    wrong.member("failure_class", failure_class, FailureClass)
+    wrong.member("who_must_act", who_must_act, WhoMustAct)
+    wrong.name("reason", reason)
+    if retry_after is not None:
+        wrong.number("retry_after", retry_after, finite=True)
+    wrong.raise_any()
+    return Cause(failure_class, reason, retry_after=retry_after, who_must_act=who_must_act)
+
+
+def _loaded(load: Callable[[Path], object], file: Path) -> None:
+    try:
+        load(file)
+    except ssl.SSLError as exc:
+        raise refuse(f"cannot be used ({exc.reason or 'no certificate in it'})") from exc
+    except OSError as exc:
+        raise refuse(f"cannot be read ({exc.strerror})") from exc
+
+
+def _needless() -> WebSocketChannel:
+    return WebSocketChannel("ws://needless.invalid")
+
+
+def _kinds_of(cls: type) -> dict[str, Any]:
+    return {each.name: each.type for each in attrs.fields(attrs.resolve_types(cls)) if each.init}
+
+
+def _as_it_is(value: object) -> object:
+    return value
+
+
+def _without_kind(hook: Callable[[Any], Any]) -> Callable[[Any, Any], Any]:
+    return lambda value, _: hook(value)

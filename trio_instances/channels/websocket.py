@@ -1,0 +1,414 @@
+"""A channel to a WebSocket server; the only module that imports trio_websocket."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, cast, final
+
+import trio
+import trio_websocket
+from attrs import evolve
+from wsproto.connection import ConnectionState
+from wsproto.utilities import LocalProtocolError
+
+from .._exceptions import ChannelError
+from ..abc import Channel
+from ..policy.close_codes import NO_CAUSES, cause_of_close
+from ..policy.failures import Cause, classify_failure, flatten, text_of
+from ..policy.mistakes import MistakeList
+from ..policy.specs import ChildSpec
+from ._causes import FOUND_HERE, HANDLER_BUSY, SUBPROTOCOL
+from ._handshake import cause_of_failed_handshake
+from ._options import (
+    Headers,
+    Message,
+    Target,
+    check_causes,
+    check_close,
+    check_tls,
+    parse_headers,
+    parse_subprotocols,
+    parse_target,
+    sendable,
+)
+from ._outbox import Outbox
+from ._transport import Transport, open_transport, system_tls
+
+if TYPE_CHECKING:
+    import ssl
+
+    from .._instance.handle import Instance
+
+__all__ = ["WebSocketChannel", "WebSocketConnection"]
+
+OnMessage = Callable[["Instance", Message], Awaitable[None]]
+Upgrade = Callable[[trio.Nursery, trio.SocketStream], Awaitable[trio_websocket.WebSocketConnection]]
+
+_LAST_WORDS = 1.0
+"""Seconds that a failed send leaves to the receiver, for what had arrived before the close."""
+_BUSY = 1.0
+"""Seconds of not reading after which a probe blames the handler and not the server."""
+_ABNORMAL = 1006
+
+
+@final
+class WebSocketConnection:
+    """One open WebSocket. Made by `WebSocketChannel.connect` only.
+
+    Every method raises `ChannelError` when the connection is closed, with the close code's cause,
+    which is read after the close has completed.
+    """
+
+    def __init__(
+        self,
+        socket: trio_websocket.WebSocketConnection,
+        transport: Transport,
+        close_causes: Mapping[int, Cause],
+    ) -> None:
+        self._socket = socket
+        self._transport = transport
+        self._close_causes = close_causes
+        self._payloads = itertools.count()
+        self._emptied = trio.Event()
+
+    @property
+    def subprotocol(self) -> str | None:
+        """The subprotocol that the server chose."""
+        return self._socket.subprotocol
+
+    @property
+    def headers(self) -> Sequence[tuple[str, str]]:
+        """The headers of the server's answer, names in lower case."""
+        raw = self._socket.handshake_headers
+        return tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in raw)
+
+    @property
+    def closed(self) -> tuple[int, str] | None:
+        """The close code and its text, once there are any; 1006 when the connection broke off."""
+        reason = self._socket.closed
+        return None if reason is None else (reason.code, reason.reason or "")
+
+    async def receive(self) -> Message:
+        """Return the next message; wait for it. Cancelling loses nothing.
+
+        Raises:
+            ChannelError: The connection is closed, and every message that came before was received.
+        """
+        try:
+            return await self._socket.get_message()
+        except trio_websocket.ConnectionClosed:
+            self._emptied.set()
+            raise self._lost() from None
+
+    async def send(self, message: Message) -> None:
+        """Send a message: hand it to the operating system, in whole.
+
+        Cancelling it while a part of it is on its way ends the connection.
+
+        Raises:
+            ChannelError: The connection is closed, and the message was not sent. It is raised after
+                the receiver has had up to a second for what had arrived before the close.
+        """
+        try:
+            await self._socket.send_message(message)
+        except (trio_websocket.ConnectionClosed, LocalProtocolError):
+            pass
+        else:
+            if not self._transport.broken:
+                return
+
+        with trio.move_on_after(_LAST_WORDS):
+            await self._emptied.wait()
+        raise self._lost()
+
+    async def ping(self) -> None:
+        """Send a ping and wait for its pong, for ever; give it a deadline.
+
+        Raises:
+            ChannelError: The connection is closed; or the message handler has not let the reader
+                read for a second, so that a pong could not be seen (then the cause is degraded).
+        """
+        self.check()
+        if self._transport.unread > _BUSY:
+            raise ChannelError(HANDLER_BUSY)
+
+        payload = next(self._payloads).to_bytes(8, "big")
+        try:
+            with self._transport.until_end():
+                await self._socket.ping(payload)
+                return
+        except (trio_websocket.ConnectionClosed, LocalProtocolError):
+            pass
+        finally:
+            # There is no public way to give a ping up, and without one each ping that was
+            # cancelled would stay in the table until a later one is answered.
+            self._socket._pings.pop(payload, None)  # noqa: SLF001 - see above
+        raise self._lost()
+
+    def check(self) -> None:
+        """Do nothing on a connection that is open, as far as is known without asking the server.
+
+        Raises:
+            ChannelError: It is closed.
+        """
+        if self.closed is not None or self._transport.ended:
+            raise self._lost()
+
+    async def close(self, code: int, reason: str) -> None:
+        """Close with a code; wait for the server's answer, for ever; give it a deadline.
+
+        Nothing happens when the connection is closed already. Cancelling drops the connection.
+        """
+        if self._transport.broken:
+            return
+
+        with self._transport.until_end():
+            await self._socket.aclose(code, reason)
+
+    def _lost(self) -> ChannelError:
+        code, text = self.closed or (_ABNORMAL, "")
+        text = text or self._transport.failure
+        found_here = None if self._closed_by_server() else FOUND_HERE.get(code)
+        if found_here is not None:
+            return ChannelError(evolve(found_here, detail=text))
+
+        return ChannelError(cause_of_close(code, text, self._close_causes))
+
+    def _closed_by_server(self) -> bool:
+        # trio-websocket reports what it finds wrong itself as if the server had said it. Only the
+        # protocol's state tells the two apart, and only this attribute has it.
+        state = self._socket._wsproto.state  # noqa: SLF001 - see above
+        return state in {ConnectionState.REMOTE_CLOSING, ConnectionState.CLOSED}
+
+
+@final
+class _Reader:
+    """Runs trio-websocket's reader for one connection, apart from whoever uses the connection.
+
+    Its scope is shielded and its failures are kept, so that it never cancels the block in which the
+    connection is used: that one learns of the end by what it calls. `connect` alone ends it.
+    """
+
+    def __init__(self, transport: Transport) -> None:
+        self.scope = trio.CancelScope(shield=True)
+        self.settled = trio.Event()
+        self.socket: trio_websocket.WebSocketConnection | None = None
+        self._transport = transport
+
+    async def run(self, upgrade: Upgrade) -> None:
+        try:
+            with self.scope:
+                async with trio.open_nursery() as nursery:
+                    # trio-websocket waits for ever when the stream ends before an answer came.
+                    with self._transport.until_end():
+                        stream = cast("trio.SocketStream", self._transport)  # any stream serves
+                        self.socket = await upgrade(nursery, stream)
+                    self.settled.set()
+        except Exception as exc:
+            # A refusal, which is read from the answer; or a fault below, which ends the stream.
+            self._transport.failure = self._transport.failure or text_of(exc)
+        finally:
+            self._transport.end()
+            self.settled.set()
+
+
+class WebSocketChannel(Channel[WebSocketConnection]):
+    """A channel to a WebSocket server.
+
+    To say something first on every connection, such as who you are, extend `connect`::
+
+        @asynccontextmanager
+        async def connect(self, instance):
+            async with super().connect(instance) as connection:
+                await connection.send("hello")
+                yield connection
+
+    Args:
+        url: ``ws://`` or ``wss://``, host, and where needed port, path and query.
+        ssl_context: How to speak TLS; None takes the system's certificate authorities.
+        headers: Sent with every handshake, as a mapping or pairs.
+        subprotocols: Offered to the server, best first. One that accepts none of them is refused,
+            as browsers do.
+        on_message: Is called with each message, one at a time. When it raises, the receiver has
+            crashed: it is restarted on the same connection, and goes on with the next message.
+        outbox_capacity: Messages that may wait to be sent, also while there is no connection.
+        inbox_capacity: Messages that may wait for `on_message`. When there is no room, nothing more
+            is read, pongs included.
+        max_message_size: Bytes, or characters of a text; a greater message ends the connection.
+        ping: Whether the probe sends a ping and wants a pong. False is for servers that answer
+            none: the probe then only finds connections that are known to be closed.
+        close_code: What this side closes with: 1000, 1001, or 3000 to 4999.
+        close_reason: The text with it, at most 123 bytes.
+        close_causes: What close codes mean on this platform; goes before RFC 6455.
+        status_causes: What HTTP statuses of the handshake mean on this platform.
+
+    Raises:
+        InvalidSpec: With every mistake.
+    """
+
+    channel_type = "websocket"
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        ssl_context: ssl.SSLContext | None = None,
+        headers: Headers = (),
+        subprotocols: Sequence[str] = (),
+        on_message: OnMessage | None = None,
+        outbox_capacity: int = 256,
+        inbox_capacity: int = 16,
+        max_message_size: int = 1_048_576,
+        ping: bool = True,
+        close_code: int = 1000,
+        close_reason: str = "",
+        close_causes: Mapping[int, Cause] = NO_CAUSES,
+        status_causes: Mapping[int, Cause] = NO_CAUSES,
+    ) -> None:
+        wrong = MistakeList("WebSocketChannel")
+        target = parse_target(wrong, url)
+        check_tls(wrong, ssl_context, target)
+        encoded = parse_headers(wrong, headers)
+        offered = parse_subprotocols(wrong, subprotocols)
+        if on_message is not None and not callable(on_message):
+            wrong.add("on_message", on_message, "must be an async function or None")
+        wrong.whole("outbox_capacity", outbox_capacity, at_least=1)
+        wrong.whole("inbox_capacity", inbox_capacity)
+        wrong.whole("max_message_size", max_message_size, at_least=1)
+        wrong.boolean("ping", ping)
+        check_close(wrong, close_code, close_reason)
+        check_causes(wrong, "close_causes", close_causes)
+        check_causes(wrong, "status_causes", status_causes)
+        wrong.raise_any()
+        self._target = target = cast("Target", target)
+        self._tls = system_tls() if ssl_context is None and target.secure else ssl_context
+        self._on_message = on_message
+        self._outbox = Outbox[Message](outbox_capacity)
+        self._ping = ping
+        self._farewell = (close_code, close_reason)
+        self._close_causes = close_causes
+        self._status_causes = status_causes
+        self._subprotocols = offered
+        self._upgrade = functools.partial(
+            trio_websocket.wrap_client_stream,
+            host=target.authority,
+            resource=target.resource,
+            subprotocols=offered,
+            extra_headers=encoded,
+            message_queue_size=inbox_capacity,
+            max_message_size=max_message_size,
+            receive_buffer_size=None,  # Trio's own choice: larger, and adapting
+        )
+
+    async def send(self, message: Message) -> None:
+        """Put a message into the outbox; wait for room. When cancelled, it is not in there.
+
+        It is sent when its turn comes, on this connection or a later one; it leaves the outbox only
+        after it was sent. A connection that breaks later can still lose it on the way.
+
+        Raises:
+            TypeError: It is neither text nor bytes.
+            UnicodeEncodeError: The text cannot be sent as UTF-8.
+        """
+        await self._outbox.put(sendable(message))
+
+    def send_nowait(self, message: Message) -> None:
+        """Put a message into the outbox; see `send`.
+
+        Raises:
+            trio.WouldBlock: There is no room.
+            TypeError: It is neither text nor bytes.
+            UnicodeEncodeError: The text cannot be sent as UTF-8.
+        """
+        self._outbox.put_nowait(sendable(message))
+
+    @asynccontextmanager
+    async def connect(self, instance: Instance) -> AsyncIterator[WebSocketConnection]:
+        """Open one connection; see `Channel.connect`.
+
+        It is closed in order when the block is left normally, and dropped at once when it is left
+        with an exception or cancelled. The block's exception comes out as it was raised.
+
+        Raises:
+            ChannelError: It cannot be opened, and why.
+        """
+        instance.watch_queue("outbox", self._outbox)
+        transport = await open_transport(self._target, self._tls, instance.saw_frame)
+        reader = _Reader(transport)
+        bare: BaseException | None = None
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(reader.run, self._upgrade)
+                try:
+                    connection = await self._shake_hands(reader, transport)
+                    yield connection
+                    await connection.close(*self._farewell)
+                finally:
+                    reader.scope.cancel()
+        except BaseExceptionGroup as group:
+            # The reader raises nothing, so one exception is the block's own.
+            if len(group.exceptions) != 1:
+                raise
+
+            bare = group.exceptions[0]
+        finally:
+            transport.drop()
+        if bare is not None:
+            raise bare
+
+    async def _shake_hands(self, reader: _Reader, transport: Transport) -> WebSocketConnection:
+        await reader.settled.wait()
+        head, transport.head = bytes(transport.head or b""), None
+        if reader.socket is None:
+            cause = cause_of_failed_handshake(
+                head,
+                offered=self._subprotocols,
+                platform=self._status_causes,
+                now=datetime.now(UTC),
+            )
+            raise ChannelError(cause if cause.detail else evolve(cause, detail=transport.failure))
+        if self._subprotocols and reader.socket.subprotocol is None:
+            raise ChannelError(evolve(SUBPROTOCOL, detail="the server chose none of those offered"))
+
+        return WebSocketConnection(reader.socket, transport, self._close_causes)
+
+    def children(self, instance: Instance, connection: WebSocketConnection) -> Sequence[ChildSpec]:
+        """Return the receiver and the sender. See `Channel.children`."""
+        return (
+            ChildSpec("receiver", self._receive, (instance, connection)),
+            ChildSpec("sender", self._send, (connection,)),
+        )
+
+    async def probe(self, instance: Instance, connection: WebSocketConnection) -> None:  # noqa: ARG002 - the contract
+        """Send a ping and wait for its pong; or only look, with ``ping=False``."""
+        if self._ping:
+            await connection.ping()
+        else:
+            connection.check()
+            await trio.lowlevel.checkpoint()
+
+    def classify(self, exc: Exception) -> Cause:
+        """Return the cause of a failure; only what states a cause can say that it is lost.
+
+        A handler's own broken connection, to a database for instance, is no reason to end this one.
+        """
+        stated = (getattr(leaf, "cause", None) for leaf in flatten(exc))
+        lost = any(isinstance(cause, Cause) and cause.lost for cause in stated)
+        return evolve(classify_failure(exc), lost=lost)
+
+    async def _receive(self, instance: Instance, connection: WebSocketConnection) -> None:
+        while True:
+            message = await connection.receive()
+            instance.saw_event()
+            if self._on_message is not None:
+                await self._on_message(instance, message)
+
+    async def _send(self, connection: WebSocketConnection) -> None:
+        while True:
+            message = await self._outbox.wait_first()
+            await connection.send(message)
+            self._outbox.drop_first()
