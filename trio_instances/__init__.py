@@ -1,7 +1,7 @@
 """Supervised, long-lived channel instances on Trio.
 
-The map. Policy decides, mechanism acts; plain names are for users, underscored ones are mechanism, and
-imports run one way, downwards:
+The map. Policy decides, mechanism acts; plain names are for users, underscored ones are mechanism,
+and imports run one way, downwards:
 
     ======================  ====================================================================
     ``testing``, ``_cli``   what tests and terminals use
@@ -126,8 +126,8 @@ __all__ = [
     "until_stopped",
 ]
 
-# Tracebacks and reprs show the path that a user imports. The types of attrs classes are resolved first:
-# they are looked up in the module in which a class says it lives.
+# Tracebacks and reprs show the path that a user imports. The types of attrs classes are resolved
+# first: they are looked up in the module in which a class says it lives.
 for _name in __all__:
     _public = globals()[_name]
     if isinstance(_public, type) and _attrs.has(_public):

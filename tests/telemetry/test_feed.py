@@ -271,7 +271,7 @@ async def test_cancelling_twice_changes_nothing(
             inner.cancel()
             await trio.sleep_forever()
 
-    assert inner.cancelled_caught
+    assert outer.cancelled_caught
     assert (sink.taken, sink.closed) == ([1], 1)
     assert trio.current_time() == pytest.approx(2)
 

@@ -102,7 +102,7 @@ async def test_a_burst_lets_others_run(
     nursery.start_soon(other)
     await LoguruSink().write([RESTARTING] * 10)
 
-    assert len(seen) >= 9
+    assert len(set(seen)) >= 5
 
 
 async def test_a_handler_that_raises_is_a_failing_sink() -> None:

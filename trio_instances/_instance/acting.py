@@ -40,13 +40,9 @@ def _open(record: InstanceRecord, _: Action, before: ConnectionState, now: float
     if again:
         record.reconnect_attempts += 1
     if record.bus.listening:
-        record.tell(
-            events.InstanceConnecting, generation=state.generation, attempt=state.attempt
-        )
+        record.tell(events.InstanceConnecting, generation=state.generation, attempt=state.attempt)
         if again:
-            record.tell(
-                events.ReconnectAttempt, attempt=state.attempt, generation=state.generation
-            )
+            record.tell(events.ReconnectAttempt, attempt=state.attempt, generation=state.generation)
 
 
 def _close(record: InstanceRecord, action: Action, before: ConnectionState, now: float) -> None:

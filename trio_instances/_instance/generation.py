@@ -8,8 +8,8 @@
           body_scope         a loss, a reconnect or a pause ends the body
             the connection's supervisor, its children, its probes
 
-Ending the body leaves ``connect``'s block normally, so that it can close in peace, within its budget. A
-hard cancellation from outside passes through all of it.
+Ending the body leaves ``connect``'s block normally, so that it can close in peace, within its
+budget. A hard cancellation from outside passes through all of it.
 """
 
 from __future__ import annotations
@@ -84,9 +84,7 @@ def _tell_bad_close(record: InstanceRecord, cause: Cause) -> None:
         record.tell(events.HookFailed, hook="close", path=record.spec.id, cause=cause)
 
 
-async def _open_and_hold(
-    record: InstanceRecord, generation: int, scope: trio.CancelScope
-) -> None:
+async def _open_and_hold(record: InstanceRecord, generation: int, scope: trio.CancelScope) -> None:
     spec = record.spec
     async with spec.channel.connect(record.handle) as connection:
         try:
@@ -160,7 +158,8 @@ def ask_for_children(what: str, given: object) -> Sequence[ChildSpec]:
     return given
 
 
-# --- children of the connection --------------------------------------------------------------------
+# --- children of the connection
+# --------------------------------------------------------------------
 
 
 def _bound(record: InstanceRecord, generation: int, spec: ChildSpec) -> ChildSpec:
@@ -177,10 +176,11 @@ async def _reporting_loss(
 ) -> None:
     try:
         await run(*args)
-        return
     except Exception as exc:
         if not _report_loss(record, generation, exc):
             raise
+    else:
+        return
 
     await trio.sleep_forever()  # the end of the connection, which is near, ends this child too
 
@@ -195,10 +195,11 @@ async def _reporting_loss_when_ready(
 ) -> None:
     try:
         await run(*args, task_status=task_status)
-        return
     except Exception as exc:
         if not _report_loss(record, generation, exc):
             raise
+    else:
+        return
 
     await trio.sleep_forever()
 

@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 
 @final
 class Instance:
-    """One instance of a runtime. `Runtime.start_instance` makes it; it stays the same through every
-    restart. Its methods are synchronous and cheap, unless they wait for something.
+    """One instance of a runtime, as `Runtime.start_instance` hands it out.
+
+    It stays the same through every restart. Its methods are synchronous and cheap, unless they wait
+    for something.
     """
 
     __slots__ = ("_record",)
@@ -95,7 +97,7 @@ class Instance:
     # --- verbs: events for the connection machine ------------------------------------------------
 
     def reconnect(self) -> None:
-        """Make the connection anew, now. A retry that waits is woken; one under way is left alone."""
+        """Make the connection anew, now: a retry that waits is woken, one under way is left alone."""
         self._record.signal(SignalKind.RECONNECT, cause=RECONNECT_REQUESTED)
 
     def pause(self) -> None:

@@ -37,9 +37,7 @@ async def probe_for_ever(
         await trio.sleep(policy.wait(record.random.random()))
 
 
-async def _probe_once(
-    record: InstanceRecord, policy: ProbePolicy, connection: Any
-) -> Cause | None:
+async def _probe_once(record: InstanceRecord, policy: ProbePolicy, connection: Any) -> Cause | None:
     try:
         with trio.move_on_after(policy.timeout) as budget:
             await record.spec.channel.probe(record.handle, connection)

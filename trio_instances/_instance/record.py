@@ -1,7 +1,8 @@
 """All that is known of one instance: its machines' states, its counters, and who waits for it.
 
-It outlives every restart inside the instance, and of the instance itself, so counters only grow. All
-methods are synchronous. `signal` is the only way to the connection machine, `change` to the status.
+It outlives every restart inside the instance, and of the instance itself, so counters only grow.
+All methods are synchronous. `signal` is the only way to the connection machine, `change` to the
+status.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from ..telemetry import events
 from .acting import perform
 
 if TYPE_CHECKING:
+    from .._supervision.core import Core
     from .._supervision.supervisor import Supervisor
     from ..telemetry.bus import EventBus
     from .handle import Instance
@@ -83,6 +85,8 @@ class InstanceRecord:
         self.queues: dict[str, Queue] = {}
         self.pressure = PressureLevel.NORMAL
         self.queue_added = trio.Event()
+        self.core: Core | None = None
+        """The mechanism of the next one: it knows how the channel classifies."""
         self.supervisor: Supervisor | None = None
         """Of the instance's own children, while it runs."""
         self.connection_supervisor: Supervisor | None = None
@@ -237,11 +241,8 @@ class InstanceRecord:
 
     def classify(self, exc: Exception) -> Cause:
         """Return the cause of a failure, by the channel's rules and then the library's."""
-        supervisor = self.supervisor
-        if supervisor is None:
-            return classify_failure(exc)
-
-        return supervisor._core.classify(supervisor.path, exc)
+        core = self.core
+        return classify_failure(exc) if core is None else core.classify(core.path, exc)
 
     def tell(self, kind: type[events.Event], **fields: Any) -> None:
         """Publish an event of this instance. Test `bus.listening` first."""

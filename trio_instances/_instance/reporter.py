@@ -32,9 +32,7 @@ class InstanceReporter(Reporter):
         if self._record.status.reasons:
             self._record.recover(degraded_by(record.spec.name))
 
-    def restarting(
-        self, record: ChildRecord, now: float, cause: Cause, decision: Decision
-    ) -> None:
+    def restarting(self, record: ChildRecord, now: float, cause: Cause, decision: Decision) -> None:
         """A child will be started again."""
         self._record.count_restart(cause)
         super().restarting(record, now, cause, decision)

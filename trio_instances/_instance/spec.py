@@ -37,9 +37,7 @@ class InstanceSpec:
     """When its connection is probed; None: never."""
     pressure: PressurePolicy = PressurePolicy()
     """When its queues are too full."""
-    strategy: Strategy = field(
-        default=Strategy.ONE_FOR_ONE, converter=_strategy
-    )
+    strategy: Strategy = field(default=Strategy.ONE_FOR_ONE, converter=_strategy)
     """How the children of its connection are restarted."""
     intensity: RestartIntensity = RestartIntensity(max_restarts=5, period=30.0)
     """Restarts that its own children, and those of one connection, may need; from the mission."""

@@ -1,4 +1,4 @@
-"""An instance as one supervised function: its own children, and the loop that keeps it connected."""
+"""An instance as one supervised function: its own children, and the loop that connects it."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ async def run_instance(
     )
     try:
         async with run_core(core, parent) as supervisor:
-            record.supervisor = supervisor
+            record.core, record.supervisor = core, supervisor
             children = _own_children(record)
             await supervisor.start_children(children)
             if record.bus.listening:
@@ -64,7 +64,7 @@ async def run_instance(
             task_status.started()
             await watch_pressure(record)
     finally:
-        record.supervisor = None
+        record.core = record.supervisor = None
 
 
 def _own_children(record: InstanceRecord) -> list[ChildSpec]:

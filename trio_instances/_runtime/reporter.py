@@ -22,9 +22,7 @@ class RuntimeReporter(Reporter):
 
     __slots__ = ()
 
-    def restarting(
-        self, record: ChildRecord, now: float, cause: Cause, decision: Decision
-    ) -> None:
+    def restarting(self, record: ChildRecord, now: float, cause: Cause, decision: Decision) -> None:
         """An instance as a whole will be started again."""
         instance_of(record).count_restart(cause)
         super().restarting(record, now, cause, decision)

@@ -17,6 +17,7 @@ from .._exceptions import (
 )
 from .._instance.handle import Instance
 from .._instance.record import InstanceRecord
+from .._instance.snapshot import make_snapshot
 from .._instance.spec import InstanceSpec
 from .._instance.subtree import run_instance
 from .._supervision.context import current
@@ -67,10 +68,10 @@ class Runtime:
         self._supervisor = supervisor
         self._bus = bus
         self._random = random
-        self._instances: dict[str, Instance] = {}
+        self._records: dict[str, InstanceRecord] = {}
 
     def __repr__(self) -> str:
-        return f"<Runtime {self.settings.name!r} instances={len(self._instances)}>"
+        return f"<Runtime {self.settings.name!r} instances={len(self._records)}>"
 
     # --- verbs -----------------------------------------------------------------------------------
 
@@ -95,17 +96,17 @@ class Runtime:
         """
         self._check_free(spec)
         record = InstanceRecord(spec, self._bus, self._random)
-        instance = record.handle = Instance(record)
-        self._instances[spec.id] = instance
+        record.handle = Instance(record)
+        self._records[spec.id] = record
         try:
             await self._supervisor.start_child(self._child_spec(record))
         except BaseException:
-            del self._instances[spec.id]
+            del self._records[spec.id]
             record.change(Change.STOP)
             record.change(Change.END)
             raise
 
-        return instance
+        return record.handle
 
     async def stop_instance(self, instance_id: str) -> None:
         """Stop an instance and forget it. Everything in it ends first, in reverse start order.
@@ -120,7 +121,7 @@ class Runtime:
             InstanceNotFound: There is none of this id.
             SupervisorNotRunning: The runtime has ended.
         """
-        record = self._find(instance_id)._record
+        record = self._find(instance_id)
         try:
             await self._supervisor.terminate_child(instance_id)
             await self._supervisor.delete_child(instance_id)
@@ -128,15 +129,16 @@ class Runtime:
             pass  # somebody else has stopped it meanwhile
         record.change(Change.STOP)
         record.change(Change.END)
-        if self._instances.get(instance_id) is record.handle:
-            del self._instances[instance_id]
+        if self._records.get(instance_id) is record:
+            del self._records[instance_id]
 
     async def restart_instance(self, instance_id: str) -> Instance:
         """Stop an instance if it runs, and start it anew; this also wakes one that has failed.
 
         Its counters are kept; its attempts count from nothing, and a pause is over.
 
-        Cancelling it while the instance stops leaves it stopped; while it starts, the start is undone.
+        Cancelling it while the instance stops leaves it stopped; while it starts, the start is
+        undone.
 
         Args:
             instance_id: Its id.
@@ -146,8 +148,7 @@ class Runtime:
             ChildStartFailed: An essential child of the instance failed before it was ready.
             SupervisorNotRunning: The runtime has ended, or is ending.
         """
-        instance = self._find(instance_id)
-        record = instance._record
+        record = self._find(instance_id)
         record.restarting = True
         try:
             await self._supervisor.terminate_child(instance_id)
@@ -155,9 +156,9 @@ class Runtime:
             await self._supervisor.restart_child(instance_id)
         finally:
             record.restarting = False
-            if record.supervisor is None and instance.status is not InstanceStatus.FAILED:
+            if record.supervisor is None and record.status.link is not InstanceStatus.FAILED:
                 record.change(Change.END)
-        return instance
+        return record.handle
 
     # --- questions -------------------------------------------------------------------------------
 
@@ -167,7 +168,7 @@ class Runtime:
         Raises:
             InstanceNotFound: There is none of this id.
         """
-        return self._find(instance_id)
+        return self._find(instance_id).handle
 
     def instance_status(self, instance_id: str) -> InstanceStatus:
         """Return what is said of an instance now.
@@ -175,7 +176,7 @@ class Runtime:
         Raises:
             InstanceNotFound: There is none of this id.
         """
-        return self._find(instance_id).status
+        return self._find(instance_id).status.status
 
     def instance_health(self, instance_id: str) -> HealthSnapshot:
         """Return everything there is to know about an instance now.
@@ -183,22 +184,22 @@ class Runtime:
         Raises:
             InstanceNotFound: There is none of this id.
         """
-        return self._find(instance_id).health()
+        return make_snapshot(self._find(instance_id))
 
     def list_instances(self) -> list[Instance]:
         """Return all instances, in start order."""
-        return list(self._instances.values())
+        return [record.handle for record in self._records.values()]
 
     def count_instances(self) -> InstanceCounts:
         """Return how many instances there are, by status."""
         by_status = dict.fromkeys(InstanceStatus, 0)
-        for instance in self._instances.values():
-            by_status[instance.status] += 1
-        return InstanceCounts(len(self._instances), by_status)
+        for record in self._records.values():
+            by_status[record.status.status] += 1
+        return InstanceCounts(len(self._records), by_status)
 
     def list_instance_health(self) -> list[HealthSnapshot]:
         """Return everything there is to know about every instance, in start order."""
-        return [instance.health() for instance in self._instances.values()]
+        return [make_snapshot(record) for record in self._records.values()]
 
     def subscribe(self, max_buffer: int = 1000) -> AbstractAsyncContextManager[Subscription]:
         """Subscribe to everything that happens from now on.
@@ -216,19 +217,19 @@ class Runtime:
 
     # --- inside ----------------------------------------------------------------------------------
 
-    def _find(self, instance_id: str) -> Instance:
+    def _find(self, instance_id: str) -> InstanceRecord:
         try:
-            return self._instances[instance_id]
+            return self._records[instance_id]
         except KeyError:
             raise InstanceNotFound(instance_id) from None
 
     def _check_free(self, spec: InstanceSpec) -> None:
-        if spec.id in self._instances:
+        if spec.id in self._records:
             raise InstanceAlreadyStarted(spec.id)
 
-        for other in self._instances.values():
+        for other in self._records.values():
             if other.spec.channel is spec.channel:
-                raise InstanceAlreadyStarted(other.id, "channel")
+                raise InstanceAlreadyStarted(other.spec.id, "channel")
 
     def _child_spec(self, record: InstanceRecord) -> ChildSpec:
         return ChildSpec(
@@ -307,9 +308,7 @@ async def open_runtime(
                 bus.publish(events.RuntimeStopped(at=now, elapsed=now - asked_at))
 
 
-def _check(
-    settings: object, sinks: Sequence[object], bus: object, random: object
-) -> None:
+def _check(settings: object, sinks: Sequence[object], bus: object, random: object) -> None:
     wrong = MistakeList("open_runtime")
     wrong.instance("settings", settings, RuntimeSettings)
     for index, sink in enumerate(sinks):

@@ -1,7 +1,7 @@
 """The state of one supervisor, and what it does about the exits of its children.
 
-Decisions come from `policy.restart`; nothing here decides. Everything is synchronous: the state changes
-between two checkpoints, so that nobody ever sees half of a change.
+Decisions come from `policy.restart`; nothing here decides. Everything is synchronous: the state
+changes between two checkpoints, so that nobody ever sees half of a change.
 """
 
 from __future__ import annotations
@@ -194,7 +194,9 @@ class Core:
     def remove(self, record: ChildRecord, now: float) -> None:
         """Forget a child."""
         record.move(Move.REMOVE, now)
-        record.context = None  # it refers to the record: with it, only the cycle collector frees both
+        record.context = (
+            None  # it refers to the record: with it, only the cycle collector frees both
+        )
         del self.children[record.spec.name]
 
     # --- exits -----------------------------------------------------------------------------------
@@ -282,9 +284,7 @@ class Core:
         self._auto_shutdown(record, decision.verdict)
         return decision
 
-    def _decide(
-        self, record: ChildRecord, exit_: ChildExit, cause: Cause, now: float
-    ) -> Decision:
+    def _decide(self, record: ChildRecord, exit_: ChildExit, cause: Cause, now: float) -> Decision:
         spec = record.spec
         backoff = spec.backoff or self.backoff
         if backoff is not None and exit_.kind is not Exit.START_FAILED:

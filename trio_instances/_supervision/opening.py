@@ -44,9 +44,9 @@ async def open_supervisor(
     """Open a supervisor: a nursery that restarts its children.
 
     Leaving the block waits for the children, as a nursery does. An exception in the body, a
-    cancellation of the surroundings, Ctrl-C, an escalation and ``auto_shutdown`` all lead to the same
-    ordered stop: reverse start order, one at a time. Only then does what led to it go on. Cancelling
-    it takes as long as its children take to stop, because nothing is abandoned.
+    cancellation of the surroundings, Ctrl-C, an escalation and ``auto_shutdown`` all lead to the
+    same ordered stop: reverse start order, one at a time. Only then does what led to it go on.
+    Cancelling it takes as long as its children take to stop, because nothing is abandoned.
 
     Args:
         strategy: What a restart takes along.
@@ -155,8 +155,9 @@ async def _stop(core: Core) -> None:
 def raise_outcome(core: Core, failure: BaseException | None) -> None:
     """Raise what the block is to raise: what passed through, the escalation, the body's exception.
 
-    Of several, a `trio.Cancelled` of the body gives way: the scope that it belongs to raises it anew
-    where there is something left to cancel. Any other are raised together, as nothing may be lost.
+    Of several, a `trio.Cancelled` of the body gives way: the scope that it belongs to raises it
+    anew where there is something left to cancel. Any other are raised together, as nothing may be
+    lost.
     """
     outcomes: list[BaseException] = list(core.passed)
     if core.escalation is not None:

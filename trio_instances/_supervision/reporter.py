@@ -58,9 +58,7 @@ class Reporter:
             uptime = now - record.ready_at
             self._publish(events.ChildExited, record, now, cause=cause, uptime=uptime)
 
-    def restarting(
-        self, record: ChildRecord, now: float, cause: Cause, decision: Decision
-    ) -> None:
+    def restarting(self, record: ChildRecord, now: float, cause: Cause, decision: Decision) -> None:
         """A child will be started again."""
         if self.bus.listening:
             self._publish(

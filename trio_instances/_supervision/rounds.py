@@ -1,10 +1,10 @@
 """Restarting a group: under ``one_for_all`` and ``rest_for_one`` a crash takes siblings along.
 
-Exits are settled one after the other, each while its round holds the supervisor's turn. A round stops
-the group right to left and starts it left to right. If a member fails to start, what is up stays up,
-and a new round for that member queues up behind whatever else wants the turn: so verbs and a stop get
-through a group that cannot start. An exit of a member that dies while its group is being stopped is
-consumed by the round: it neither counts nor restarts anything a second time.
+Exits are settled one after the other, each while its round holds the supervisor's turn. A round
+stops the group right to left and starts it left to right. If a member fails to start, what is up
+stays up, and a new round for that member queues up behind whatever else wants the turn: so verbs
+and a stop get through a group that cannot start. An exit of a member that dies while its group is
+being stopped is consumed by the round: it neither counts nor restarts anything a second time.
 """
 
 from __future__ import annotations

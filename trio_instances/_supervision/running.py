@@ -1,9 +1,10 @@
 """One child's task: all its incarnations, one after the other.
 
 Under ``one_for_one`` the task of a crashed child also restarts it: a new task for each incarnation
-would cost three times as much. What a new task would give is kept: the context of each incarnation is
-a fresh copy of the one captured at registration, put in place before the checkpoint that separates
-two incarnations, and no exception, and so no frame, of the old one is held when the next begins.
+would cost three times as much. What a new task would give is kept: the context of each incarnation
+is a fresh copy of the one captured at registration, put in place before the checkpoint that
+separates two incarnations, and no exception, and so no frame, of the old one is held when the next
+begins.
 """
 
 from __future__ import annotations
@@ -150,8 +151,8 @@ def _begin(record: ChildRecord, scope: trio.CancelScope) -> Awaitable[object]:
     return _call_with_status(spec.run, spec.args, Readiness(record))
 
 
-# Ctrl-C must not be raised in the middle of this package's bookkeeping, but it must be raised in the
-# child's own code, as it would be in a task of any nursery.
+# Ctrl-C must not be raised in the middle of this package's bookkeeping, but it must be raised in
+# the child's own code, as it would be in a task of any nursery.
 
 
 @disable_ki_protection

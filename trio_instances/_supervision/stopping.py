@@ -1,7 +1,7 @@
 """The ordered, bounded, explained stop.
 
-Reverse start order, one at a time, each fully ended before the next is asked. Trio cannot kill a task:
-a child that ignores its cancellation is reported, with its stack, and waited for.
+Reverse start order, one at a time, each fully ended before the next is asked. Trio cannot kill a
+task: a child that ignores its cancellation is reported, with its stack, and waited for.
 """
 
 from __future__ import annotations

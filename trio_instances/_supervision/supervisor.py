@@ -27,15 +27,17 @@ from .core import Core
 from .record import ACTIVE, Child, ChildCounts, ChildExit, ChildInfo, ChildRecord, info_of
 from .stopping import request_stop, stop_one
 
-_STOPPED_ON_THE_WAY = Cause(FailureClass.RECOVERABLE, "stopped", "it was stopped before it was ready")
+_STOPPED_ON_THE_WAY = Cause(
+    FailureClass.RECOVERABLE, "stopped", "it was stopped before it was ready"
+)
 
 
 @final
 class Supervisor:
     """A nursery that restarts. `open_supervisor` makes it.
 
-    Under ``one_for_one`` every verb acts on its child alone, at once. Under the two group strategies
-    verbs and group restarts take turns, in the order in which they were asked for.
+    Under ``one_for_one`` every verb acts on its child alone, at once. Under the two group
+    strategies verbs and group restarts take turns, in the order in which they were asked for.
     """
 
     __slots__ = ("_core",)
@@ -108,7 +110,8 @@ class Supervisor:
     ) -> Child:
         """Start a child without waiting for it, like ``nursery.start_soon``.
 
-        A start that fails is treated as any failure of a running child: it counts, and is tried again.
+        A start that fails is treated as any failure of a running child: it counts, and is tried
+        again.
 
         Args:
             run: The async function.

@@ -1,9 +1,9 @@
 """Machine 2: a connection. Attempt, connected, proven, lost, and what comes next.
 
 Everything that decides about a connection is in this file. Whoever learns something about it (the
-attempt itself, a child, a probe, a timer, an operator) sends a `Signal`; only `step` decides, and only
-the instance's connection loop acts on what it returns. A signal about an older generation is ignored,
-so that nothing of a dead connection judges the living one.
+attempt itself, a child, a probe, a timer, an operator) sends a `Signal`; only `step` decides, and
+only the instance's connection loop acts on what it returns. A signal about an older generation is
+ignored, so that nothing of a dead connection judges the living one.
 
 The retry is decided at the moment of the loss, before the lost connection is closed: closing can be
 slow, and must not keep the retry from being due. The backoff starts anew when a connection is

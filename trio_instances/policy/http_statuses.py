@@ -65,9 +65,9 @@ def cause_of_status(
 ) -> Cause:
     """Return the cause that a refused handshake means.
 
-    Without a row, a status of the 400s is fatal, because the request will be the same the next time;
-    every other one is recoverable: those of the 500s are the server's trouble, and the rest (a page
-    from a captive portal, a redirect to a login) comes from something in between.
+    Without a row, a status of the 400s is fatal, because the request will be the same the next
+    time; every other one is recoverable: those of the 500s are the server's trouble, and the rest
+    (a page from a captive portal, a redirect to a login) comes from something in between.
 
     Args:
         status: The HTTP status. Any number gives a cause.

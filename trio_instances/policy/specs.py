@@ -46,9 +46,7 @@ class ChildSpec:
     """The async function. Each call of it is one incarnation."""
     args: tuple[Any, ...] = field(default=(), converter=_args)
     """Its positional arguments, at every incarnation the same."""
-    restart: RestartType = field(
-        default=RestartType.PERMANENT, converter=_restart_type
-    )
+    restart: RestartType = field(default=RestartType.PERMANENT, converter=_restart_type)
     """When it is started again: OTP's permanent, transient or temporary."""
     shutdown: float = SHUTDOWN
     """Seconds that it has, inside `until_stopped`, between being asked to stop and being cancelled."""
@@ -75,7 +73,9 @@ class ChildSpec:
         wrong.boolean("significant", self.significant)
         if self.significant is True and self.restart is RestartType.PERMANENT:
             wrong.add(
-                "significant", True, "needs restart='transient' or 'temporary': a permanent child never ends"
+                "significant",
+                True,
+                "needs restart='transient' or 'temporary': a permanent child never ends",
             )
         wrong.boolean("essential", self.essential)
         wrong.number("start_timeout", self.start_timeout, above=0.0)

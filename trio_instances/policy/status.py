@@ -1,8 +1,8 @@
 """Machine 3: an instance. What is said of it, and which change may follow which.
 
-Everything that affects the status is in this file. A status has two parts: where the *link* is, which
-`TRANSITIONS` moves, and the *reasons* to call the instance degraded, which come and go. While there is
-a reason, and the link is up or on its way, the status is ``degraded``.
+Everything that affects the status is in this file. A status has two parts: where the *link* is,
+which `TRANSITIONS` moves, and the *reasons* to call the instance degraded, which come and go. While
+there is a reason, and the link is up or on its way, the status is ``degraded``.
 """
 
 from __future__ import annotations

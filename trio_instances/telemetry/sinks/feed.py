@@ -7,7 +7,8 @@ How cancellation goes:
   its scope gets a deadline; the block waits for the feeds, at most `flush_timeout`, and lets
   the cancellation go on after that.
 - *The deadline passes.* The scope's cancellation reaches the sink wherever it is. ``aclose`` is
-  called all the same, in the cancelled scope: what it does before its first checkpoint happens.
+  called all the same, in a scope with that deadline: what it does before its first checkpoint
+  happens.
 - *A sink raises while it is being cancelled.* What comes out is a group of ``Cancelled`` and an
   exception. ``except*`` takes the exception out and reports it; ``Cancelled`` goes on to the scope.
 - *KeyboardInterrupt and SystemExit* are never caught. They end the feed and cancel the block, as in
@@ -27,7 +28,7 @@ from attrs import define, field, frozen
 
 from ...abc import Sink
 from ...policy.backoff import Backoff, Jitter
-from ...policy.failures import Cause, FailureClass, classify_failure
+from ...policy.failures import Cause, FailureClass, classify_failure, flatten
 from ...policy.mistakes import MistakeList
 from ..events import Event, HookFailed
 
@@ -107,17 +108,20 @@ class SinkFeed:
 
     async def run(self) -> None:
         """Write until the events end, then close the sink."""
-        with self._scope:
-            try:
+        try:
+            with self._scope:
                 await self._write_all()
-            finally:
-                # Told to stop or not (a KeyboardInterrupt, say), the sink must not hang in aclose.
-                self.stop()
+        finally:
+            # Told to stop or not (a KeyboardInterrupt, say), the sink must not hang in aclose. The
+            # scope is one of its own, for a Cancelled that left this block would take the place of
+            # the KeyboardInterrupt.
+            self.stop()
+            with trio.CancelScope(shield=True, deadline=self._scope.deadline) as closing:
                 await self._close()
 
         left = len(list(self._drain()))
         self._lost += left
-        if self._scope.cancelled_caught:
+        if self._scope.cancelled_caught or closing.cancelled_caught:
             detail = f"not done within {self._flush_timeout:g} s; {left} events left over"
             self._report(Cause(FailureClass.DEGRADED, "flush_timeout", detail))
 
@@ -234,8 +238,9 @@ async def _running(feeds: Sequence[SinkFeed]) -> AsyncIterator[None]:
                     feed.stop()
     except BaseExceptionGroup as group:
         # The nursery is ours, so its wrapping is none of the caller's business. If anything came
-        # out beside the body's exception, or instead of it, the group stays as it is.
-        if group.exceptions != (body,):
+        # out beside what the body raised, or instead of it, the group stays as it is. Leaves are
+        # compared, as the nursery may copy a group that the body raised.
+        if body is None or list(flatten(group)) != list(flatten(body)):
             raise
         bare = body
     finally:
