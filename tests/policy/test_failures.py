@@ -162,7 +162,7 @@ def test_an_exception_without_a_row_is_a_bug_that_is_retried_and_named() -> None
 @given(causes())
 def test_a_stated_cause_wins_unchanged(cause: Cause) -> None:
     """Who raises a `ChannelError` knows better than any row."""
-    assert classify_failure(ChannelError(cause), {"builtins.Exception": FATAL}) is not FATAL
+    assert classify_failure(ChannelError(cause), {"builtins.Exception": FATAL}) == cause
     assert stated_cause(ChannelError(cause)) is cause
 
 
@@ -295,7 +295,7 @@ def test_a_broken_text_is_replaced() -> None:
         (Cause(FailureClass.DEGRADED, "x", error_type="OSError"), "x (degraded): OSError"),
         (
             Cause(FailureClass.RECOVERABLE, "x", detail="no", error_type="OSError"),
-            "x (recoverable): OSError, no",
+            "x (recoverable): OSError: no",
         ),
     ],
 )

@@ -97,7 +97,7 @@ class Instance:
     # --- verbs: events for the connection machine ------------------------------------------------
 
     def reconnect(self) -> None:
-        """Make the connection anew, now: a retry that waits is woken, one under way is left alone."""
+        """Make the connection anew, now. A retry that waits is woken; one under way goes on."""
         self._record.signal(SignalKind.RECONNECT, cause=RECONNECT_REQUESTED)
 
     def pause(self) -> None:

@@ -288,8 +288,8 @@ class Core:
         spec = record.spec
         backoff = spec.backoff or self.backoff
         if backoff is not None and exit_.kind is not Exit.START_FAILED:
-            if now - record.ready_at >= backoff.proven_after(record.attempt):
-                record.attempt = 0
+            proven = now - record.ready_at >= backoff.proven_after(record.attempt)
+            record.attempt = 0 if proven else record.attempt
 
         return decide(
             restart=spec.restart,
@@ -378,10 +378,13 @@ class Core:
 
         try:
             cause = self._classify(cast("Exception", leaf))
-            if not isinstance(cause, Cause):
-                raise TypeError(f"classify returned {cause!r}, not a Cause")
         except Exception as broken:
             self.reporter.hook_failed("classify", path, broken)
             return classify_failure(leaf)
 
-        return cause
+        if isinstance(cause, Cause):
+            return cause
+
+        rubbish = TypeError(f"classify returned {cause!r}, not a Cause")
+        self.reporter.hook_failed("classify", path, rubbish)
+        return classify_failure(leaf)

@@ -49,7 +49,7 @@ class ChildSpec:
     restart: RestartType = field(default=RestartType.PERMANENT, converter=_restart_type)
     """When it is started again: OTP's permanent, transient or temporary."""
     shutdown: float = SHUTDOWN
-    """Seconds that it has, inside `until_stopped`, between being asked to stop and being cancelled."""
+    """Seconds between being asked to stop, inside `until_stopped`, and being cancelled."""
     significant: bool = False
     """Whether its end can end the supervisor, as `AutoShutdown` says."""
     essential: bool = True
