@@ -30,12 +30,15 @@ class Recorder:
         self.queues: dict[str, Any] = {}
 
     def saw_frame(self) -> None:
+        """Something arrived."""
         self.frames += 1
 
     def saw_event(self) -> None:
+        """A message arrived."""
         self.events += 1
 
     def watch_queue(self, name: str, queue: Any) -> None:
+        """A queue is there to be watched."""
         self.queues[name] = queue
 
 

@@ -14,6 +14,7 @@ NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 
 
 def cause_of(head: bytes, platform: dict[int, Cause] | None = None) -> Cause:
+    """Return the cause of an answer to a client that speaks v1."""
     return cause_of_failed_handshake(head, offered=("v1",), platform=platform or {}, now=NOW)
 
 

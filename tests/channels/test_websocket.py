@@ -18,12 +18,14 @@ from trio_instances.policy.failures import Cause, FailureClass
 
 
 async def echo(request: trio_websocket.WebSocketRequest) -> None:
+    """Send back what comes."""
     socket = await request.accept()
     while True:
         await socket.send_message(await socket.get_message())
 
 
 async def run_child(channel: Any, instance: Any, connection: Any, name: str) -> None:
+    """Run one incarnation of a child of the connection."""
     specs = {spec.name: spec for spec in channel.children(instance, connection)}
     await specs[name].run(*specs[name].args)
 
@@ -165,7 +167,7 @@ async def test_leaving_the_block_closes_with_the_chosen_code(instance: Any, serv
         try:
             await socket.get_message()
         except trio_websocket.ConnectionClosed:
-            closed.append((socket.closed.code, socket.closed.reason))
+            closed.append(str(socket.closed))
             done.set()
 
     channel = WebSocketChannel(await serve(handler), close_code=1001, close_reason="moving")
@@ -174,7 +176,7 @@ async def test_leaving_the_block_closes_with_the_chosen_code(instance: Any, serv
             pass
         await done.wait()
 
-    assert closed == [(1001, "moving")]
+    assert closed == ["CloseReason<code=1001, name=GOING_AWAY, reason=moving>"]
     assert connection.closed == (1001, "moving")
 
 
@@ -250,6 +252,29 @@ async def test_a_handler_that_raises_costs_the_message_it_failed_on_only(
 
     assert seen == ["good", "bad", "next", "last"]
     assert instance.events == 4
+
+
+async def test_without_a_handler_messages_are_only_counted(
+    instance: Any, serve: Any, run_children: Any
+) -> None:
+    """A channel that only sends still reads, and so notices when it is closed."""
+
+    async def handler(request: trio_websocket.WebSocketRequest) -> None:
+        server = await request.accept()
+        await server.send_message("one")
+        await server.send_message("two")
+        await server.aclose(1012)
+
+    channel = WebSocketChannel(await serve(handler))
+    with trio.fail_after(5), pytest.raises(ExceptionGroup) as caught:
+        async with (
+            channel.connect(instance) as connection,
+            run_children(channel, instance, connection),
+        ):
+            await trio.sleep_forever()
+
+    assert instance.events == 2
+    assert caught.group_contains(ChannelError, match="close_1012")
 
 
 async def test_the_probe_is_a_ping_and_its_pong(instance: Any, serve: Any) -> None:
@@ -333,13 +358,17 @@ async def test_the_blocks_own_exception_comes_out_also_when_cancelled(
     """An exception raised while cancelled is not replaced by the cancellation."""
     error = ValueError("in cleanup")
     channel = WebSocketChannel(await serve(echo))
+
+    async def fail_when_cancelled() -> None:
+        scope.cancel()
+        try:
+            await trio.sleep_forever()
+        finally:
+            raise error
+
     with trio.fail_after(5), pytest.raises(ValueError) as caught, trio.CancelScope() as scope:
         async with channel.connect(instance):
-            scope.cancel()
-            try:
-                await trio.sleep_forever()
-            finally:
-                raise error
+            await fail_when_cancelled()
 
     assert caught.value is error
 

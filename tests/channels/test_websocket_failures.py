@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import struct
 from typing import Any
@@ -30,6 +31,7 @@ def reset(stream: Any) -> None:
 
 
 async def cause_of_connect(channel: WebSocketChannel, instance: Any) -> Cause:
+    """Connect, which fails; return why."""
     with trio.fail_after(5), pytest.raises(ChannelError) as caught:
         async with channel.connect(instance):
             pass
@@ -38,36 +40,38 @@ async def cause_of_connect(channel: WebSocketChannel, instance: Any) -> Cause:
 
 
 async def cause_of_end(channel: WebSocketChannel, instance: Any) -> Cause:
+    """Connect, and return why the connection is lost."""
     with trio.fail_after(5):
         async with channel.connect(instance) as connection:
             with pytest.raises(ChannelError) as caught:
-                while True:
-                    await connection.receive()
+                await connection.receive()
 
     return caught.value.cause
+
+
+async def reader_is_held_up(connection: Any) -> None:
+    """Wait until the reader waits for room in the inbox."""
+    inbox = connection._socket._send_channel  # noqa: SLF001 - nothing public tells
+    while not inbox.statistics().tasks_waiting_send:
+        await trio.lowlevel.checkpoint()
 
 
 # --- opening -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("status", "failure_class", "who"),
+    ("status", "expected"),
     [
-        (401, FATAL, WhoMustAct.CREDENTIALS),
-        (403, FATAL, WhoMustAct.CREDENTIALS),
-        (404, FATAL, WhoMustAct.CONFIGURATION),
-        (429, RECOVERABLE, WhoMustAct.NOBODY),
-        (503, RECOVERABLE, WhoMustAct.NOBODY),
+        (401, (FATAL, WhoMustAct.CREDENTIALS)),
+        (403, (FATAL, WhoMustAct.CREDENTIALS)),
+        (404, (FATAL, WhoMustAct.CONFIGURATION)),
+        (429, (RECOVERABLE, WhoMustAct.NOBODY)),
+        (503, (RECOVERABLE, WhoMustAct.NOBODY)),
     ],
 )
 @pytest.mark.parametrize("body", [None, b"no"])
 async def test_a_refused_handshake_is_classified_by_its_status(
-    instance: Any,
-    serve: Any,
-    status: int,
-    failure_class: FailureClass,
-    who: WhoMustAct,
-    body: bytes | None,
+    instance: Any, serve: Any, status: int, expected: Any, body: bytes | None
 ) -> None:
     """The status says whether to come again, and who must act if not."""
 
@@ -76,8 +80,8 @@ async def test_a_refused_handshake_is_classified_by_its_status(
 
     cause = await cause_of_connect(WebSocketChannel(await serve(handler)), instance)
 
-    assert (cause.failure_class, cause.reason) == (failure_class, f"http_{status}")
-    assert cause.who_must_act is who
+    assert cause.reason == f"http_{status}"
+    assert (cause.failure_class, cause.who_must_act) == expected
 
 
 @pytest.mark.parametrize("status", [429, 503])
@@ -369,9 +373,7 @@ async def test_messages_that_came_before_the_close_are_handled_before_the_loss(
     async def handler(stream: trio.SocketStream) -> None:
         await upgrade(stream)
         await stream.send_all(b"\x81\x01a\x81\x01b\x81\x01c" + b"\x88\x02\x0f\xa4")
-        reset_after_reading.set()
 
-    reset_after_reading = trio.Event()
     channel = WebSocketChannel(await serve_raw(handler), on_message=on_message)
     with trio.fail_after(5), pytest.raises(ExceptionGroup) as caught:
         async with (
@@ -469,12 +471,11 @@ async def test_a_probe_of_a_server_that_reads_nothing_can_be_cancelled(
     with trio.move_on_after(10) as body:
         async with channel.connect(instance) as connection:
             for _ in range(3):
-                with trio.CancelScope() as scope:
-                    async with trio.open_nursery() as nursery:
-                        nursery.start_soon(channel.probe, instance, connection)
-                        await trio.testing.wait_all_tasks_blocked()
-                        scope.cancel()
-            assert not connection._socket._pings
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(channel.probe, instance, connection)
+                    await trio.testing.wait_all_tasks_blocked()
+                    nursery.cancel_scope.cancel()
+            assert not connection._socket._pings  # noqa: SLF001 - the law is about this table
             connection.check()
             body.cancel()
     assert body.cancelled_caught
@@ -536,7 +537,7 @@ async def test_a_handler_that_holds_up_the_reader_is_not_blamed_on_the_server(
         run_children(channel, instance, connection),
     ):
         await busy.wait()
-        await trio.testing.wait_all_tasks_blocked(0.01)
+        await reader_is_held_up(connection)
         mock_clock.jump(2.0)
         with pytest.raises(ChannelError) as caught:
             await channel.probe(instance, connection)
@@ -614,19 +615,17 @@ async def test_a_server_that_pings_while_we_close_does_not_hang_the_close(
 
 async def test_messages_nobody_reads_do_not_hang_the_close(instance: Any, serve: Any) -> None:
     """A full inbox does not keep the server's answer out."""
-    done = trio.Event()
 
     async def handler(request: trio_websocket.WebSocketRequest) -> None:
         server = await request.accept()
         for _ in range(1000):
             await server.send_message("x" * 1000)
-        done.set()
         await server.get_message()
 
     channel = WebSocketChannel(await serve(handler), inbox_capacity=1)
     with trio.fail_after(5):
-        async with channel.connect(instance):
-            await done.wait()
+        async with channel.connect(instance) as connection:
+            await reader_is_held_up(connection)
 
 
 async def test_a_server_that_closes_and_never_drops_the_connection_does_not_hang_us(
@@ -657,20 +656,44 @@ async def test_leaving_otherwise_than_normally_drops_the_connection_at_once(
         received.extend(await stream.receive_some())
         gone.set()
 
+    async def leave() -> None:
+        if how == "raised":
+            raise KeyError(how)
+
+        scope.cancel()
+        await trio.sleep_forever()
+
     channel = WebSocketChannel(await serve_raw(handler))
     with trio.fail_after(5):
-        try:
-            with trio.CancelScope() as scope:
-                async with channel.connect(instance):
-                    if how == "raised":
-                        raise KeyError(how)
-
-                    scope.cancel()
-                    await trio.sleep_forever()
-        except KeyError:
-            assert how == "raised"
-        else:
-            assert scope.cancelled_caught
+        with contextlib.suppress(KeyError), trio.CancelScope() as scope:
+            async with channel.connect(instance):
+                await leave()
         await gone.wait()
 
     assert received == b""
+
+
+async def test_a_keyboard_interrupt_in_the_reader_comes_out(instance: Any, serve: Any) -> None:
+    """Ctrl-C hits whichever task runs; it ends the block and is not lost."""
+
+    async def handler(request: trio_websocket.WebSocketRequest) -> None:
+        server = await request.accept()
+        await server.get_message()
+        await server.send_message("now")
+        await server.get_message()
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    channel = WebSocketChannel(await serve(handler))
+
+    async def use() -> None:
+        async with channel.connect(instance) as connection:
+            connection._transport._on_bytes = interrupt  # noqa: SLF001 - runs in the reader's task
+            await connection.send("go")
+            await trio.sleep_forever()
+
+    with trio.fail_after(5), pytest.raises(BaseExceptionGroup) as caught:
+        await use()
+
+    assert caught.group_contains(KeyboardInterrupt)

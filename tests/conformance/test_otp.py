@@ -1,4 +1,4 @@
-"""The library does what the real OTP did; and the program that says so can tell when it does not."""
+"""The library does what the real OTP did, and the program that says so could say otherwise."""
 
 from __future__ import annotations
 

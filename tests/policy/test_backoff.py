@@ -16,7 +16,11 @@ from .strategies import backoffs, chances
 attempts = st.one_of(st.integers(0, 20), st.integers(0, 10**6))
 amounts = st.floats(0.0, 1.7e308)
 wild = st.builds(
-    Backoff, initial=amounts, factor=st.floats(1.0, 1e308), cap=amounts, jitter=st.sampled_from(Jitter)
+    Backoff,
+    initial=amounts,
+    factor=st.floats(1.0, 1e308),
+    cap=amounts,
+    jitter=st.sampled_from(Jitter),
 )
 """Delays out of anything that is accepted, also where the powers leave the range of a float."""
 

@@ -85,7 +85,11 @@ def test_the_platform_goes_before_the_standard(code: int) -> None:
 
     cause = cause_of_close(code, "bad token", {code: row})
 
-    assert (cause.failure_class, cause.reason, cause.detail) == (FATAL, "authentication", "bad token")
+    assert (cause.failure_class, cause.reason, cause.detail) == (
+        FATAL,
+        "authentication",
+        "bad token",
+    )
     assert cause.lost
 
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import loguru
 import pytest
 import trio
-from loguru._logger import Core, Logger
 
 from trio_instances import telemetry
 from trio_instances.policy.failures import Cause, FailureClass
@@ -105,14 +104,20 @@ async def test_a_burst_lets_others_run(
     assert len(set(seen)) >= 5
 
 
-async def test_a_handler_that_raises_is_a_failing_sink() -> None:
-    """Where loguru lets an error through, so does the sink, for the feed to report."""
+@pytest.fixture
+def _broken_handler() -> Iterator[None]:
+    """Let loguru have a handler that fails, and that passes it on."""
 
-    def broken(message: Message) -> None:
+    def fail(message: Message) -> None:
         raise OSError("no space left")
 
-    own = Logger(Core(), None, 0, False, False, False, False, True, [], {})
-    own.add(broken, catch=False)
+    handler = loguru.logger.add(fail, catch=False)
+    yield
+    loguru.logger.remove(handler)
 
+
+@pytest.mark.usefixtures("_broken_handler")
+async def test_a_handler_that_raises_is_a_failing_sink() -> None:
+    """Where loguru lets an error through, so does the sink, for the feed to report."""
     with pytest.raises(OSError, match="no space left"):
-        await LoguruSink(own).write([RESTARTING])
+        await LoguruSink().write([RESTARTING])

@@ -122,14 +122,18 @@ def test_an_event_is_as_serious_as_what_it_says(event: Event, level: str) -> Non
                 delay=0.25,
                 restarts=1,
             ),
-            "child.restarting bot elsewhere/b incarnation=1 delay=0.25s restarts=1: "
-            "timeout (recoverable): TimeoutError: too slow",
+            (
+                "child.restarting bot elsewhere/b incarnation=1 delay=0.25s restarts=1: "
+                "timeout (recoverable): TimeoutError: too slow"
+            ),
         ),
         (STUCK, "child.stuck a/b incarnation=1 elapsed=60s stack=y"),
         (
             ESCALATED,
-            "supervisor.escalated a child=a/b restarts=1 period=5s exceeded=yes: "
-            "timeout (recoverable): TimeoutError: too slow",
+            (
+                "supervisor.escalated a child=a/b restarts=1 period=5s exceeded=yes: "
+                "timeout (recoverable): TimeoutError: too slow"
+            ),
         ),
         (
             pressure(PressureLevel.WARN),

@@ -23,7 +23,7 @@ _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HIDDEN = "<hidden>"
 _CLOSE_REASON_BYTES = 123
 _LABEL = 57
-"""Characters between two dots. DNS allows 63, and wsproto's encoder counts ``:65535`` among them."""
+"""Characters between two dots. DNS allows 63, but wsproto counts ``:65535`` among them."""
 _OWN_CODES = {1000, 1001, *range(3000, 5000)}
 _OWN_HEADERS = frozenset({"host", "upgrade", "connection", "content-length", "transfer-encoding"})
 

@@ -73,10 +73,11 @@ def _root(exc: BaseException) -> BaseException:
 
 
 @final
-class Transport(trio.abc.Stream):
+class Transport:
     """A stream that knows whether it still works, for trio-websocket to talk through.
 
-    It differs from a plain stream in three ways, each for a failure that would otherwise be silent:
+    It has the three methods of a stream that are used there, and differs from a plain stream in
+    three ways, each for a failure that would otherwise be silent:
 
     - A send to a peer that is gone does not raise. It would make trio-websocket forget the close
       frame that lies unread in the other direction, and with it why the connection was closed. The
@@ -146,10 +147,6 @@ class Transport(trio.abc.Stream):
         except BaseException:
             self.drop()
             raise
-
-    async def wait_send_all_might_not_block(self) -> None:
-        """Wait until there may be room to send."""
-        await self._stream.wait_send_all_might_not_block()
 
     async def aclose(self) -> None:
         """Close it."""

@@ -205,7 +205,8 @@ class _Reader:
                 async with trio.open_nursery() as nursery:
                     # trio-websocket waits for ever when the stream ends before an answer came.
                     with self._transport.until_end():
-                        stream = cast("trio.SocketStream", self._transport)  # any stream serves
+                        # ... and it takes whatever sends, receives and closes like a stream.
+                        stream = cast("trio.SocketStream", self._transport)
                         self.socket = await upgrade(nursery, stream)
                     self.settled.set()
         except Exception as exc:
@@ -339,7 +340,7 @@ class WebSocketChannel(Channel[WebSocketConnection]):
         instance.watch_queue("outbox", self._outbox)
         transport = await open_transport(self._target, self._tls, instance.saw_frame)
         reader = _Reader(transport)
-        bare: BaseException | None = None
+        own: BaseException | None = None
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(reader.run, self._upgrade)
@@ -347,18 +348,20 @@ class WebSocketChannel(Channel[WebSocketConnection]):
                     connection = await self._shake_hands(reader, transport)
                     yield connection
                     await connection.close(*self._farewell)
+                except BaseException as exc:
+                    own = exc
+                    raise
                 finally:
                     reader.scope.cancel()
         except BaseExceptionGroup as group:
-            # The reader raises nothing, so one exception is the block's own.
-            if len(group.exceptions) != 1:
+            # The reader raises nothing but a KeyboardInterrupt, so the one exception in the group
+            # is the block's own. A nursery builds a group in it anew, so it was kept from before.
+            if len(group.exceptions) != 1 or type(group.exceptions[0]) is not type(own):
                 raise
-
-            bare = group.exceptions[0]
         finally:
             transport.drop()
-        if bare is not None:
-            raise bare
+        if own is not None:
+            raise own
 
     async def _shake_hands(self, reader: _Reader, transport: Transport) -> WebSocketConnection:
         await reader.settled.wait()

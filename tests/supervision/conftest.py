@@ -1,0 +1,145 @@
+"""What the tests of supervision share: an ear on the events, and children that do as told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, final
+
+import pytest
+import trio
+from attrs import define, field
+
+from trio_instances._exceptions import ChildDeclined
+from trio_instances.policy.specs import ChildSpec
+from trio_instances.telemetry import EventBus, events
+
+
+class Crash(Exception):
+    """What a child raises that was told to crash."""
+
+
+@final
+class Recorder:
+    """Hears every event of the supervisors that are given its bus."""
+
+    def __init__(self) -> None:
+        self.bus = EventBus()
+        self.events: list[events.Event] = []
+        self.lines: list[str] = []
+        """The events of children that OTP knows too, in short: ``started a#1``."""
+        self.bus.listen(self._hear)
+
+    def _hear(self, event: events.Event) -> None:
+        self.events.append(event)
+        if isinstance(event, events.ChildEvent):
+            line = _line(event)
+            if line:
+                self.lines.append(line)
+
+    def of(self, *kinds: type[Any]) -> list[Any]:
+        """Return the events of some classes, in order."""
+        return [event for event in self.events if isinstance(event, kinds)]
+
+    def take(self) -> list[str]:
+        """Return the lines since the last call."""
+        taken, self.lines = self.lines, []
+        return taken
+
+
+def _line(event: events.ChildEvent) -> str:
+    who = f"{event.child}#{event.incarnation}"
+    match event:
+        case events.ChildStarted():
+            return f"started {who}"
+        case events.ChildStartFailed():
+            return f"start_failed {who}"
+        case events.ChildDeclined():
+            return f"declined {who}"
+        case events.ChildExited():
+            return f"{'returned' if event.cause is None else 'crashed'} {who}"
+        case events.ChildStopping():
+            return f"stop {who}"
+        case events.ChildStopped():
+            return f"stopped {who}"
+        case events.ChildParked():
+            return f"parked {who}"
+    return ""
+
+
+@final
+@define(eq=False)
+class Puppet:
+    """A child that does what its test says.
+
+    Each attempt to start does what the next word of `starts` says, the last one for ever: ``ok``
+    becomes ready, ``error`` raises, ``decline`` has nothing to do, ``hang`` never becomes ready,
+    ``crash`` becomes ready and raises without a checkpoint.
+    """
+
+    name: str
+    starts: Sequence[str] = ("ok",)
+    cleanup: float = 0.0
+    """Seconds that it takes to end once it is cancelled, shielded."""
+    attempts: int = 0
+    alive: int = 0
+    """How many incarnations run at this moment."""
+    most_alive: int = 0
+    _orders: trio.MemorySendChannel[Callable[[], None]] | None = field(default=None, init=False)
+
+    async def run(self, *, task_status: trio.TaskStatus[int]) -> None:
+        """Be one incarnation; the value of ``started`` is the number of the attempt."""
+        self.alive += 1
+        self.most_alive = max(self.most_alive, self.alive)
+        start = self.starts[min(self.attempts, len(self.starts) - 1)]
+        self.attempts += 1
+        try:
+            await self._run(start, task_status)
+        finally:
+            if self.cleanup:
+                with trio.CancelScope(shield=True):
+                    await trio.sleep(self.cleanup)
+            self.alive -= 1
+
+    async def _run(self, start: str, task_status: trio.TaskStatus[int]) -> None:
+        if start == "error":
+            raise Crash(f"{self.name} fails to start")
+        if start == "decline":
+            raise ChildDeclined
+        if start == "hang":
+            await trio.sleep_forever()
+
+        task_status.started(self.attempts)
+        if start == "crash":
+            raise Crash(f"{self.name} crashes at once")
+        self._orders, orders = trio.open_memory_channel[Callable[[], None]](1)
+        order = await orders.receive()
+        order()
+
+    def crash(self, error: BaseException | None = None) -> None:
+        """Let the running incarnation raise."""
+
+        def order() -> None:
+            raise Crash(f"{self.name} crashes") if error is None else error
+
+        assert self._orders is not None
+        self._orders.send_nowait(order)
+
+    def finish(self) -> None:
+        """Let the running incarnation return."""
+        assert self._orders is not None
+        self._orders.send_nowait(lambda: None)
+
+    def spec(self, **options: Any) -> ChildSpec:
+        """Return a specification of this child."""
+        return ChildSpec(self.name, self.run, **options)
+
+
+def puppets(names: str) -> list[Puppet]:
+    """Return a puppet for each letter."""
+    return [Puppet(name) for name in names]
+
+
+@pytest.fixture
+def recorder() -> Recorder:
+    """Return an ear on the events of a supervisor; give it ``events=recorder.bus``."""
+    return Recorder()

@@ -1,0 +1,115 @@
+"""The commands, their options and their exit codes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NoReturn
+
+import click
+import loguru
+import trio
+from rich.console import Console
+
+from .. import __version__
+from .._exceptions import InvalidSpec
+from .._instance.spec import InstanceSpec
+from .._runtime.config import Config, load_config
+from ..abc import Sink
+from ..telemetry.sinks.loguru_sink import LoguruSink
+from .demo import MINIMUM, Demo, play_demo
+from .running import JSONOutput, run_instances
+
+BAD_FILE = 2
+"""The exit code for a file with mistakes; click's own for wrong arguments."""
+
+_PAUSE = 2.0
+_LISTED = 10
+_FILE = click.Path(path_type=Path)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="trio-instances")
+def main() -> None:
+    """Supervised, long-lived channel instances on Trio."""
+
+
+@main.command()
+@click.option("--seed", type=int, default=1, show_default=True, help="Where all chance comes from.")
+@click.option(
+    "--instances",
+    type=click.IntRange(min=MINIMUM),
+    default=50,
+    show_default=True,
+    help=f"How many. At least {MINIMUM}: four have a part of their own, and one has none.",
+)
+@click.option("--fast", is_flag=True, help="Without the pauses for watching: about 5 s.")
+def demo(*, seed: int, instances: int, fast: bool) -> None:
+    """Watch a fleet of real WebSocket connections live through a scripted story.
+
+    The gateway is embedded, and listens on the loopback interface only. A child crashes and is
+    restarted; the gateway dies and comes back; an instance is refused for bad credentials and is
+    parked; one stops getting pongs and is reconnected; an optional child fails and its instance
+    degrades; all stop in reverse start order.
+
+    Exit codes: 0 when all happened as it should, 1 when the counts differ, 130 when interrupted.
+    """
+    what = Demo(instances=instances, seed=seed, pause=0.0 if fast else _PAUSE)
+    sys.exit(trio.run(play_demo, what, Console()))
+
+
+@main.command()
+@click.argument("file", type=_FILE)
+@click.option("--json", "as_json", is_flag=True, help="Events as lines of JSON on standard output.")
+def run(*, file: Path, as_json: bool) -> None:
+    """Run the WebSocket instances of a TOML FILE until SIGINT or SIGTERM.
+
+    The first signal stops them in reverse start order. A second one, at least a second later, ends
+    the process at once.
+
+    Exit codes: 0 stopped as asked, 1 the runtime has given up, 2 the file has mistakes and nothing
+    was started; after a second signal, the signal's own (130 or 143 in a shell).
+    """
+    config = _load(file)
+    loguru.logger.remove()
+    loguru.logger.add(sys.stderr, level="INFO")
+    sink: Sink = JSONOutput() if as_json else LoguruSink()
+    sys.exit(trio.run(run_instances, config, sink, _say))
+
+
+@main.command()
+@click.argument("file", type=_FILE)
+def check(*, file: Path) -> None:
+    """Say whether a TOML FILE is right; start nothing.
+
+    Exit codes: 0 it is, 2 it has mistakes, each of which is listed with its place.
+    """
+    config = _load(file)
+    count = len(config.instances)
+    click.echo(f"{count} instance{'s' if count > 1 else ''}: {_listed(config.instances)}")
+
+
+def _load(file: Path) -> Config:
+    try:
+        return load_config(file)
+    except InvalidSpec as exc:
+        _refuse(exc)
+
+
+def _refuse(exc: InvalidSpec) -> NoReturn:
+    count = len(exc.mistakes)
+    click.echo(f"{exc.what}: {count} mistake{'s' if count > 1 else ''}", err=True)
+    for mistake in exc.mistakes:
+        click.echo(f"  {mistake}", err=True)
+    sys.exit(BAD_FILE)
+
+
+def _listed(specs: Iterable[InstanceSpec]) -> str:
+    ids = [spec.id for spec in specs]
+    more = len(ids) - _LISTED
+    return ", ".join(ids[:_LISTED]) + (f" and {more} more" if more > 0 else "")
+
+
+def _say(text: str) -> None:
+    click.echo(f"trio-instances: {text}", err=True)

@@ -1,0 +1,90 @@
+"""Running the instances of a file until somebody asks to stop."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, TextIO, final
+
+import trio
+
+from .._exceptions import TrioInstancesError
+from .._runtime.runtime import open_runtime
+from ..abc import Sink
+from ..telemetry.codec import event_to_dict
+from .signals import stop_on_signal
+
+if TYPE_CHECKING:
+    from .._runtime.config import Config
+    from ..telemetry.events import Event
+
+STOPPED = 0
+"""The exit code after an ordered stop that was asked for."""
+ESCALATED = 1
+"""The exit code after the runtime has given up."""
+
+
+async def run_instances(config: Config, sink: Sink, say: Callable[[str], None]) -> int:
+    """Run what a file says, until a signal or an escalation.
+
+    Args:
+        config: What the file says.
+        sink: Where the events go.
+        say: Tells people what is going on.
+
+    Returns:
+        The exit code.
+    """
+    body = trio.CancelScope()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(stop_on_signal, body, say)
+        code = await _run_until(body, config, sink, say)
+        nursery.cancel_scope.cancel()
+        return code
+
+
+async def _run_until(
+    body: trio.CancelScope, config: Config, sink: Sink, say: Callable[[str], None]
+) -> int:
+    try:
+        async with open_runtime(config.settings, sinks=[sink]) as runtime:
+            with body:
+                for spec in config.instances:
+                    await runtime.start_instance(spec)
+                await trio.sleep_forever()
+    except TrioInstancesError as exc:
+        say(f"the runtime has given up: {exc}")
+        return ESCALATED
+
+    say("stopped")
+    return STOPPED
+
+
+@final
+class JSONOutput(Sink):
+    """Writes each event to a stream as one line of JSON, with the UTC time for people.
+
+    Args:
+        stream: Where to; standard output by default.
+    """
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = sys.stdout if stream is None else stream
+
+    async def write(self, events: Sequence[Event]) -> None:
+        """Write the events. A reader that is slow holds up a thread, and nothing else."""
+        offset = time.time() - trio.current_time()
+        lines = "".join(_line(event, offset) for event in events)
+        await trio.to_thread.run_sync(self._write, lines, abandon_on_cancel=True)
+
+    def _write(self, lines: str) -> None:
+        self._stream.write(lines)
+        self._stream.flush()
+
+
+def _line(event: Event, offset: float) -> str:
+    when = datetime.fromtimestamp(event.at + offset, UTC).isoformat(timespec="milliseconds")
+    return json.dumps({"time": when, **event_to_dict(event)}, allow_nan=False) + "\n"

@@ -1,0 +1,101 @@
+"""The demo's story, act by act. Each waits for what should happen, never for time to pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, cast, final
+
+import trio
+from attrs import frozen
+
+from ..policy.status import InstanceStatus
+from .fleet import Cast, DemoChannel
+from .tally import Tally, What
+
+if TYPE_CHECKING:
+    from .._instance.spec import InstanceSpec
+    from .._runtime.runtime import Runtime
+    from ..testing.gateway import Gateway
+
+
+@final
+@frozen(kw_only=True)
+class Stage:
+    """What the acts play on."""
+
+    runtime: Runtime
+    gateway: Gateway
+    fleet: Sequence[InstanceSpec]
+    cast: Cast
+    tally: Tally
+    tell: Callable[[str], None]
+    """Tells the audience."""
+    pause: float
+    """Seconds between two acts, to let people watch."""
+
+    def channel(self, name: str) -> DemoChannel:
+        """Return the channel of an instance."""
+        return cast("DemoChannel", self.runtime.instance(name).spec.channel)
+
+
+async def play(stage: Stage) -> None:
+    """Play every act but the last: the ordered stop is the end of the runtime's own block."""
+    for act in (_start, _crash, _die, _fall_silent, _degrade):
+        await act(stage)
+        await trio.sleep(stage.pause)
+
+
+async def _start(stage: Stage) -> None:
+    refused, others = stage.cast.refused, len(stage.fleet) - 1
+    for spec in stage.fleet:
+        await stage.runtime.start_instance(spec)
+    await stage.tally.reach(What.CONNECTED, others)
+    await stage.tally.reach(What.REFUSED, 1)
+    health = stage.runtime.instance_health(refused)
+    stage.tell(
+        f"{others} instances are connected; {refused} is refused ({health.cause}) and parked: "
+        f"{health.who_must_act} must act"
+    )
+
+
+async def _crash(stage: Stage) -> None:
+    name = stage.cast.crashing
+    stage.channel(name).crash_worker()
+    await stage.tally.reach(What.RESTARTED, 1)
+    health = stage.runtime.instance_health(name)
+    stage.tell(f"a child of {name} crashed and runs again, on connection {health.generation} still")
+
+
+async def _die(stage: Stage) -> None:
+    others = len(stage.fleet) - 1
+    await stage.gateway.die()
+    await stage.tally.reach(What.LOST, others)
+    stage.tell(f"the gateway is dead: {others} connections lost, all their instances retry")
+    await stage.tally.reach(What.IN_VAIN, others)
+    await trio.sleep(stage.pause / 2)
+    await stage.gateway.revive()
+    await stage.tally.reach(What.REMADE, others)
+    slowest = max(stage.tally.outages)
+    stage.tell(f"the gateway is back, and so are they; the longest outage took {slowest:.1f} s")
+
+
+async def _fall_silent(stage: Stage) -> None:
+    name = stage.cast.silent
+    client = await stage.gateway.wait_client(f"/{name}")
+    client.answers_pings = False
+    await stage.tally.reach(What.SILENT, 1)
+    failures = stage.runtime.instance(name).spec.probe
+    assert failures is not None
+    stage.tell(f"{name} got no pong {failures.failures_to_fail} times, and gave its connection up")
+    await stage.tally.reach(What.REMADE, len(stage.fleet))
+    stage.tell(f"{name} is connected again")
+
+
+async def _degrade(stage: Stage) -> None:
+    name = stage.cast.degraded
+    instance = stage.runtime.instance(name)
+    stage.channel(name).fail_translator()
+    await instance.wait_status(InstanceStatus.DEGRADED)
+    await stage.tally.reach(What.PARKED, 1)
+    state = "still connected" if instance.connected else "not connected"
+    stage.tell(f"an optional child of {name} failed and is parked; {name} is degraded, {state}")
