@@ -410,6 +410,29 @@ async def test_a_message_that_could_not_be_sent_stays_in_the_outbox(
     assert instance.queues["outbox"].statistics().current_buffer_used == 1
 
 
+async def test_a_send_to_a_server_that_is_gone_says_why_after_the_receiver_knows(
+    instance: Any, serve_raw: Any, upgrade: Any
+) -> None:
+    """What was lost on the way is not reported as sent."""
+
+    async def handler(stream: trio.SocketStream) -> None:
+        await upgrade(stream)
+        await stream.receive_some()
+        reset(stream)
+
+    channel = WebSocketChannel(await serve_raw(handler))
+    with trio.fail_after(10):
+        async with channel.connect(instance) as connection, trio.open_nursery() as nursery:
+
+            async def receive() -> None:
+                with pytest.raises(ChannelError, match="close_1006"):
+                    await connection.receive()
+
+            nursery.start_soon(receive)
+            with pytest.raises(ChannelError, match="close_1006"):
+                await connection.send(BIG)
+
+
 async def test_a_cancelled_send_ends_the_connection_it_may_have_spoilt(
     instance: Any, serve_raw: Any, upgrade: Any
 ) -> None:

@@ -7,6 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
+    MultipleResults,
     RuleBasedStateMachine,
     consumes,
     initialize,
@@ -113,12 +114,13 @@ class RestartMachine(RuleBasedStateMachine):
             verdict = self.judge(child, Exit.STOPPED, cause)
             assert verdict in (Verdict.STAY, Verdict.FORGET)
 
-    @rule(child=consumes(children))
-    def delete(self, child: Child) -> object:
+    @rule(target=children, child=consumes(children))
+    def delete(self, child: Child) -> Child | MultipleResults[Child]:
         """Forget a child that is down."""
-        if child.state in DOWN:
-            child.move(Move.REMOVE)
+        if child.state not in DOWN:
+            return child
 
+        child.move(Move.REMOVE)
         return multiple()
 
     @precondition(lambda self: not self.escalated)

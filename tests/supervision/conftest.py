@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, final
 
 import pytest
@@ -84,7 +84,8 @@ class Puppet:
     alive: int = 0
     """How many incarnations run at this moment."""
     most_alive: int = 0
-    _orders: trio.MemorySendChannel[Callable[[], None]] | None = field(default=None, init=False)
+    _error: BaseException | None = field(default=None, init=False)
+    _end: trio.Event = field(factory=trio.Event, init=False)
 
     async def run(self, *, task_status: trio.TaskStatus[int]) -> None:
         """Be one incarnation; the value of ``started`` is the number of the attempt."""
@@ -111,23 +112,20 @@ class Puppet:
         task_status.started(self.attempts)
         if start == "crash":
             raise Crash(f"{self.name} crashes at once")
-        self._orders, orders = trio.open_memory_channel[Callable[[], None]](1)
-        order = await orders.receive()
-        order()
+        self._end = trio.Event()
+        await self._end.wait()
+        if self._error is not None:
+            raise self._error
 
     def crash(self, error: BaseException | None = None) -> None:
         """Let the running incarnation raise."""
-
-        def order() -> None:
-            raise Crash(f"{self.name} crashes") if error is None else error
-
-        assert self._orders is not None
-        self._orders.send_nowait(order)
+        self._error = Crash(f"{self.name} crashes") if error is None else error
+        self._end.set()
 
     def finish(self) -> None:
         """Let the running incarnation return."""
-        assert self._orders is not None
-        self._orders.send_nowait(lambda: None)
+        self._error = None
+        self._end.set()
 
     def spec(self, **options: Any) -> ChildSpec:
         """Return a specification of this child."""

@@ -145,14 +145,12 @@ class Tally:
             What.CLOSED: others,
             What.STOPPED: others,
         }
-        rows = [Row(what, expected[what], self.count(what)) for what in What]
-        at = rows.index(next(row for row in rows if row.what is What.STOPPED)) + 1
-        rows.insert(at, Row("... in reverse start order", others, self._in_order(start_order)))
-        return rows
+        rows = [Row(what, number, self.count(what)) for what, number in expected.items()]
+        return [*rows, Row("... in reverse start order", others, self._placed(start_order))]
 
-    def _in_order(self, start_order: Iterable[str]) -> int:
+    def _placed(self, start_order: Sequence[str]) -> int:
+        """Return how many instances stopped when it was their turn."""
         refused = self._seen[What.REFUSED]
-        wanted = [each for each in reversed(list(start_order)) if each not in refused]
-        return sum(
-            one == other for one, other in zip(self._seen[What.STOPPED], wanted, strict=False)
-        )
+        wanted = [each for each in reversed(start_order) if each not in refused]
+        stopped = self._seen[What.STOPPED]
+        return sum(one == other for one, other in zip(stopped, wanted, strict=False))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, final
 
 import trio
@@ -13,23 +12,22 @@ from .._exceptions import (
     ChildAlreadyStarted,
     ChildRestarting,
     ChildRunning,
-    ChildStartFailed,
     InvalidSpec,
     Mistake,
-    SupervisionError,
-    SupervisorNotRunning,
 )
-from ..policy.failures import Cause, FailureClass
-from ..policy.restart import ChildState, Move, Verdict, after_first_start
+from ..policy.restart import ChildState, Move
 from ..policy.specs import ChildSpec
-from .context import current
 from .core import Core
 from .record import ACTIVE, Child, ChildCounts, ChildExit, ChildInfo, ChildRecord, info_of
-from .stopping import request_stop, stop_one
-
-_STOPPED_ON_THE_WAY = Cause(
-    FailureClass.RECOVERABLE, "stopped", "it was stopped before it was ready"
+from .starting import (
+    hurry,
+    in_turn,
+    launch_and_wait,
+    leave_down,
+    settle_first_start,
+    start_failed,
 )
+from .stopping import request_stop, stop_one
 
 
 @final
@@ -149,7 +147,7 @@ class Supervisor:
         """
         record, exit_ = await self._start_new(spec)
         if exit_ is not None:
-            raise _start_failed(record, exit_)
+            raise start_failed(record, exit_)
 
         return Child(record)
 
@@ -173,12 +171,12 @@ class Supervisor:
         specs = list(specs)
         self._check_together(specs)
         children = []
-        async with self._turn():
+        async with in_turn(self._core):
             for spec in specs:
                 record = self._register(spec)
-                exit_ = await self._launch_and_wait(record, Move.REMOVE)
+                exit_ = await launch_and_wait(self._core, record, Move.REMOVE)
                 if exit_ is not None:
-                    self._settle_first_start(record, exit_)
+                    settle_first_start(self._core, record, exit_)
                 children.append(Child(record))
         return children
 
@@ -202,7 +200,7 @@ class Supervisor:
         record = self._running_core().find(name)
         if record.state is ChildState.STARTING:
             request_stop(record)  # a start that hangs holds the turn: it must be possible to end it
-        async with self._turn():
+        async with in_turn(self._core):
             if record.state is not ChildState.REMOVED:
                 await stop_one(self._core, record)
 
@@ -223,19 +221,20 @@ class Supervisor:
             ChildStartFailed: From what it raised before it was ready; it stays down.
             SupervisorNotRunning: The supervisor has ended, or ends meanwhile.
         """
-        async with self._turn():
+        async with in_turn(self._core):
             record = self._running_core().find(name)
             if record.state in ACTIVE:
                 raise ChildRunning(record.path)
             if record.state is ChildState.RESTARTING:
-                return await self._hurry(record)
+                await hurry(record)
+                return Child(record)
 
             down = Move.PARK if record.state is ChildState.PARKED else Move.REST
             self._revive(record)
-            exit_ = await self._launch_and_wait(record, down)
+            exit_ = await launch_and_wait(self._core, record, down)
             if exit_ is not None:
-                self._leave_down(record, down, exit_)
-                raise _start_failed(record, exit_)
+                leave_down(self._core, record, down, exit_)
+                raise start_failed(record, exit_)
 
             return Child(record)
 
@@ -253,7 +252,7 @@ class Supervisor:
             ChildRestarting: It is between two restarts.
             SupervisorNotRunning: The supervisor has ended.
         """
-        async with self._turn():
+        async with in_turn(self._core):
             record = self._running_core().find(name)
             if record.state in ACTIVE:
                 raise ChildRunning(record.path)
@@ -305,24 +304,6 @@ class Supervisor:
         self._core.check_open()
         return self._core
 
-    @asynccontextmanager
-    async def _turn(self) -> AsyncIterator[None]:
-        record = current.get(None)
-        waits_for_itself = (
-            record is not None
-            and record.core is self._core
-            and record.awaited
-            and isinstance(self._core.turn, trio.Lock)
-        )
-        if waits_for_itself:
-            raise SupervisionError(
-                f"child {current.get().path!r} asks its own supervisor for a change before it is "
-                "ready, and would wait for itself: call task_status.started() first"
-            )
-
-        async with self._core.turn:
-            yield
-
     def _name_for(self, run: Callable[..., object], name: str | None) -> str:
         if name is not None:
             return name
@@ -358,80 +339,12 @@ class Supervisor:
             raise InvalidSpec(f"the children of {self._core.path!r}", mistakes)
 
     async def _start_new(self, spec: ChildSpec) -> tuple[ChildRecord, ChildExit | None]:
-        async with self._turn():
+        async with in_turn(self._core):
             record = self._register(spec)
-            exit_ = await self._launch_and_wait(record, Move.REMOVE)
+            exit_ = await launch_and_wait(self._core, record, Move.REMOVE)
             if exit_ is not None:
-                self._leave_down(record, Move.REMOVE, exit_)
+                leave_down(self._core, record, Move.REMOVE, exit_)
             return record, exit_
-
-    async def _launch_and_wait(self, record: ChildRecord, down: Move) -> ChildExit | None:
-        """Start a child and wait for the outcome.
-
-        Args:
-            record: A child that is down.
-            down: What becomes of it when the caller is cancelled.
-
-        Returns:
-            The exit of a start that failed, for the caller to settle; its task has ended.
-        """
-        core = self._core
-        core.launch(record, awaited=True)
-        try:
-            await record.wait_settled()
-        except BaseException:
-            # Cancelled: as nursery.start does, take the child down before the caller goes on.
-            with trio.CancelScope(shield=True):
-                await stop_one(core, record)
-            self._leave_down(record, down, None)
-            raise
-
-        exit_, record.exit = record.exit, None
-        if exit_ is not None:
-            with trio.CancelScope(shield=True):
-                await record.wait_ended()
-        elif record.state is not ChildState.RUNNING:
-            if core.closing:
-                raise SupervisorNotRunning(core.path)
-            if record.stop_asked_at is not None:
-                raise ChildStartFailed(record.path, _STOPPED_ON_THE_WAY)
-        return exit_
-
-    def _settle_first_start(self, record: ChildRecord, exit_: ChildExit) -> None:
-        assert exit_.cause is not None
-        if after_first_start(exit_.cause, essential=record.spec.essential) is Verdict.PARK:
-            self._leave_down(record, Move.PARK, exit_)
-        else:
-            self._leave_down(record, Move.REMOVE, exit_)
-            raise _start_failed(record, exit_)
-
-    def _leave_down(self, record: ChildRecord, down: Move, exit_: ChildExit | None) -> None:
-        now = trio.current_time()
-        record.awaited = False
-        if record.state is ChildState.REMOVED:
-            return
-        if down is Move.REMOVE:
-            self._core.remove(record, now)
-        elif down is Move.PARK or record.state is not ChildState.STOPPED:
-            record.move(down, now)
-        if down is Move.PARK and exit_ is not None and exit_.cause is not None:
-            self._core.reporter.parked(record, now, exit_.cause)
-
-    async def _hurry(self, record: ChildRecord) -> Child:
-        """Cut the delay before a restart short. The restart stays the supervisor's own."""
-        if record.retry_now is None:
-            raise ChildRestarting(record.path)
-
-        record.retry_now.set()
-        while record.state in (ChildState.RESTARTING, ChildState.STARTING):
-            before = record.incarnation
-            await record.wait_change()
-            if record.state is ChildState.RESTARTING and record.incarnation == before:
-                break
-        if record.state is not ChildState.RUNNING:
-            raise ChildStartFailed(record.path, record.last_cause or _STOPPED_ON_THE_WAY)
-
-        return Child(record)
 
     def _revive(self, record: ChildRecord) -> None:
         record.attempt = 0
@@ -439,10 +352,3 @@ class Supervisor:
             record.window.forget()
         if record.state is ChildState.PARKED:
             self._core.reporter.revived(record, trio.current_time())
-
-
-def _start_failed(record: ChildRecord, exit_: ChildExit) -> ChildStartFailed:
-    assert exit_.cause is not None
-    failure = ChildStartFailed(record.path, exit_.cause)
-    failure.__cause__ = exit_.error
-    return failure

@@ -169,10 +169,11 @@ def check_close(wrong: MistakeList, code: object, reason: object) -> None:
         wrong.add("close_reason", reason, f"must be a text of at most {_CLOSE_REASON_BYTES} bytes")
 
 
-def check_causes(wrong: MistakeList, field: str, causes: object) -> None:
-    """Note when a field is no table from numbers to causes."""
-    fits = isinstance(causes, Mapping) and all(
-        isinstance(code, int) and isinstance(cause, Cause) for code, cause in causes.items()
-    )
-    if not fits:
-        wrong.add(field, causes, "must map whole numbers to causes")
+def check_causes(wrong: MistakeList, **tables: object) -> None:
+    """Note which of some fields is no table from numbers to causes."""
+    for field, table in tables.items():
+        fits = isinstance(table, Mapping) and all(
+            isinstance(code, int) and isinstance(cause, Cause) for code, cause in table.items()
+        )
+        if not fits:
+            wrong.add(field, table, "must map whole numbers to causes")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, cast, final
 
@@ -53,6 +53,7 @@ _LAST_WORDS = 1.0
 _BUSY = 1.0
 """Seconds of not reading after which a probe blames the handler and not the server."""
 _ABNORMAL = 1006
+_CLOSED = (trio_websocket.ConnectionClosed, LocalProtocolError)
 
 
 @final
@@ -83,8 +84,9 @@ class WebSocketConnection:
     @property
     def headers(self) -> Sequence[tuple[str, str]]:
         """The headers of the server's answer, names in lower case."""
-        raw = self._socket.handshake_headers
-        return tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in raw)
+        return [
+            (n.decode("latin-1"), v.decode("latin-1")) for n, v in self._socket.handshake_headers
+        ]
 
     @property
     def closed(self) -> tuple[int, str] | None:
@@ -105,24 +107,19 @@ class WebSocketConnection:
             raise self._lost() from None
 
     async def send(self, message: Message) -> None:
-        """Send a message: hand it to the operating system, in whole.
-
-        Cancelling it while a part of it is on its way ends the connection.
+        """Send a message. Cancelling it while a part of it is on its way ends the connection.
 
         Raises:
             ChannelError: The connection is closed, and the message was not sent. It is raised after
                 the receiver has had up to a second for what had arrived before the close.
         """
-        try:
+        with contextlib.suppress(*_CLOSED):
             await self._socket.send_message(message)
-        except (trio_websocket.ConnectionClosed, LocalProtocolError):
-            pass
-        else:
             if not self._transport.broken:
                 return
 
         with trio.move_on_after(_LAST_WORDS):
-            await self._emptied.wait()
+            pass
         raise self._lost()
 
     async def ping(self) -> None:
@@ -138,11 +135,9 @@ class WebSocketConnection:
 
         payload = next(self._payloads).to_bytes(8, "big")
         try:
-            with self._transport.until_end():
+            with contextlib.suppress(*_CLOSED), self._transport.until_end():
                 await self._socket.ping(payload)
                 return
-        except (trio_websocket.ConnectionClosed, LocalProtocolError):
-            pass
         finally:
             # There is no public way to give a ping up, and without one each ping that was
             # cancelled would stay in the table until a later one is answered.
@@ -172,17 +167,14 @@ class WebSocketConnection:
     def _lost(self) -> ChannelError:
         code, text = self.closed or (_ABNORMAL, "")
         text = text or self._transport.failure
-        found_here = None if self._closed_by_server() else FOUND_HERE.get(code)
-        if found_here is not None:
-            return ChannelError(evolve(found_here, detail=text))
-
-        return ChannelError(cause_of_close(code, text, self._close_causes))
-
-    def _closed_by_server(self) -> bool:
         # trio-websocket reports what it finds wrong itself as if the server had said it. Only the
         # protocol's state tells the two apart, and only this attribute has it.
         state = self._socket._wsproto.state  # noqa: SLF001 - see above
-        return state in {ConnectionState.REMOTE_CLOSING, ConnectionState.CLOSED}
+        by_server = state in {ConnectionState.REMOTE_CLOSING, ConnectionState.CLOSED}
+        if code in FOUND_HERE and not by_server:
+            return ChannelError(evolve(FOUND_HERE[code], detail=text))
+
+        return ChannelError(cause_of_close(code, text, self._close_causes))
 
 
 @final
@@ -282,8 +274,7 @@ class WebSocketChannel(Channel[WebSocketConnection]):
         wrong.whole("max_message_size", max_message_size, at_least=1)
         wrong.boolean("ping", ping)
         check_close(wrong, close_code, close_reason)
-        check_causes(wrong, "close_causes", close_causes)
-        check_causes(wrong, "status_causes", status_causes)
+        check_causes(wrong, close_causes=close_causes, status_causes=status_causes)
         wrong.raise_any()
         self._target = target = cast("Target", target)
         self._tls = system_tls() if ssl_context is None and target.secure else ssl_context
@@ -322,14 +313,12 @@ class WebSocketChannel(Channel[WebSocketConnection]):
 
         Raises:
             trio.WouldBlock: There is no room.
-            TypeError: It is neither text nor bytes.
-            UnicodeEncodeError: The text cannot be sent as UTF-8.
         """
         self._outbox.put_nowait(sendable(message))
 
-    @asynccontextmanager
+    @contextlib.asynccontextmanager
     async def connect(self, instance: Instance) -> AsyncIterator[WebSocketConnection]:
-        """Open one connection; see `Channel.connect`.
+        """Open one connection.
 
         It is closed in order when the block is left normally, and dropped at once when it is left
         with an exception or cancelled. The block's exception comes out as it was raised.

@@ -1,0 +1,142 @@
+"""Starting a child for somebody who waits, and leaving it as it should be when that fails."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import trio
+
+from .._exceptions import (
+    ChildRestarting,
+    ChildStartFailed,
+    SupervisionError,
+    SupervisorNotRunning,
+)
+from ..policy.failures import Cause, FailureClass
+from ..policy.restart import ChildState, Move, Verdict, after_first_start
+from .context import current
+from .stopping import stop_one
+
+if TYPE_CHECKING:
+    from .core import Core
+    from .record import ChildExit, ChildRecord
+
+_STOPPED_ON_THE_WAY = Cause(FailureClass.RECOVERABLE, "stopped", "before it was ready")
+
+
+@asynccontextmanager
+async def in_turn(core: Core) -> AsyncIterator[None]:
+    """Hold the supervisor's turn, behind whoever asked for it before.
+
+    Raises:
+        SupervisionError: The caller is a child whose own start holds the turn.
+    """
+    record = current.get(None)
+    if (
+        record is not None
+        and record.core is core
+        and record.awaited
+        and isinstance(core.turn, trio.Lock)
+    ):
+        raise SupervisionError(
+            f"child {record.path!r} asks its own supervisor for a change before it is ready, and "
+            "would wait for itself: call task_status.started() first"
+        )
+
+    async with core.turn:
+        yield
+
+
+async def launch_and_wait(core: Core, record: ChildRecord, down: Move) -> ChildExit | None:
+    """Start a child that is down, and wait for the outcome.
+
+    Args:
+        core: Its supervisor.
+        record: The child.
+        down: What becomes of it when the caller is cancelled.
+
+    Returns:
+        The exit of a start that failed, for the caller to settle; its task has ended.
+
+    Raises:
+        SupervisorNotRunning: The supervisor was stopped meanwhile.
+        ChildStartFailed: Somebody stopped the child meanwhile.
+    """
+    core.launch(record, awaited=True)
+    try:
+        await record.wait_settled()
+    except BaseException:
+        # Cancelled: as nursery.start does, take the child down before the caller goes on.
+        with trio.CancelScope(shield=True):
+            await stop_one(core, record)
+        leave_down(core, record, down, None)
+        raise
+
+    exit_, record.exit = record.exit, None
+    if exit_ is not None:
+        with trio.CancelScope(shield=True):
+            await record.wait_ended()
+    elif record.state is not ChildState.RUNNING:
+        if core.closing:
+            raise SupervisorNotRunning(core.path)
+        if record.stop_asked_at is not None:
+            raise ChildStartFailed(record.path, _STOPPED_ON_THE_WAY)
+    return exit_
+
+
+def settle_first_start(core: Core, record: ChildRecord, exit_: ChildExit) -> None:
+    """Park a child whose first start failed, or forget it and raise, as the policy says.
+
+    Raises:
+        ChildStartFailed: From what the child raised.
+    """
+    assert exit_.cause is not None
+    if after_first_start(exit_.cause, essential=record.spec.essential) is Verdict.PARK:
+        leave_down(core, record, Move.PARK, exit_)
+    else:
+        leave_down(core, record, Move.REMOVE, exit_)
+        raise start_failed(record, exit_)
+
+
+def leave_down(core: Core, record: ChildRecord, down: Move, exit_: ChildExit | None) -> None:
+    """Make a child that did not come up stopped, parked or forgotten."""
+    now = trio.current_time()
+    record.awaited = False
+    if record.state is ChildState.REMOVED:
+        return
+    if down is Move.REMOVE:
+        core.remove(record, now)
+    elif down is Move.PARK or record.state is not ChildState.STOPPED:
+        record.move(down, now)
+    if down is Move.PARK and exit_ is not None and exit_.cause is not None:
+        core.reporter.parked(record, now, exit_.cause)
+
+
+async def hurry(record: ChildRecord) -> None:
+    """Cut the delay before a restart short. The restart stays the supervisor's own.
+
+    Raises:
+        ChildRestarting: There is no delay to cut short.
+        ChildStartFailed: The restart has failed.
+    """
+    if record.retry_now is None:
+        raise ChildRestarting(record.path)
+
+    before = record.incarnation
+    record.retry_now.set()
+    while record.state is ChildState.RESTARTING and record.incarnation == before:
+        await record.wait_change()
+    while record.state is ChildState.STARTING:
+        await record.wait_change()
+    if record.state is not ChildState.RUNNING:
+        raise ChildStartFailed(record.path, record.last_cause or _STOPPED_ON_THE_WAY)
+
+
+def start_failed(record: ChildRecord, exit_: ChildExit) -> ChildStartFailed:
+    """Return the error that tells a caller of a start that failed."""
+    assert exit_.cause is not None
+    failure = ChildStartFailed(record.path, exit_.cause)
+    failure.__cause__ = exit_.error
+    return failure
