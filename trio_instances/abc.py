@@ -15,7 +15,7 @@ from .policy.specs import ChildSpec
 
 if TYPE_CHECKING:
     from ._instance.handle import Instance
-    from .telemetry.events import Event
+    from .telemetry.schema import Event
 
 C = TypeVar("C")
 

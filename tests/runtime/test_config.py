@@ -306,6 +306,15 @@ def test_a_broken_file_is_answered(mistakes: Mistakes, text: str, expected: str)
     assert mistakes(text) == [expected]
 
 
+def test_a_repeated_id_is_found_beside_other_mistakes(mistakes: Mistakes) -> None:
+    """Instances with mistakes of their own are compared as well."""
+    assert mistakes((MINIMAL + "probe = 1") * 2) == [
+        "instances[0].probe: must be a table, or false for no probes",
+        "instances[1].probe: must be a table, or false for no probes",
+        "instances[1].id: must be unique (instances[0] has it), not 'bot-1'",
+    ]
+
+
 def test_a_syntax_error_has_its_line_and_column(mistakes: Mistakes) -> None:
     """TOML that cannot be read is located."""
     assert mistakes("a = 1\nb = = 2\n") == [

@@ -25,6 +25,8 @@ BAD_FILE = 2
 """The exit code for a file with mistakes; click's own for wrong arguments."""
 
 _PAUSE = 2.0
+_FILES = 64
+"""Open files that the demo may need beside both ends of each connection."""
 _LISTED = 10
 _FILE = click.Path(path_type=Path)
 
@@ -55,6 +57,7 @@ def demo(*, seed: int, instances: int, fast: bool) -> None:
 
     Exit codes: 0 when all happened as it should, 1 when the counts differ, 130 when interrupted.
     """
+    _allow_open_files(_FILES + 2 * instances)
     what = Demo(instances=instances, seed=seed, pause=0.0 if fast else _PAUSE)
     sys.exit(trio.run(play_demo, what, Console()))
 
@@ -88,6 +91,23 @@ def check(*, file: Path) -> None:
     config = _load(file)
     count = len(config.instances)
     click.echo(f"{count} instance{'s' if count > 1 else ''}: {_listed(config.instances)}")
+
+
+def _allow_open_files(count: int) -> None:
+    """Raise this process's own limit where that is needed; each end of a connection is a file."""
+    try:
+        import resource  # noqa: PLC0415 - not everywhere, and needed nowhere else
+    except ImportError:
+        return  # Windows, where there is no such limit
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= count:
+        return
+    if hard != resource.RLIM_INFINITY and hard < count:
+        most = (hard - _FILES) // 2
+        raise click.UsageError(f"this system's limit of open files allows --instances {most}")
+
+    resource.setrlimit(resource.RLIMIT_NOFILE, (count, hard))
 
 
 def _load(file: Path) -> Config:

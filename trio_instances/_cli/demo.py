@@ -84,7 +84,7 @@ async def _play(
     cast = cast_parts(ids, random)
     settings = RuntimeSettings(name="demo")
     with bus.listen(tally.take):
-        async with open_runtime(settings, events_to=bus, random=random) as runtime:
+        async with open_runtime(settings, events=bus, random=random) as runtime:
             screen.watch(runtime, cast)
             stage = Stage(
                 runtime=runtime,

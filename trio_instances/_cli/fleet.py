@@ -107,10 +107,10 @@ class Cast:
     def parts(self) -> dict[str, str]:
         """The part of each, by id."""
         return {
-            self.refused: "has bad credentials",
-            self.crashing: "has a child that crashes",
-            self.silent: "gets no pongs for a while",
-            self.degraded: "loses an optional child",
+            self.refused: "bad credentials",
+            self.crashing: "child crashes",
+            self.silent: "gets no pongs",
+            self.degraded: "loses a child",
         }
 
 

@@ -19,7 +19,7 @@ from .signals import stop_on_signal
 
 if TYPE_CHECKING:
     from .._runtime.config import Config
-    from ..telemetry.events import Event
+    from ..telemetry import Event
 
 STOPPED = 0
 """The exit code after an ordered stop that was asked for."""

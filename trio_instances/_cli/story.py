@@ -52,10 +52,8 @@ async def _start(stage: Stage) -> None:
     await stage.tally.reach(What.CONNECTED, others)
     await stage.tally.reach(What.REFUSED, 1)
     health = stage.runtime.instance_health(refused)
-    stage.tell(
-        f"{others} instances are connected; {refused} is refused ({health.cause}) and parked: "
-        f"{health.who_must_act} must act"
-    )
+    reason = "?" if health.cause is None else health.cause.reason
+    stage.tell(f"{others} instances are connected; {refused} is refused ({reason}) and parked")
 
 
 async def _crash(stage: Stage) -> None:
@@ -63,7 +61,7 @@ async def _crash(stage: Stage) -> None:
     stage.channel(name).crash_worker()
     await stage.tally.reach(What.RESTARTED, 1)
     health = stage.runtime.instance_health(name)
-    stage.tell(f"a child of {name} crashed and runs again, on connection {health.generation} still")
+    stage.tell(f"a child of {name} crashed and runs again, still on connection {health.generation}")
 
 
 async def _die(stage: Stage) -> None:
@@ -84,9 +82,7 @@ async def _fall_silent(stage: Stage) -> None:
     client = await stage.gateway.wait_client(f"/{name}")
     client.answers_pings = False
     await stage.tally.reach(What.SILENT, 1)
-    failures = stage.runtime.instance(name).spec.probe
-    assert failures is not None
-    stage.tell(f"{name} got no pong {failures.failures_to_fail} times, and gave its connection up")
+    stage.tell(f"{name} got no pongs, and gave its connection up")
     await stage.tally.reach(What.REMADE, len(stage.fleet))
     stage.tell(f"{name} is connected again")
 
@@ -98,4 +94,4 @@ async def _degrade(stage: Stage) -> None:
     await instance.wait_status(InstanceStatus.DEGRADED)
     await stage.tally.reach(What.PARKED, 1)
     state = "still connected" if instance.connected else "not connected"
-    stage.tell(f"an optional child of {name} failed and is parked; {name} is degraded, {state}")
+    stage.tell(f"an optional child of {name} is parked; {name} is degraded, {state}")

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Self, final
 
 import trio
+from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
@@ -87,7 +88,7 @@ class Screen:
         self._console.print(table)
 
     def _picture(self) -> RenderableType:
-        lines = [Text(line) for line in self._lines]
+        lines = [Text(line, no_wrap=True, overflow="ellipsis") for line in self._lines]
         if self._runtime is None or self._cast is None:
             return Group(*lines)
 
@@ -109,10 +110,10 @@ async def _redraw(live: Live, picture: Callable[[], RenderableType]) -> None:
         await trio.sleep(_REFRESH)
 
 
-def fleet_table(instances: Sequence[Instance], cast: Cast) -> Table:
-    """Return a fleet as it is now: a row for each part, and one for all the others."""
-    table = Table(expand=True)
-    for heading in ("instance", "part", "status", "connection", "restarts", "last cause"):
+def fleet_table(instances: Sequence[Instance], cast: Cast) -> RenderableType:
+    """Return a fleet as it is now: a row for each part, and a line for all the others."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for heading in ("instance", "part", "status", "conn.", "restarts", "last cause"):
         table.add_column(heading, no_wrap=True)
     others: Counter[InstanceStatus] = Counter()
     for instance in instances:
@@ -124,8 +125,7 @@ def fleet_table(instances: Sequence[Instance], cast: Cast) -> Table:
     statuses = Text(", ").join(
         Text(f"{count} {status}", _COLOURS.get(status, "")) for status, count in others.items()
     )
-    table.add_row(f"{others.total()} others", "", statuses)
-    return table
+    return Group(table, Text("and the others: ") + statuses, Text())
 
 
 def _cells(health: HealthSnapshot, part: str) -> Sequence[RenderableType]:

@@ -13,7 +13,7 @@ from .._instance.acting import STOP_REQUESTED
 from .._instance.probing import PROBE_TIMEOUT
 from ..policy.failures import WhoMustAct
 from ..telemetry import events
-from ..telemetry.events import Event
+from ..telemetry import Event
 from .fleet import OPTIONAL, WORKER
 
 

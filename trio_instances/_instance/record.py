@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .._supervision.core import Core
     from .._supervision.supervisor import Supervisor
     from ..telemetry.bus import EventBus
+    from ..telemetry.schema import Event
     from .handle import Instance
     from .spec import InstanceSpec
 
@@ -244,7 +245,7 @@ class InstanceRecord:
         core = self.core
         return classify_failure(exc) if core is None else core.classify(core.path, exc)
 
-    def tell(self, kind: type[events.Event], **fields: Any) -> None:
+    def tell(self, kind: type[Event], **fields: Any) -> None:
         """Publish an event of this instance. Test `bus.listening` first."""
         self.bus.publish(
             kind(

@@ -100,15 +100,16 @@ def _read_document(document: dict[str, Any], reader: TableReader) -> Config:
     of_defaults.collect("", reader.defaults, defaults)
     found.extend("defaults", of_defaults.mistakes)
 
+    tables = _tables(found, document.get("instances"))
     instances = []
-    for index, table in enumerate(_tables(found, document.get("instances"))):
+    for index, table in enumerate(tables):
         own = Findings()
         instances.append(own.collect("", reader.instance, _merged(defaults, table)))
         # What is wrong with the defaults is said once, and not again for each instance.
         new = [mistake for mistake in own.mistakes if mistake not in of_defaults.mistakes]
         found.extend(f"instances[{index}]", new)
 
-    found.mistakes += _repeated_ids(instances)
+    found.mistakes += _repeated_ids(tables)
     found.raise_any()
     return Config(
         settings or RuntimeSettings(), tuple(spec for spec in instances if spec is not None)
@@ -135,14 +136,15 @@ def _merged(below: Any, above: Any) -> Any:
     }
 
 
-def _repeated_ids(instances: Iterable[InstanceSpec | None]) -> Iterator[Mistake]:
+def _repeated_ids(tables: Iterable[Any]) -> Iterator[Mistake]:
     first: dict[str, int] = {}
-    for index, spec in enumerate(instances):
-        if spec is None:
+    for index, table in enumerate(tables):
+        name = table.get("id") if isinstance(table, dict) else None
+        if not isinstance(name, str):
             continue
 
-        earlier = first.setdefault(spec.id, index)
+        earlier = first.setdefault(name, index)
         if earlier != index:
             yield Mistake(
-                f"instances[{index}].id", spec.id, f"must be unique (instances[{earlier}] has it)"
+                f"instances[{index}].id", name, f"must be unique (instances[{earlier}] has it)"
             )

@@ -23,6 +23,7 @@ from .._instance.subtree import run_instance
 from .._supervision.context import current
 from .._supervision.core import Core
 from .._supervision.opening import run_core
+from .._supervision.record import ChildRecord
 from .._supervision.supervisor import Supervisor
 from ..abc import Sink
 from ..policy.failures import classify_failure
@@ -32,8 +33,8 @@ from ..policy.mistakes import MistakeList
 from ..policy.specs import ChildSpec
 from ..policy.status import Change, InstanceStatus
 from ..policy.strategies import AutoShutdown, Strategy
-from ..telemetry import events
 from ..telemetry.bus import EventBus
+from ..telemetry.events import RuntimeStarted, RuntimeStopped, RuntimeStopping
 from ..telemetry.sinks.feed import open_sinks
 from ..telemetry.subscription import Subscription
 from .reporter import RuntimeReporter
@@ -247,7 +248,7 @@ async def open_runtime(
     settings: RuntimeSettings | None = None,
     *,
     sinks: Sequence[Sink] = (),
-    events_to: EventBus | None = None,
+    events: EventBus | None = None,
     random: Random | None = None,
 ) -> AsyncIterator[Runtime]:
     """Open a runtime of instances.
@@ -259,7 +260,7 @@ async def open_runtime(
     Args:
         settings: What holds for the whole runtime; None takes the defaults.
         sinks: Where telemetry goes.
-        events_to: A bus to publish on; None makes one.
+        events: A bus to publish on; None makes one, and closes it at the end.
         random: Where the jitter of every delay comes from; None takes a generator of its own.
 
     Yields:
@@ -271,8 +272,8 @@ async def open_runtime(
         Exception: What the body raised, bare.
     """
     settings = RuntimeSettings() if settings is None else settings
-    _check(settings, sinks, events_to, random)
-    bus = EventBus() if events_to is None else events_to
+    _check(settings, sinks, events, random)
+    bus = EventBus() if events is None else events
     random = Random() if random is None else random
     parent = current.get(None)
     core = Core(
@@ -285,27 +286,40 @@ async def open_runtime(
         reporter=RuntimeReporter(bus),
         random=random,
     )
-    async with open_sinks(
-        bus, sinks, max_buffer=settings.sink_buffer, flush_timeout=settings.sink_timeout
-    ):
-        asked_at = trio.current_time()
+    try:
+        async with open_sinks(
+            bus, sinks, max_buffer=settings.sink_buffer, flush_timeout=settings.sink_timeout
+        ):
+            async with _running(settings, core, parent) as runtime:
+                yield runtime
+    finally:
+        if events is None:
+            bus.close()  # nobody else can publish on it: whoever still reads it comes to an end
+
+
+@asynccontextmanager
+async def _running(
+    settings: RuntimeSettings, core: Core, parent: ChildRecord | None
+) -> AsyncIterator[Runtime]:
+    bus = core.reporter.bus
+    asked_at = trio.current_time()
+    if bus.listening:
+        bus.publish(RuntimeStarted(at=asked_at))
+    try:
+        async with run_core(core, parent) as supervisor:
+            runtime = Runtime(settings, supervisor, bus, core.random)
+            try:
+                yield runtime
+            finally:
+                asked_at = trio.current_time()
+                if bus.listening:
+                    count = len(runtime.list_instances())
+                    bus.publish(RuntimeStopping(at=asked_at, instances=count))
+            await supervisor.stop()
+    finally:
         if bus.listening:
-            bus.publish(events.RuntimeStarted(at=asked_at))
-        try:
-            async with run_core(core, parent) as supervisor:
-                runtime = Runtime(settings, supervisor, bus, random)
-                try:
-                    yield runtime
-                finally:
-                    asked_at = trio.current_time()
-                    if bus.listening:
-                        count = len(runtime.list_instances())
-                        bus.publish(events.RuntimeStopping(at=asked_at, instances=count))
-                await supervisor.stop()
-        finally:
-            if bus.listening:
-                now = trio.current_time()
-                bus.publish(events.RuntimeStopped(at=now, elapsed=now - asked_at))
+            now = trio.current_time()
+            bus.publish(RuntimeStopped(at=now, elapsed=now - asked_at))
 
 
 def _check(settings: object, sinks: Sequence[object], bus: object, random: object) -> None:
@@ -313,6 +327,6 @@ def _check(settings: object, sinks: Sequence[object], bus: object, random: objec
     wrong.instance("settings", settings, RuntimeSettings)
     for index, sink in enumerate(sinks):
         wrong.instance(f"sinks[{index}]", sink, Sink)
-    wrong.instance("events_to", bus, EventBus, optional=True)
+    wrong.instance("events", bus, EventBus, optional=True)
     wrong.instance("random", random, Random, optional=True)
     wrong.raise_any()

@@ -119,7 +119,7 @@ class WebSocketConnection:
                 return
 
         with trio.move_on_after(_LAST_WORDS):
-            pass
+            await self._emptied.wait()
         raise self._lost()
 
     async def ping(self) -> None:

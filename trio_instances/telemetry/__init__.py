@@ -3,6 +3,7 @@
 The map:
 
 - `events`: every event, a frozen class with a stable wire name; `catalogue` lists them
+- `schema`: what they have in common
 - `bus`: `EventBus`, on which a publisher hands each event to every listener, at once
 - `subscription`: `Subscription`, a bounded buffer of events for a task of one's own
 - `codec`: events and health snapshots as plain data and as JSON, both ways
@@ -37,7 +38,6 @@ from .codec import (
     to_json,
 )
 from .events import (
-    SCHEMA_VERSION,
     ChildDeclined,
     ChildEvent,
     ChildExited,
@@ -49,7 +49,6 @@ from .events import (
     ChildStopped,
     ChildStopping,
     ChildStuck,
-    Event,
     HookFailed,
     InstanceConnected,
     InstanceConnecting,
@@ -75,6 +74,7 @@ from .events import (
     SupervisorEscalated,
     catalogue,
 )
+from .schema import SCHEMA_VERSION, Event
 from .sinks.feed import SinkFeed, SinkStatistics, open_sinks
 from .sinks.json_lines import JSONLines, JSONLinesSink, read_json_lines
 from .sinks.loguru_sink import LoguruSink

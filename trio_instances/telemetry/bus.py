@@ -11,7 +11,8 @@ from attrs import define, field
 
 from ..policy.failures import Cause, classify_failure
 from ..policy.mistakes import MistakeList
-from .events import Event, HookFailed
+from .events import HookFailed
+from .schema import Event
 from .subscription import Subscription
 
 if TYPE_CHECKING:

@@ -30,7 +30,8 @@ from .._exceptions import InvalidSpec, Mistake
 from ..policy.failures import text_of
 from ..policy.health import HealthSnapshot
 from ..policy.mistakes import MistakeList
-from .events import SCHEMA_VERSION, Event, catalogue
+from .events import catalogue
+from .schema import SCHEMA_VERSION, Event
 
 T = TypeVar("T")
 Structure = Callable[[Any, Any], Any]

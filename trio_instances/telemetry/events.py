@@ -7,59 +7,25 @@ Each event is a frozen value. ``name`` is its stable wire name, ``at`` a time of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import ClassVar, TypeVar
+from collections.abc import Mapping
 
 from attrs import frozen
 
 from ..policy.failures import Cause
 from ..policy.health import ProbeVerdict
 from ..policy.pressure import PressureLevel
-
-SCHEMA_VERSION = 1
-"""Raised when a field of an event changes its meaning or goes away; a new field does not raise it."""
-
-_CATALOGUE: dict[str, type[Event]] = {}
-
-
-@frozen(kw_only=True)
-class Event:
-    """Base of all events."""
-
-    name: ClassVar[str] = ""
-
-    at: float
-    """When it happened, in seconds of `trio.current_time`."""
-    instance_id: str | None = None
-    """The instance it belongs to, if it belongs to one."""
-    channel_type: str | None = None
-    """The type of that instance's channel."""
-
-
-E = TypeVar("E", bound=type[Event])
-
-
-def _catalogued(name: str) -> Callable[[E], E]:
-    """Give an event class its wire name, and list it in the catalogue."""
-
-    def register(cls: E) -> E:
-        cls.name = name
-        _CATALOGUE[name] = cls
-        return cls
-
-    return register
-
+from .schema import EVENTS, Event, catalogued
 
 # --- the runtime ---------------------------------------------------------------------------------
 
 
-@_catalogued("runtime.started")
+@catalogued("runtime.started")
 @frozen(kw_only=True)
 class RuntimeStarted(Event):
     """A runtime takes instances from now on."""
 
 
-@_catalogued("runtime.stopping")
+@catalogued("runtime.stopping")
 @frozen(kw_only=True)
 class RuntimeStopping(Event):
     """A runtime has begun to stop its instances, in reverse start order."""
@@ -68,7 +34,7 @@ class RuntimeStopping(Event):
     """How many there are to stop."""
 
 
-@_catalogued("runtime.stopped")
+@catalogued("runtime.stopped")
 @frozen(kw_only=True)
 class RuntimeStopped(Event):
     """The last instance of a runtime has ended."""
@@ -80,7 +46,7 @@ class RuntimeStopped(Event):
 # --- an instance ---------------------------------------------------------------------------------
 
 
-@_catalogued("instance.started")
+@catalogued("instance.started")
 @frozen(kw_only=True)
 class InstanceStarted(Event):
     """An instance's own children are ready, and its connection is about to be made."""
@@ -89,7 +55,7 @@ class InstanceStarted(Event):
     """The names of those children, in start order."""
 
 
-@_catalogued("instance.connecting")
+@catalogued("instance.connecting")
 @frozen(kw_only=True)
 class InstanceConnecting(Event):
     """A connection attempt has begun."""
@@ -100,7 +66,7 @@ class InstanceConnecting(Event):
     """Which attempt in a row it is, counted from 1 and reset when a connection is proven."""
 
 
-@_catalogued("instance.connected")
+@catalogued("instance.connected")
 @frozen(kw_only=True)
 class InstanceConnected(Event):
     """A connection is open, and its children are ready."""
@@ -117,7 +83,7 @@ class InstanceConnected(Event):
     """Seconds since the connection before it was lost; None for the first one."""
 
 
-@_catalogued("instance.proven")
+@catalogued("instance.proven")
 @frozen(kw_only=True)
 class InstanceProven(Event):
     """A connection has stayed up long enough for the backoff to start anew."""
@@ -128,7 +94,7 @@ class InstanceProven(Event):
     """How long it has been open."""
 
 
-@_catalogued("instance.disconnected")
+@catalogued("instance.disconnected")
 @frozen(kw_only=True)
 class InstanceDisconnected(Event):
     """An open connection has ended."""
@@ -141,7 +107,7 @@ class InstanceDisconnected(Event):
     """How long it was open."""
 
 
-@_catalogued("instance.degraded")
+@catalogued("instance.degraded")
 @frozen(kw_only=True)
 class InstanceDegraded(Event):
     """An instance has one more reason to be called degraded."""
@@ -152,7 +118,7 @@ class InstanceDegraded(Event):
     """Why."""
 
 
-@_catalogued("instance.recovered")
+@catalogued("instance.recovered")
 @frozen(kw_only=True)
 class InstanceRecovered(Event):
     """A reason to be called degraded has gone."""
@@ -163,19 +129,19 @@ class InstanceRecovered(Event):
     """How long it was not."""
 
 
-@_catalogued("instance.paused")
+@catalogued("instance.paused")
 @frozen(kw_only=True)
 class InstancePaused(Event):
     """An operator keeps the instance disconnected."""
 
 
-@_catalogued("instance.resumed")
+@catalogued("instance.resumed")
 @frozen(kw_only=True)
 class InstanceResumed(Event):
     """An operator lets the instance connect again."""
 
 
-@_catalogued("instance.failed")
+@catalogued("instance.failed")
 @frozen(kw_only=True)
 class InstanceFailed(Event):
     """An instance is parked; somebody must act before it runs again."""
@@ -184,13 +150,13 @@ class InstanceFailed(Event):
     """Why, and who must act."""
 
 
-@_catalogued("instance.stopping")
+@catalogued("instance.stopping")
 @frozen(kw_only=True)
 class InstanceStopping(Event):
     """An instance was asked to stop."""
 
 
-@_catalogued("instance.stopped")
+@catalogued("instance.stopped")
 @frozen(kw_only=True)
 class InstanceStopped(Event):
     """An instance and everything in it has ended."""
@@ -214,7 +180,7 @@ class ChildEvent(Event):
     """Which run of it this is about, counted from 1."""
 
 
-@_catalogued("child.started")
+@catalogued("child.started")
 @frozen(kw_only=True)
 class ChildStarted(ChildEvent):
     """An incarnation is ready."""
@@ -223,7 +189,7 @@ class ChildStarted(ChildEvent):
     """How long it took to become ready."""
 
 
-@_catalogued("child.start_failed")
+@catalogued("child.start_failed")
 @frozen(kw_only=True)
 class ChildStartFailed(ChildEvent):
     """An incarnation ended before it was ready."""
@@ -232,13 +198,13 @@ class ChildStartFailed(ChildEvent):
     """Why."""
 
 
-@_catalogued("child.declined")
+@catalogued("child.declined")
 @frozen(kw_only=True)
 class ChildDeclined(ChildEvent):
     """An incarnation said before it was ready that it has nothing to do."""
 
 
-@_catalogued("child.exited")
+@catalogued("child.exited")
 @frozen(kw_only=True)
 class ChildExited(ChildEvent):
     """A ready incarnation ended by itself."""
@@ -249,7 +215,7 @@ class ChildExited(ChildEvent):
     """How long it had been ready."""
 
 
-@_catalogued("child.restarting")
+@catalogued("child.restarting")
 @frozen(kw_only=True)
 class ChildRestarting(ChildEvent):
     """A child will be started again; the incarnation is the one that ended."""
@@ -262,7 +228,7 @@ class ChildRestarting(ChildEvent):
     """How often it was restarted, this time included."""
 
 
-@_catalogued("child.parked")
+@catalogued("child.parked")
 @frozen(kw_only=True)
 class ChildParked(ChildEvent):
     """A failed child is left down on purpose; its siblings go on."""
@@ -271,19 +237,19 @@ class ChildParked(ChildEvent):
     """Why."""
 
 
-@_catalogued("child.revived")
+@catalogued("child.revived")
 @frozen(kw_only=True)
 class ChildRevived(ChildEvent):
     """A parked child is started again by hand; the incarnation is the one that was parked."""
 
 
-@_catalogued("child.stopping")
+@catalogued("child.stopping")
 @frozen(kw_only=True)
 class ChildStopping(ChildEvent):
     """A child was asked to stop by its supervisor."""
 
 
-@_catalogued("child.stopped")
+@catalogued("child.stopped")
 @frozen(kw_only=True)
 class ChildStopped(ChildEvent):
     """A child that was asked to stop has ended."""
@@ -296,7 +262,7 @@ class ChildStopped(ChildEvent):
     """What its cleanup raised, if it did."""
 
 
-@_catalogued("child.stuck")
+@catalogued("child.stuck")
 @frozen(kw_only=True)
 class ChildStuck(ChildEvent):
     """A cancelled child has not ended. A task cannot be killed, so the stop goes on waiting."""
@@ -310,7 +276,7 @@ class ChildStuck(ChildEvent):
 # --- a supervisor --------------------------------------------------------------------------------
 
 
-@_catalogued("supervisor.escalated")
+@catalogued("supervisor.escalated")
 @frozen(kw_only=True)
 class SupervisorEscalated(Event):
     """A supervisor gave up and fails to its parent."""
@@ -329,7 +295,7 @@ class SupervisorEscalated(Event):
     """Whether the intensity was the reason; otherwise the failure was fatal."""
 
 
-@_catalogued("hook.failed")
+@catalogued("hook.failed")
 @frozen(kw_only=True)
 class HookFailed(Event):
     """A function that the user supplied to be told or asked something has failed itself."""
@@ -345,7 +311,7 @@ class HookFailed(Event):
 # --- a connection --------------------------------------------------------------------------------
 
 
-@_catalogued("reconnect.scheduled")
+@catalogued("reconnect.scheduled")
 @frozen(kw_only=True)
 class ReconnectScheduled(Event):
     """The next connection attempt has a time."""
@@ -360,7 +326,7 @@ class ReconnectScheduled(Event):
     """Why it is needed."""
 
 
-@_catalogued("reconnect.attempt")
+@catalogued("reconnect.attempt")
 @frozen(kw_only=True)
 class ReconnectAttempt(Event):
     """An attempt that is not the first in a row has begun."""
@@ -371,7 +337,7 @@ class ReconnectAttempt(Event):
     """Which connection it is to be."""
 
 
-@_catalogued("reconnect.failed")
+@catalogued("reconnect.failed")
 @frozen(kw_only=True)
 class ReconnectFailed(Event):
     """A connection attempt has failed; the first one too."""
@@ -386,7 +352,7 @@ class ReconnectFailed(Event):
     """How long it took to fail."""
 
 
-@_catalogued("reconnect.exhausted")
+@catalogued("reconnect.exhausted")
 @frozen(kw_only=True)
 class ReconnectExhausted(Event):
     """The quick attempts are used up; slow ones go on."""
@@ -400,7 +366,7 @@ class ReconnectExhausted(Event):
 # --- health --------------------------------------------------------------------------------------
 
 
-@_catalogued("probe.completed")
+@catalogued("probe.completed")
 @frozen(kw_only=True)
 class ProbeCompleted(Event):
     """One health check of one connection has a verdict."""
@@ -417,7 +383,7 @@ class ProbeCompleted(Event):
     """Why it is not good."""
 
 
-@_catalogued("pressure.changed")
+@catalogued("pressure.changed")
 @frozen(kw_only=True)
 class PressureChanged(Event):
     """The fullest queue of an instance has crossed a threshold."""
@@ -434,4 +400,4 @@ class PressureChanged(Event):
 
 def catalogue() -> Mapping[str, type[Event]]:
     """Return every event class by its wire name."""
-    return dict(_CATALOGUE)
+    return dict(EVENTS)

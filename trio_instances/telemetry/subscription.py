@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, final
 import trio
 from attrs import frozen
 
-from .events import Event
+from .schema import Event
 
 if TYPE_CHECKING:
     from .bus import EventBus

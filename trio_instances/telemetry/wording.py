@@ -16,7 +16,6 @@ from .events import (
     ChildStartFailed,
     ChildStopped,
     ChildStuck,
-    Event,
     HookFailed,
     InstanceDegraded,
     InstanceDisconnected,
@@ -27,6 +26,7 @@ from .events import (
     ReconnectFailed,
     SupervisorEscalated,
 )
+from .schema import Event
 
 LEVELS: Mapping[type[Event], str] = {
     InstanceFailed: "ERROR",

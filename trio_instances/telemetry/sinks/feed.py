@@ -30,7 +30,8 @@ from ...abc import Sink
 from ...policy.backoff import Backoff, Jitter
 from ...policy.failures import Cause, FailureClass, classify_failure, flatten
 from ...policy.mistakes import MistakeList
-from ..events import Event, HookFailed
+from ..events import HookFailed
+from ..schema import Event
 
 if TYPE_CHECKING:
     from ..bus import EventBus

@@ -19,7 +19,7 @@ from ...policy.mistakes import MistakeList
 from ..codec import event_to_dict, from_json
 
 if TYPE_CHECKING:
-    from ..events import Event
+    from ..schema import Event
 
 TORN = b" <torn>"
 """What ends a line that was cut short, once something follows it. No JSON object ends so."""

@@ -13,7 +13,7 @@ from ..codec import event_to_dict
 from ..wording import level_of, one_line
 
 if TYPE_CHECKING:
-    from ..events import Event
+    from ..schema import Event
 
 
 @final
