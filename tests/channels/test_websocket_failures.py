@@ -387,6 +387,37 @@ async def test_messages_that_came_before_the_close_are_handled_before_the_loss(
     assert not caught.group_contains(ChannelError, match="close_1006")
 
 
+async def test_a_failing_send_does_not_hide_what_had_arrived(
+    instance: Any, serve_raw: Any, upgrade: Any
+) -> None:
+    """The write side breaks first; the last messages and the close code are still read."""
+
+    async def handler(stream: trio.SocketStream) -> None:
+        await upgrade(stream)
+        await stream.send_all(b"\x81\x01a\x81\x01b\x81\x01c\x81\x01d" + b"\x88\x02\x0f\xa4")
+        await stream.receive_some()
+        reset(stream)
+
+    channel = WebSocketChannel(await serve_raw(handler), inbox_capacity=0)
+    with trio.fail_after(5):
+        async with channel.connect(instance) as connection, trio.open_nursery() as nursery:
+
+            async def send_on() -> None:
+                while True:
+                    await connection.send("x")
+
+            async def send() -> None:
+                with pytest.raises(ChannelError, match="close_4004"):
+                    await send_on()
+
+            nursery.start_soon(send)
+            while not connection._transport.broken:  # noqa: SLF001 - nothing public tells
+                await trio.lowlevel.checkpoint()
+            assert [await connection.receive() for _ in range(4)] == ["a", "b", "c", "d"]
+            with pytest.raises(ChannelError, match="close_4004"):
+                await connection.receive()
+
+
 async def test_a_message_that_could_not_be_sent_stays_in_the_outbox(
     instance: Any, serve_raw: Any, upgrade: Any, run_children: Any
 ) -> None:
@@ -476,6 +507,29 @@ async def test_a_send_cancelled_before_it_began_spoils_nothing(instance: Any, se
             assert scope.cancelled_caught
             await connection.send("sent")
             assert await connection.receive() == "sent"
+
+
+async def test_a_send_cancelled_while_it_takes_its_turn_spoils_nothing(
+    instance: Any, serve: Any
+) -> None:
+    """A cancellation ends the connection only where a part may have been sent."""
+
+    async def handler(request: trio_websocket.WebSocketRequest) -> None:
+        server = await request.accept()
+        while True:
+            await server.get_message()
+
+    async def cancel(nursery: trio.Nursery) -> None:
+        nursery.cancel_scope.cancel()
+
+    channel = WebSocketChannel(await serve(handler))
+    with trio.fail_after(5):
+        async with channel.connect(instance) as connection:
+            for _ in range(30):  # which of two tasks runs first is chance
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(cancel, nursery)
+                    await connection.send("perhaps")
+            connection.check()
 
 
 # --- being probed --------------------------------------------------------------------------------
@@ -716,7 +770,32 @@ async def test_a_keyboard_interrupt_in_the_reader_comes_out(instance: Any, serve
             await connection.send("go")
             await trio.sleep_forever()
 
+    # In a task of its own, because pytest-trio takes a Cancelled that escapes for the test's end.
     with trio.fail_after(5), pytest.raises(BaseExceptionGroup) as caught:
-        await use()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(use)
 
     assert caught.group_contains(KeyboardInterrupt)
+
+
+async def test_a_reader_that_fails_ends_the_connection_and_no_more(
+    instance: Any, serve: Any
+) -> None:
+    """A fault below us is an abnormal close, which neither cancels the block nor hangs its end."""
+
+    async def handler(request: trio_websocket.WebSocketRequest) -> None:
+        server = await request.accept()
+        await server.get_message()
+        await server.send_message("now")
+        await trio.sleep_forever()
+
+    def fail() -> None:
+        raise ValueError("a fault below")
+
+    channel = WebSocketChannel(await serve(handler))
+    with trio.fail_after(5):
+        async with channel.connect(instance) as connection:
+            connection._transport._on_bytes = fail  # noqa: SLF001 - runs in the reader's task
+            await connection.send("go")
+            with pytest.raises(ChannelError, match=r"close_1006 .*a fault below"):
+                await connection.receive()

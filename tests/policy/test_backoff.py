@@ -94,7 +94,7 @@ def test_more_chance_is_no_shorter(backoff: Backoff, attempt: int, u: float, v: 
 
 def test_a_word_is_as_good_as_a_member() -> None:
     """Code and configuration files say the same."""
-    assert Backoff(jitter="equal") == Backoff(jitter=Jitter.EQUAL)  # type: ignore[arg-type]  # as a file has it
+    assert Backoff(jitter="equal") == Backoff(jitter=Jitter.EQUAL)
 
 
 @pytest.mark.parametrize("field", ["initial", "cap", "factor"])
@@ -115,7 +115,7 @@ def test_stable_after_may_be_endless() -> None:
 def test_every_mistake_is_listed() -> None:
     """One error names all fields, with what was given and what is accepted."""
     with pytest.raises(InvalidSpec) as caught:
-        Backoff(initial=-1, factor=0.5, cap=math.inf, jitter="some", stable_after=math.nan)  # type: ignore[arg-type]  # that is the point
+        Backoff(initial=-1, factor=0.5, cap=math.inf, jitter="some", stable_after=math.nan)
 
     assert str(caught.value).splitlines() == [
         "Backoff has 5 mistakes:",

@@ -182,7 +182,10 @@ class Stage:
     """Whether the supervisor's own stop has been asked for."""
     broken: list[str] = field(factory=list)
     """Laws that were broken, noted where raising would be taken for a child's failure."""
-    callers: list[trio.CancelScope] = field(factory=list)
+    callers: list[tuple[str, trio.CancelScope]] = field(factory=list)
+    disowned: set[str] = field(factory=set)
+    """Children that others than the supervisor's own stop may stop, out of its order: those to be
+    terminated, and those being started by a caller who was cancelled."""
 
     # --- what is watched -------------------------------------------------------------------------
 
@@ -193,6 +196,9 @@ class Stage:
 
     def hear(self, event: events.Event) -> None:
         """Check each event against those before it."""
+        if isinstance(event, events.ChildEvent) and event.child not in NAMES:
+            return  # one that makes a call from within
+
         match event:
             case events.ChildStarted(child=child, incarnation=incarnation):
                 self.require(child not in self.up, f"{child} started twice")
@@ -223,7 +229,7 @@ class Stage:
 
     def _check_order(self, asked: str) -> None:
         """In the stop of the whole supervisor, whoever was started later has ended already."""
-        if not self.stopping or self.supervisor is None:
+        if not self.stopping or self.supervisor is None or asked in self.disowned:
             return
 
         names = [info.name for info in self.supervisor.which_children()]
@@ -234,17 +240,19 @@ class Stage:
         """Check what must hold whenever nothing moves."""
         if self.supervisor is not None:
             for info in self.supervisor.which_children():
-                self._check_child(info)
+                if info.name in NAMES:
+                    self._check_child(info)
 
     def _check_child(self, info: ChildInfo) -> None:
-        runs = info.state in (ChildState.STARTING, ChildState.RUNNING, ChildState.STOPPING)
+        may_run = info.state in (ChildState.STARTING, ChildState.RUNNING, ChildState.STOPPING)
+        runs = self.alive.get(info.name, 0) > 0
+        self.require(may_run or not runs, f"{info.name} is {info.state}, and runs")
+        # In a group an exit is settled when its turn comes; until then the state is the old one.
+        settled = self.script.strategy is Strategy.ONE_FOR_ONE
+        self.require(runs or not may_run or not settled, f"{info.name} is {info.state}, and is not")
         self.require(
-            self.alive.get(info.name, 0) == runs, f"{info.name} is {info.state} and runs: {runs}"
-        )
-        self.require(
-            (info.name in self.up) == (info.state is ChildState.RUNNING)
-            or info.state is ChildState.STOPPING,
-            f"{info.name} is {info.state}, and its events say otherwise",
+            info.name not in self.up or info.state in (ChildState.RUNNING, ChildState.STOPPING),
+            f"{info.name} is {info.state}, and its events say that it runs",
         )
 
     def check_end(self) -> None:
@@ -324,7 +332,7 @@ class Stage:
     async def call(self, step: Step, supervisor: Supervisor) -> None:
         """Make one call; what it may raise is no failure."""
         with trio.CancelScope() as scope, suppress(SupervisionError):
-            self.callers.append(scope)
+            self.callers.append((step.child.name, scope))
             match step.verb:
                 case "start_child":
                     await supervisor.start_child(self.spec(step.child))
@@ -334,6 +342,7 @@ class Stage:
                         spec.run, *spec.args, name=spec.name, restart=spec.restart
                     )
                 case "terminate_child":
+                    self.disowned.add(step.child.name)
                     await supervisor.terminate_child(step.child.name)
                 case "restart_child":
                     await supervisor.restart_child(step.child.name)
@@ -352,7 +361,8 @@ class Stage:
                     self.fails[name] = step.verb == "crash"
                     self.ends[name].set()
             case "cancel_caller":
-                for scope in self.callers[-step.caller :][:1]:
+                for child, scope in self.callers[-step.caller :][:1]:
+                    self.disowned.add(child)
                     scope.cancel()
             case "wait":
                 pass
@@ -368,7 +378,7 @@ class Stage:
             await trio.sleep(step.pause)
 
 
-async def supervise(stage: Stage, outer: trio.Nursery) -> None:
+async def supervise(stage: Stage, outer: trio.Nursery, callers: trio.Nursery) -> None:
     """Hold the supervisor while the steps are done, then end it as the script says."""
     script = stage.script
     try:
@@ -383,7 +393,7 @@ async def supervise(stage: Stage, outer: trio.Nursery) -> None:
             with suppress(SupervisionError):
                 await supervisor.start_children(list(map(stage.spec, script.children)))
             for step in script.steps:
-                await stage.perform(step, supervisor, outer)
+                await stage.perform(step, supervisor, callers)
             await end(stage, supervisor, outer)
     finally:
         stage.check_end()
@@ -426,19 +436,19 @@ async def play(script: Script) -> Stage:
     stage.bus.listen(stage.hear)
     with trio.fail_after(LONG):
         try:
-            async with trio.open_nursery() as outer:
-                await supervise(stage, outer)
+            async with trio.open_nursery() as callers, trio.open_nursery() as outer:
+                await supervise(stage, outer, callers)
         except* (RestartLimitExceeded, BodyFailed):
             pass
     return stage
 
 
 @given(script=SCRIPTS, scheduling=st.random_module())
-@settings(max_examples=300)
+@settings(max_examples=8000, phases=[__import__("hypothesis").Phase.generate, __import__("hypothesis").Phase.shrink])
 def test_a_supervisor_keeps_its_laws_whatever_is_done_to_it(script: Script, scheduling: Any) -> None:
     """No child runs twice at once, stops are ordered, restarts are limited, nothing is left."""
     stage = trio.run(
         partial(play, script), clock=trio.testing.MockClock(autojump_threshold=0.0)
     )
 
-    assert stage.broken == []
+    assert stage.broken == [], stage.broken[0]

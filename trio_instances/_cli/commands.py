@@ -24,6 +24,7 @@ from .running import JSONOutput, run_instances
 BAD_FILE = 2
 """The exit code for a file with mistakes; click's own for wrong arguments."""
 
+_LOG_LINE = "{time:YYYY-MM-DD HH:mm:ss.SSS} {level: <8} {message}"
 _PAUSE = 2.0
 _FILES = 64
 """Open files that the demo may need beside both ends of each connection."""
@@ -76,7 +77,7 @@ def run(*, file: Path, as_json: bool) -> None:
     """
     config = _load(file)
     loguru.logger.remove()
-    loguru.logger.add(sys.stderr, level="INFO")
+    loguru.logger.add(sys.stderr, level="INFO", format=_LOG_LINE)
     sink: Sink = JSONOutput() if as_json else LoguruSink()
     sys.exit(trio.run(run_instances, config, sink, _say))
 

@@ -31,9 +31,6 @@ DIFFERENT = 1
 INTERRUPTED = 130
 """The exit codes; the last one is what a shell gives for SIGINT."""
 
-_LIMIT = 60.0
-"""Seconds for the story, and a tenth more for each instance: after them it is not going on."""
-
 
 @final
 @frozen(kw_only=True)
@@ -45,6 +42,8 @@ class Demo:
     """Where all chance comes from: the parts, and the jitter of every delay."""
     pause: float
     """Seconds between two acts, to let people watch."""
+    limit: float = 60.0
+    """Seconds for the story, and a tenth more for each instance: after them it is not going on."""
 
 
 async def play_demo(demo: Demo, console: Console) -> int:
@@ -95,7 +94,7 @@ async def _play(
                 tell=screen.tell,
                 pause=demo.pause,
             )
-            with body, trio.move_on_after(_LIMIT + demo.instances / 10) as limit:
+            with body, trio.move_on_after(demo.limit + demo.instances / 10) as limit:
                 await play(stage)
             if limit.cancelled_caught:
                 screen.tell("the story does not go on: what it waits for does not happen")

@@ -12,8 +12,7 @@ from attrs import frozen
 from .._instance.acting import STOP_REQUESTED
 from .._instance.probing import PROBE_TIMEOUT
 from ..policy.failures import WhoMustAct
-from ..telemetry import events
-from ..telemetry import Event
+from ..telemetry import Event, events
 from .fleet import OPTIONAL, WORKER
 
 

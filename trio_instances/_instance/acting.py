@@ -71,8 +71,9 @@ def _disconnect(
 
 def _abandon(record: InstanceRecord, action: Action, before: ConnectionState, now: float) -> None:
     record.change(Change.LOSE)
-    if record.attempt_scope is not None:
-        record.attempt_scope.cancel()
+    scope = record.body_scope or record.attempt_scope
+    if scope is not None:
+        scope.cancel()
     if action.cause is None or action.cause in _REQUESTED:
         return
 

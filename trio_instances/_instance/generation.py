@@ -2,25 +2,28 @@
 
 ::
 
-    attempt_scope            deadline: connect_timeout until open, close_timeout while closing
+    scope                    deadline: connect_timeout until open, close_timeout while closing
       async with channel.connect(instance)
         until_stopped        a stop of the instance ends the body softly
           body_scope         a loss, a reconnect or a pause ends the body
             the connection's supervisor, its children, its probes
 
-Ending the body leaves ``connect``'s block normally, so that it can close in peace, within its
-budget. A hard cancellation from outside passes through all of it.
+However the body ends, ``connect``'s block is left normally, so that it can close in peace, within
+its budget. A hard cancellation from outside passes through all of it, and so does the end of the
+attempt's own budget.
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any
 
 import trio
 from attrs import evolve
 
-from .._exceptions import InvalidSpec, Mistake
+from .._exceptions import ChildDeclined, InvalidSpec, Mistake
 from .._supervision.context import current, stop_requested, until_stopped
 from .._supervision.core import Core
 from .._supervision.opening import run_core
@@ -53,14 +56,27 @@ async def run_generation(record: InstanceRecord) -> None:
     cause: Cause | None = None
     try:
         with scope:
+            await _enter_fresh_context()
             await _open_and_hold(record, generation, scope)
     except Exception as exc:
         cause = record.classify(exc)
     finally:
         record.attempt_scope = None
-    # Cancelled by its deadline, that is, and not by a loss or a pause during the attempt.
-    late = scope.cancelled_caught and trio.current_time() >= scope.deadline
+    # By its deadline, that is, and not by a loss or a pause during the attempt.
+    late = scope.cancel_called and trio.current_time() >= scope.deadline
     _tell_end(record, generation, cause, timed_out=late)
+
+
+async def _enter_fresh_context() -> None:
+    """Drop what an earlier generation may have left in this task's context variables.
+
+    There is a checkpoint, as a new context needs one; and a loop of attempts that fail at once must
+    have one, or it would starve the rest.
+    """
+    context = current.get().context
+    assert context is not None
+    trio.lowlevel.current_task().context = context.copy()
+    await trio.lowlevel.checkpoint()
 
 
 def _tell_end(
@@ -86,14 +102,30 @@ def _tell_bad_close(record: InstanceRecord, cause: Cause) -> None:
 
 async def _open_and_hold(record: InstanceRecord, generation: int, scope: trio.CancelScope) -> None:
     spec = record.spec
-    async with spec.channel.connect(record.handle) as connection:
+    async with _ask_to_connect(record) as connection:
         try:
             with until_stopped(), trio.CancelScope() as body:
-                record.body_scope = body
+                record.attempt_scope, record.body_scope = None, body
                 await _hold(record, generation, scope, connection)
+        except Exception as exc:
+            # Decided now, and not after the closing, which can be slow, or lose the failure.
+            if not stop_requested():
+                record.signal(SignalKind.LOST, cause=record.classify(exc), generation=generation)
         finally:
             record.body_scope = None
-            scope.deadline = trio.current_time() + spec.reconnect.close_timeout
+            if not scope.cancel_called:
+                scope.deadline = trio.current_time() + spec.reconnect.close_timeout
+
+
+def _ask_to_connect(record: InstanceRecord) -> AbstractAsyncContextManager[Any]:
+    given: object = record.spec.channel.connect(record.handle)
+    if isinstance(given, AbstractAsyncContextManager):
+        return given
+
+    if inspect.iscoroutine(given):
+        given.close()  # or Python would warn that nobody awaits it
+    expected = "must be an async context manager; is @asynccontextmanager missing?"
+    raise InvalidSpec(f"connect of {record.spec.id!r}", [Mistake("", given, expected)])
 
 
 async def _hold(
@@ -118,6 +150,8 @@ async def _hold(
         async with run_core(core, parent) as supervisor, trio.open_nursery() as services:
             record.connection_supervisor = supervisor
             await supervisor.start_children([_bound(record, generation, c) for c in children])
+            # A channel, or a child, may have swallowed the end of the attempt.
+            await trio.lowlevel.checkpoint_if_cancelled()
             scope.deadline = float("inf")
             record.signal(SignalKind.OPENED, generation=generation)
             services.start_soon(_become_stable, record, generation)
@@ -144,6 +178,8 @@ def ask_for_children(what: str, given: object) -> Sequence[ChildSpec]:
         InvalidSpec: It is no sequence of `ChildSpec`.
     """
     if not isinstance(given, Sequence):
+        if inspect.iscoroutine(given):
+            given.close()  # or Python would warn that nobody awaits it
         expected = "must be a sequence of ChildSpec"
         raise InvalidSpec(what, [Mistake("", given, expected)])
 
@@ -158,8 +194,7 @@ def ask_for_children(what: str, given: object) -> Sequence[ChildSpec]:
     return given
 
 
-# --- children of the connection
-# --------------------------------------------------------------------
+# --- children of the connection ------------------------------------------------------------------
 
 
 def _bound(record: InstanceRecord, generation: int, spec: ChildSpec) -> ChildSpec:
@@ -205,8 +240,11 @@ async def _reporting_loss_when_ready(
 
 
 def _report_loss(record: InstanceRecord, generation: int, exc: Exception) -> bool:
+    if isinstance(exc, ChildDeclined) or stop_requested():
+        return False
+
     cause = record.classify(exc)
-    if not cause.lost or stop_requested():
+    if not cause.lost:
         return False
 
     record.signal(SignalKind.LOST, cause=cause, generation=generation)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import trio
@@ -24,6 +25,15 @@ def queue_health(name: str, queue: Queue) -> QueueHealth:
     return QueueHealth(name, used, capacity, used / capacity if bounded else 0.0)
 
 
+def all_queues(record: InstanceRecord) -> tuple[QueueHealth, ...]:
+    """Return how full each queue is, without those that cannot tell."""
+    found = []
+    for name, queue in record.queues.items():
+        with suppress(Exception):  # told of, and given up, at the next look
+            found.append(queue_health(name, queue))
+    return tuple(found)
+
+
 async def watch_pressure(record: InstanceRecord) -> None:
     """Look at the queues again and again, once there is one; ends only by cancellation."""
     while True:
@@ -43,8 +53,7 @@ def look_at_queues(record: InstanceRecord) -> None:
         except Exception as exc:
             del record.queues[name]
             _tell_broken(record, name, exc)
-            continue
-
+            health = QueueHealth(name, 0, 0, 0.0)  # the pressure that it made has gone with it
         if fullest is None or health.occupancy > fullest.occupancy:
             fullest = health
     if fullest is not None:

@@ -44,7 +44,7 @@ async def _probe_once(record: InstanceRecord, policy: ProbePolicy, connection: A
     except Exception as exc:
         return record.classify(exc)
 
-    if budget.cancelled_caught:
+    if budget.cancel_called:  # also when it took no notice of that, and returned in the end
         detail = f"no answer within {policy.timeout:g} s"
         return Cause(FailureClass.RECOVERABLE, PROBE_TIMEOUT, detail)
 

@@ -92,9 +92,9 @@ class InstanceRecord:
         """Of the instance's own children, while it runs."""
         self.connection_supervisor: Supervisor | None = None
         self.attempt_scope: trio.CancelScope | None = None
-        """Around a whole generation, its attempt and its closing included."""
+        """Around an attempt that has no connection yet; cancelling it gives the attempt up."""
         self.body_scope: trio.CancelScope | None = None
-        """Around what happens while it is open; cancelling it begins the closing."""
+        """Around all that is done with a connection; cancelling it begins the closing."""
         self.wakeup = trio.Event()
         self._signals: deque[Signal] = deque()
         self._signalling = False
@@ -193,8 +193,16 @@ class InstanceRecord:
 
     def begin(self) -> None:
         """A run of the instance begins; what it counted before stays."""
-        self.connection = evolve(self.connection, phase=Phase.IDLE, next_retry_at=None)
+        self.rewind()
+        # A fresh start forgets why it was degraded, so what degraded it must be found out anew.
+        self.connection = evolve(self.connection, exhausted=False)
+        self.pressure = PressureLevel.NORMAL
         self.change(Change.START)
+
+    def rewind(self) -> None:
+        """The connection loop begins: the end of an earlier run of it is past."""
+        if self.connection.phase in (Phase.FAILED, Phase.STOPPED):
+            self.connection = evolve(self.connection, phase=Phase.IDLE, next_retry_at=None)
 
     def renew(self) -> None:
         """An operator starts it anew: attempts count from nothing, a pause is over."""
@@ -211,6 +219,11 @@ class InstanceRecord:
         self.change(Change.FAIL)
         if self.bus.listening:
             self.tell(events.InstanceFailed, cause=cause)
+
+    def end(self) -> None:
+        """Nothing of it runs any more, whatever it was doing."""
+        self.change(Change.STOP)
+        self.change(Change.END)
 
     def count_restart(self, cause: Cause) -> None:
         """Something within it, or it itself, is restarted."""

@@ -10,7 +10,7 @@ from ..policy.failures import WhoMustAct
 from ..policy.health import ChildHealth, HealthSnapshot
 from ..policy.restart import ChildState
 from ..policy.status import InstanceStatus
-from .pressure import queue_health
+from .pressure import all_queues
 
 CONNECTION = "connection"
 """The name of the child that keeps an instance connected."""
@@ -63,7 +63,7 @@ def make_snapshot(record: InstanceRecord) -> HealthSnapshot:
         since_frame=None if record.frame_at is None else now - record.frame_at,
         since_event=None if record.event_at is None else now - record.event_at,
         pressure=record.pressure,
-        queues=tuple(queue_health(name, queue) for name, queue in record.queues.items()),
+        queues=all_queues(record),
         failures_in_a_row=record.failures_in_a_row,
         degraded=record.status.reasons,
     )

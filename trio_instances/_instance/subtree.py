@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import trio
+from attrs import evolve
 
 from .._exceptions import ChannelError, InvalidSpec, Mistake
 from .._supervision.context import current, stop_requested
 from .._supervision.core import Core
 from .._supervision.opening import run_core
 from ..policy.connection import Phase, SignalKind
+from ..policy.failures import FailureClass
 from ..policy.specs import ChildSpec
 from ..policy.strategies import AutoShutdown, Strategy
 from ..telemetry import events
@@ -64,6 +66,7 @@ async def run_instance(
             task_status.started()
             await watch_pressure(record)
     finally:
+        record.signal(SignalKind.STOP, cause=STOP_REQUESTED)  # if it never came to the connection
         record.core = record.supervisor = None
 
 
@@ -82,8 +85,9 @@ async def keep_connected(record: InstanceRecord) -> None:
     """Do what the connection machine says, until the instance stops or the connection has failed.
 
     Raises:
-        ChannelError: The machine has given up; with the cause.
+        ChannelError: The machine has given up; with the cause, which is fatal from then on.
     """
+    record.rewind()
     if record.paused:
         record.signal(SignalKind.PAUSE, cause=PAUSE_REQUESTED)
     else:
@@ -107,6 +111,8 @@ async def _live_in_phase(record: InstanceRecord) -> None:
             if wait.cancelled_caught:
                 record.signal(SignalKind.DUE)
         case Phase.FAILED:
-            raise ChannelError(state.cause or ENDED)
+            # Only the machine makes connections anew, and it will not: no restart of this loop,
+            # nor of the whole instance, may go on trying in its place.
+            raise ChannelError(evolve(state.cause or ENDED, failure_class=FailureClass.FATAL))
         case _:
             await record.wakeup.wait()

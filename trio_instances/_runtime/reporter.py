@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, cast
 import trio
 
 from .._supervision.reporter import Reporter
-from ..policy.status import Change
+from ..policy.status import Change, InstanceStatus
 from ..telemetry import events
 
 if TYPE_CHECKING:
+    from .._exceptions import Escalation
     from .._instance.record import InstanceRecord
     from .._supervision.record import ChildRecord
     from ..policy.failures import Cause
@@ -31,6 +32,11 @@ class RuntimeReporter(Reporter):
         """An instance has failed for good."""
         super().parked(record, now, cause)
         instance_of(record).fail(cause)
+
+    def escalated(self, failure: Escalation, record: ChildRecord, *, exceeded: bool) -> None:
+        """An instance has failed for good, and the runtime with it."""
+        instance_of(record).fail(failure.cause)
+        super().escalated(failure, record, exceeded=exceeded)
 
     def stopping(self, record: ChildRecord, now: float) -> None:
         """An instance was asked to stop."""
@@ -55,6 +61,13 @@ class RuntimeReporter(Reporter):
     def _labels(self, record: ChildRecord) -> tuple[str | None, str | None]:
         spec = instance_of(record).spec
         return spec.id, spec.channel.channel_type
+
+
+def end_of_runtime(record: ChildRecord) -> None:
+    """Nothing runs any more: neither what was stopped, nor what failed by itself meanwhile."""
+    instance = instance_of(record)
+    if instance.status.link is not InstanceStatus.FAILED:
+        instance.end()
 
 
 def instance_of(record: ChildRecord) -> InstanceRecord:

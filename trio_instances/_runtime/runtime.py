@@ -12,8 +12,10 @@ from attrs import frozen
 
 from .._exceptions import (
     ChildNotFound,
+    ChildRunning,
     InstanceAlreadyStarted,
     InstanceNotFound,
+    SupervisorNotRunning,
 )
 from .._instance.handle import Instance
 from .._instance.record import InstanceRecord
@@ -37,7 +39,7 @@ from ..telemetry.bus import EventBus
 from ..telemetry.events import RuntimeStarted, RuntimeStopped, RuntimeStopping
 from ..telemetry.sinks.feed import open_sinks
 from ..telemetry.subscription import Subscription
-from .reporter import RuntimeReporter
+from .reporter import RuntimeReporter, end_of_runtime
 from .settings import OnInstanceFailure, RuntimeSettings
 
 SERVICES = RestartIntensity(max_restarts=3, period=10.0)
@@ -63,11 +65,12 @@ class Runtime:
     """
 
     def __init__(
-        self, settings: RuntimeSettings, supervisor: Supervisor, bus: EventBus, random: Random
+        self, settings: RuntimeSettings, supervisor: Supervisor, core: Core, random: Random
     ) -> None:
         self.settings = settings
         self._supervisor = supervisor
-        self._bus = bus
+        self._core = core
+        self._bus = core.reporter.bus
         self._random = random
         self._records: dict[str, InstanceRecord] = {}
 
@@ -98,13 +101,12 @@ class Runtime:
         self._check_free(spec)
         record = InstanceRecord(spec, self._bus, self._random)
         record.handle = Instance(record)
+        record.change(Change.START)
         self._records[spec.id] = record
         try:
             await self._supervisor.start_child(self._child_spec(record))
         except BaseException:
-            del self._records[spec.id]
-            record.change(Change.STOP)
-            record.change(Change.END)
+            await self._forget(record)
             raise
 
         return record.handle
@@ -123,20 +125,18 @@ class Runtime:
             SupervisorNotRunning: The runtime has ended.
         """
         record = self._find(instance_id)
-        try:
+        # Again and again, because somebody else may restart it, or forget it and start another one.
+        while self._records.get(instance_id) is record:
             await self._supervisor.terminate_child(instance_id)
-            await self._supervisor.delete_child(instance_id)
-        except ChildNotFound:
-            pass  # somebody else has stopped it meanwhile
-        record.change(Change.STOP)
-        record.change(Change.END)
-        if self._records.get(instance_id) is record:
-            del self._records[instance_id]
+            await self._forget(record)
+            await trio.lowlevel.checkpoint()
 
     async def restart_instance(self, instance_id: str) -> Instance:
         """Stop an instance if it runs, and start it anew; this also wakes one that has failed.
 
         Its counters are kept; its attempts count from nothing, and a pause is over.
+
+        Of two at once, one restarts it, and the other returns when that has begun.
 
         Cancelling it while the instance stops leaves it stopped; while it starts, the start is
         undone.
@@ -145,20 +145,27 @@ class Runtime:
             instance_id: Its id.
 
         Raises:
-            InstanceNotFound: There is none of this id.
-            ChildStartFailed: An essential child of the instance failed before it was ready.
+            InstanceNotFound: There is none of this id, or it was stopped meanwhile.
+            ChildStartFailed: An essential child of the instance failed before it was ready, or the
+                instance was stopped before.
             SupervisorNotRunning: The runtime has ended, or is ending.
         """
         record = self._find(instance_id)
         record.restarting = True
         try:
             await self._supervisor.terminate_child(instance_id)
-            record.renew()
-            await self._supervisor.restart_child(instance_id)
+            # Whoever else waits for this end has to see it before the next run begins.
+            await trio.lowlevel.checkpoint()
+            if self._records.get(instance_id) is not record:
+                raise InstanceNotFound(instance_id)
+
+            if not self._runs(record):
+                record.renew()
+                await self._supervisor.restart_child(instance_id)
         finally:
             record.restarting = False
-            if record.supervisor is None and record.status.link is not InstanceStatus.FAILED:
-                record.change(Change.END)
+            if not self._runs(record) and record.status.link is not InstanceStatus.FAILED:
+                record.end()
         return record.handle
 
     # --- questions -------------------------------------------------------------------------------
@@ -232,6 +239,25 @@ class Runtime:
             if other.spec.channel is spec.channel:
                 raise InstanceAlreadyStarted(other.spec.id, "channel")
 
+    async def _forget(self, record: InstanceRecord) -> None:
+        """Forget an instance that is down, unless somebody has forgotten or restarted it."""
+        instance_id = record.spec.id
+        if self._records.get(instance_id) is not record:
+            return
+
+        try:
+            await self._supervisor.delete_child(instance_id)
+        except ChildRunning:
+            return
+        except (ChildNotFound, SupervisorNotRunning):
+            pass  # there is nothing left to forget but the record
+        del self._records[instance_id]
+        record.end()
+
+    def _runs(self, record: InstanceRecord) -> bool:
+        child = self._core.children.get(record.spec.id)
+        return self._records.get(record.spec.id) is record and child is not None and child.alive
+
     def _child_spec(self, record: InstanceRecord) -> ChildSpec:
         return ChildSpec(
             name=record.spec.id,
@@ -287,11 +313,13 @@ async def open_runtime(
         random=random,
     )
     try:
-        async with open_sinks(
-            bus, sinks, max_buffer=settings.sink_buffer, flush_timeout=settings.sink_timeout
+        async with (
+            open_sinks(
+                bus, sinks, max_buffer=settings.sink_buffer, flush_timeout=settings.sink_timeout
+            ),
+            _running(settings, core, parent) as runtime,
         ):
-            async with _running(settings, core, parent) as runtime:
-                yield runtime
+            yield runtime
     finally:
         if events is None:
             bus.close()  # nobody else can publish on it: whoever still reads it comes to an end
@@ -307,7 +335,7 @@ async def _running(
         bus.publish(RuntimeStarted(at=asked_at))
     try:
         async with run_core(core, parent) as supervisor:
-            runtime = Runtime(settings, supervisor, bus, core.random)
+            runtime = Runtime(settings, supervisor, core, core.random)
             try:
                 yield runtime
             finally:
@@ -317,6 +345,8 @@ async def _running(
                     bus.publish(RuntimeStopping(at=asked_at, instances=count))
             await supervisor.stop()
     finally:
+        for child in core.children.values():
+            end_of_runtime(child)
         if bus.listening:
             now = trio.current_time()
             bus.publish(RuntimeStopped(at=now, elapsed=now - asked_at))

@@ -186,6 +186,7 @@ class Core:
         record.was_soft = False
         record.exit = None
         record.alive = True
+        record.launches += 1
         record.move(Move.START, trio.current_time())
         assert record.context is not None
         # The task copies the context that it is spawned in.

@@ -55,6 +55,7 @@ class ChildRecord:
         "exit",
         "incarnation",
         "last_cause",
+        "launches",
         "path",
         "ready_at",
         "restarts",
@@ -86,6 +87,8 @@ class ChildRecord:
         self.context: contextvars.Context | None = None
         self.takes_status = takes_task_status(spec.run)
         self.alive = False
+        self.launches = 0
+        """How many tasks were made for it, so that whoever made one can tell it is not the last."""
         self.task: trio.lowlevel.Task | None = None
         self.scope: trio.CancelScope | None = None
         self.soft_scopes: list[trio.CancelScope] = []
@@ -132,9 +135,23 @@ class ChildRecord:
         await self._changed.wait()
 
     async def wait_settled(self) -> None:
-        """Wait until a start has succeeded, failed, or been overtaken by a stop."""
-        while self.state in _ON_ITS_WAY and self.exit is None:
+        """Wait until this start has succeeded, failed, or been overtaken by a stop."""
+        launch = self.launches
+        while self.state in _ON_ITS_WAY and self.exit is None and self.launches == launch:
             await self.wait_change()
+
+    def take_failed_start(self) -> ChildExit | None:
+        """Take over the exit of a start that failed, to settle it.
+
+        Not the exit of an incarnation that was ready before it crashed: a round does that. And not
+        that of one that has ended the supervisor: it has no error to settle.
+        """
+        exit_ = self.exit
+        if exit_ is None or exit_.kind is not Exit.START_FAILED or exit_.error is None:
+            return None
+
+        self.exit = None
+        return exit_
 
     async def wait_ended(self) -> None:
         """Wait until no task runs this child."""

@@ -16,6 +16,7 @@ from trio.lowlevel import enable_ki_protection
 
 from ..policy.restart import ChildState, RestartType, Verdict
 from ..policy.strategies import affected
+from .running import pause
 from .stopping import stop_one
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ async def _rounds(core: Core, record: ChildRecord, exit_: ChildExit) -> None:
 
 async def _next_round(core: Core, record: ChildRecord, delay: float) -> Due | None:
     ticket = record.ticket
-    await trio.sleep(delay)
+    await pause(record, delay)
     async with core.turn:
         if record.ticket != ticket or record.state is not ChildState.RESTARTING:
             return None  # something else has restarted or stopped it meanwhile
@@ -90,12 +91,13 @@ async def _start_group(core: Core, failed: ChildRecord) -> Due | None:
             continue
         if member.spec.restart is RestartType.TEMPORARY:
             continue
+        if core.closing:
+            return None  # the stop does not look again at those it has found down
 
         core.launch(member, awaited=True)
         await member.wait_settled()
-        exit_ = member.exit
+        exit_ = member.take_failed_start()
         if exit_ is not None:
-            await member.wait_ended()
             decision = core.settle(member, exit_)
             if decision.verdict is Verdict.RESTART:
                 return member, decision.delay

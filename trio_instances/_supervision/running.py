@@ -16,6 +16,7 @@ import trio
 from trio.lowlevel import disable_ki_protection, enable_ki_protection
 
 from .._exceptions import ChildDeclined, StartTimedOut
+from ..policy.failures import classify_failure
 from ..policy.restart import ChildState, Exit, Move
 from .record import ChildExit, ChildRecord
 
@@ -108,7 +109,7 @@ async def _incarnation(core: Core, record: ChildRecord, delay: float | None) -> 
     try:
         with scope:
             if delay is not None:
-                await _pause(record, delay)
+                await pause(record, delay)
             begun = True
             await _begin(record, scope)
     except BaseException as exc:
@@ -121,7 +122,7 @@ async def _incarnation(core: Core, record: ChildRecord, delay: float | None) -> 
         del error
 
 
-async def _pause(record: ChildRecord, delay: float) -> None:
+async def pause(record: ChildRecord, delay: float) -> None:
     """Let the delay pass. There is always a checkpoint: a restart loop must not starve the rest."""
     if delay <= 0.0:
         await trio.lowlevel.checkpoint()
@@ -172,7 +173,7 @@ def _exit_of(
 ) -> ChildExit:
     """Say how an incarnation ended, and pass on what no supervisor may keep."""
     if error is not None and not isinstance(error, Exception):
-        error = core.let_pass(error)
+        return _passing_exit(core, record, error)
 
     if record.stop_asked_at is not None:
         kind = Exit.STOPPED
@@ -186,6 +187,22 @@ def _exit_of(
 
     cause = None if error is None else core.classify(record.path, error)
     return ChildExit(kind, error, cause)
+
+
+def _passing_exit(core: Core, record: ChildRecord, error: BaseException) -> ChildExit:
+    """Pass on Ctrl-C and its like; of a group, what else it holds is the child's own failure."""
+    if record.stop_asked_at is not None:
+        kind = Exit.STOPPED
+    elif record.state is ChildState.RUNNING:
+        kind = Exit.CRASHED
+    else:
+        kind = Exit.START_FAILED
+
+    ordinary = core.let_pass(error)
+    if ordinary is not None:
+        return ChildExit(kind, ordinary, core.classify(record.path, ordinary))
+
+    return ChildExit(kind, None, classify_failure(error))
 
 
 def _why_not_ready(

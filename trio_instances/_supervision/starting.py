@@ -32,6 +32,7 @@ async def in_turn(core: Core) -> AsyncIterator[None]:
 
     Raises:
         SupervisionError: The caller is a child whose own start holds the turn.
+        SupervisorNotRunning: The supervisor has ended, or is ending.
     """
     record = current.get(None)
     if (
@@ -46,6 +47,7 @@ async def in_turn(core: Core) -> AsyncIterator[None]:
         )
 
     async with core.turn:
+        core.check_open()  # anew: it may have ended while this waited
         yield
 
 
@@ -65,20 +67,22 @@ async def launch_and_wait(core: Core, record: ChildRecord, down: Move) -> ChildE
         ChildStartFailed: Somebody stopped the child meanwhile.
     """
     core.launch(record, awaited=True)
+    launch = record.launches
     try:
         await record.wait_settled()
     except BaseException:
         # Cancelled: as nursery.start does, take the child down before the caller goes on.
-        with trio.CancelScope(shield=True):
-            await stop_one(core, record)
-        leave_down(core, record, down, None)
+        if record.launches == launch:
+            with trio.CancelScope(shield=True):
+                await stop_one(core, record)
+            leave_down(core, record, down, None)
         raise
 
-    exit_, record.exit = record.exit, None
-    if exit_ is not None:
-        with trio.CancelScope(shield=True):
-            await record.wait_ended()
-    elif record.state is not ChildState.RUNNING:
+    if record.launches != launch:
+        raise ChildStartFailed(record.path, _STOPPED_ON_THE_WAY)
+
+    exit_ = record.take_failed_start()
+    if exit_ is None and record.state is not ChildState.RUNNING:
         if core.closing:
             raise SupervisorNotRunning(core.path)
         if record.stop_asked_at is not None:
@@ -102,10 +106,12 @@ def settle_first_start(core: Core, record: ChildRecord, exit_: ChildExit) -> Non
 
 def leave_down(core: Core, record: ChildRecord, down: Move, exit_: ChildExit | None) -> None:
     """Make a child that did not come up stopped, parked or forgotten."""
+    if record.state is ChildState.REMOVED or record.alive:
+        return  # somebody else has removed it, or has started it again
+
     now = trio.current_time()
     record.awaited = False
-    if record.state is ChildState.REMOVED:
-        return
+    record.exit = None
     if down is Move.REMOVE:
         core.remove(record, now)
     elif down is Move.PARK or record.state is not ChildState.STOPPED:

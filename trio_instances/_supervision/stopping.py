@@ -30,9 +30,9 @@ def request_stop(record: ChildRecord) -> None:
 
     now = trio.current_time()
     record.stop_asked_at = now
-    was_restarting = record.state is ChildState.RESTARTING
+    begun = record.scope is not None and record.state is not ChildState.RESTARTING
     record.move(Move.STOP, now)
-    if not was_restarting:
+    if begun:
         record.core.reporter.stopping(record, now)
     if record.soft_scopes:
         record.was_soft = True
@@ -53,8 +53,9 @@ async def stop_one(core: Core, record: ChildRecord) -> None:
         request_stop(record)
         await _wait_ended(record)
         return
+    if record.awaited and record.exit is not None and not core.closing:
+        return  # its start has failed, and whoever waits for it is about to settle that
 
-    await record.wait_ended()  # an exit that nobody has settled: its task is about to end
     record.exit = None
     if record.state in _DOWN:
         return
@@ -82,26 +83,26 @@ async def stop_all(core: Core) -> None:
 
 
 def cancel_all(core: Core) -> None:
-    """Cut every soft stop short: who asks twice is in a hurry."""
-    for record in core.children.values():
+    """Ask every child at once, and cut every soft stop short: who asks twice is in a hurry."""
+    now = trio.current_time()
+    for record in reversed(core.children.values()):
+        if record.alive:
+            request_stop(record)
         if record.scope is not None:
-            record.scope.cancel()
+            record.scope.deadline = min(record.scope.deadline, now)
 
 
 async def _wait_ended(record: ChildRecord) -> None:
     interval = STUCK_AFTER
     while record.alive:
-        with trio.move_on_after(_patience(record, interval)):
+        now = trio.current_time()
+        due = _cancelled_at(record) + interval
+        with trio.move_on_at(due if due > now else now + interval):
             await record.wait_ended()
             return
         if _is_stuck(record, interval):
             interval *= 2
             _report_stuck(record)
-
-
-def _patience(record: ChildRecord, interval: float) -> float:
-    """Return the seconds to wait before looking whether the child is stuck."""
-    return max(_cancelled_at(record) + interval - trio.current_time(), 0.001)
 
 
 def _cancelled_at(record: ChildRecord) -> float:
@@ -114,8 +115,8 @@ def _cancelled_at(record: ChildRecord) -> float:
 def _is_stuck(record: ChildRecord, interval: float) -> bool:
     # A supervisor within the child reports its own children, and takes the time that they take.
     cancelled = record.scope is not None and record.scope.cancel_called
-    waited = trio.current_time() - _cancelled_at(record)
-    return record.alive and cancelled and not record.supervises and waited >= interval
+    overdue = trio.current_time() >= _cancelled_at(record) + interval
+    return record.alive and cancelled and not record.supervises and overdue
 
 
 def _report_stuck(record: ChildRecord) -> None:

@@ -198,7 +198,7 @@ class Supervisor:
             SupervisorNotRunning: The supervisor has ended.
         """
         record = self._running_core().find(name)
-        if record.state is ChildState.STARTING:
+        if record.state is ChildState.STARTING and record.alive:
             request_stop(record)  # a start that hangs holds the turn: it must be possible to end it
         async with in_turn(self._core):
             if record.state is not ChildState.REMOVED:
@@ -225,18 +225,18 @@ class Supervisor:
             record = self._running_core().find(name)
             if record.state in ACTIVE:
                 raise ChildRunning(record.path)
-            if record.state is ChildState.RESTARTING:
-                await hurry(record)
+            if record.state is not ChildState.RESTARTING:
+                down = Move.PARK if record.state is ChildState.PARKED else Move.REST
+                self._revive(record)
+                exit_ = await launch_and_wait(self._core, record, down)
+                if exit_ is not None:
+                    leave_down(self._core, record, down, exit_)
+                    raise start_failed(record, exit_)
+
                 return Child(record)
 
-            down = Move.PARK if record.state is ChildState.PARKED else Move.REST
-            self._revive(record)
-            exit_ = await launch_and_wait(self._core, record, down)
-            if exit_ is not None:
-                leave_down(self._core, record, down, exit_)
-                raise start_failed(record, exit_)
-
-            return Child(record)
+        await hurry(record)  # not in our turn: the restart itself may need it
+        return Child(record)
 
     async def delete_child(self, name: str) -> None:
         """Forget a child that is stopped or parked.
@@ -285,7 +285,7 @@ class Supervisor:
         supervisors = sum(record.supervises > 0 for record in records)
         return ChildCounts(
             specs=len(records),
-            active=sum(record.state in ACTIVE for record in records),
+            active=sum(record.state in ACTIVE and record.alive for record in records),
             supervisors=supervisors,
             workers=len(records) - supervisors,
         )

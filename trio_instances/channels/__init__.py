@@ -6,7 +6,13 @@
 
 from __future__ import annotations
 
-from .memory import MemoryChannel, MemoryServer
+from .memory import MemoryChannel, MemoryConnection, MemoryServer
 from .websocket import WebSocketChannel, WebSocketConnection
 
-__all__ = ["MemoryChannel", "MemoryServer", "WebSocketChannel", "WebSocketConnection"]
+__all__ = [
+    "MemoryChannel",
+    "MemoryConnection",
+    "MemoryServer",
+    "WebSocketChannel",
+    "WebSocketConnection",
+]

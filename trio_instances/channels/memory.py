@@ -29,7 +29,7 @@ CLOSED = Cause(FailureClass.RECOVERABLE, "closed", lost=True)
 
 @define
 class _Ending:
-    """Why a connection is closed; both of its ends look at the same one."""
+    """Why a connection is closed; its ends share one."""
 
     cause: Cause = CLOSED
 
@@ -169,8 +169,8 @@ class MemoryChannel(Channel[MemoryConnection]):
         try:
             yield connection
         finally:
-            # Closing here needs no await, so it is the same for a stop, a failure and a
-            # cancellation. A channel that must say goodbye does so after the yield, not in here.
+            # It needs no await, so it does for a cancellation as well. A channel that says goodbye
+            # does so right after the yield, where only an orderly end comes by.
             connection.close()
 
     def children(self, instance: Instance, connection: MemoryConnection) -> Sequence[ChildSpec]:

@@ -23,6 +23,7 @@ from ..policy.mistakes import MistakeList
 from ..policy.specs import ChildSpec
 from ._causes import FOUND_HERE, HANDLER_BUSY, SUBPROTOCOL
 from ._handshake import cause_of_failed_handshake
+from ._nursery import open_background_nursery
 from ._options import (
     Headers,
     Message,
@@ -90,7 +91,7 @@ class WebSocketConnection:
 
     @property
     def closed(self) -> tuple[int, str] | None:
-        """The close code and its text, once there are any; 1006 when the connection broke off."""
+        """The close code and its text, once there are any; 1006 without a close frame."""
         reason = self._socket.closed
         return None if reason is None else (reason.code, reason.reason or "")
 
@@ -103,8 +104,13 @@ class WebSocketConnection:
         try:
             return await self._socket.get_message()
         except trio_websocket.ConnectionClosed:
-            self._emptied.set()
-            raise self._lost() from None
+            pass
+        if self.closed is None:
+            # The reader has failed, and is about to say how.
+            with trio.move_on_after(_LAST_WORDS), self._transport.until_end():
+                await trio.sleep_forever()
+        self._emptied.set()
+        raise self._lost()
 
     async def send(self, message: Message) -> None:
         """Send a message. Cancelling it while a part of it is on its way ends the connection.
@@ -145,11 +151,7 @@ class WebSocketConnection:
         raise self._lost()
 
     def check(self) -> None:
-        """Do nothing on a connection that is open, as far as is known without asking the server.
-
-        Raises:
-            ChannelError: It is closed.
-        """
+        """Raise `ChannelError` when the connection is known to be closed; ask nobody."""
         if self.closed is not None or self._transport.ended:
             raise self._lost()
 
@@ -203,7 +205,7 @@ class _Reader:
                     self.settled.set()
         except Exception as exc:
             # A refusal, which is read from the answer; or a fault below, which ends the stream.
-            self._transport.failure = self._transport.failure or text_of(exc)
+            self._transport.failure = self._transport.failure or text_of(next(flatten(exc)))
         finally:
             self._transport.end()
             self.settled.set()
@@ -329,28 +331,17 @@ class WebSocketChannel(Channel[WebSocketConnection]):
         instance.watch_queue("outbox", self._outbox)
         transport = await open_transport(self._target, self._tls, instance.saw_frame)
         reader = _Reader(transport)
-        own: BaseException | None = None
         try:
-            async with trio.open_nursery() as nursery:
+            async with open_background_nursery() as nursery:
                 nursery.start_soon(reader.run, self._upgrade)
                 try:
                     connection = await self._shake_hands(reader, transport)
                     yield connection
                     await connection.close(*self._farewell)
-                except BaseException as exc:
-                    own = exc
-                    raise
                 finally:
                     reader.scope.cancel()
-        except BaseExceptionGroup as group:
-            # The reader raises nothing but a KeyboardInterrupt, so the one exception in the group
-            # is the block's own. A nursery builds a group in it anew, so it was kept from before.
-            if len(group.exceptions) != 1 or type(group.exceptions[0]) is not type(own):
-                raise
         finally:
             transport.drop()
-        if own is not None:
-            raise own
 
     async def _shake_hands(self, reader: _Reader, transport: Transport) -> WebSocketConnection:
         await reader.settled.wait()

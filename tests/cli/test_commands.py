@@ -1,0 +1,113 @@
+"""Arguments, and the commands that start nothing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+import trio_instances
+from trio_instances._cli import main
+
+INSTANCE = '[[instances]]\nid = "{}"\nurl = "ws://127.0.0.1:9/"\n'
+
+
+def call(*arguments: str) -> Result:
+    """Call the command line in this process."""
+    return CliRunner().invoke(main, arguments)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """Return the path of a file that is not there yet."""
+    return tmp_path / "bots.toml"
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    """``--version`` says it and nothing more."""
+    result = call("--version")
+    assert (result.exit_code, result.output) == (
+        0,
+        f"trio-instances, version {trio_instances.__version__}\n",
+    )
+
+
+@pytest.mark.parametrize("command", ["demo", "run", "check"])
+def test_every_command_documents_its_exit_codes(command: str) -> None:
+    """Whoever scripts it finds them in the help."""
+    result = call(command, "--help")
+    assert result.exit_code == 0
+    assert "Exit codes: 0 " in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("demo", "--instances", "4"), "4 is not in the range x>=5"),
+        (("demo", "--instances", "many"), "'many' is not a valid integer"),
+        (("demo", "--seed", "x"), "'x' is not a valid integer"),
+        (("demo", "--slow"), "No such option"),
+        (("run",), "Missing argument 'FILE'"),
+        (("check",), "Missing argument 'FILE'"),
+        (("check", "a", "b"), "Got unexpected extra argument (b)"),
+        (("start",), "No such command 'start'"),
+    ],
+)
+def test_a_wrong_argument_is_named(arguments: tuple[str, ...], complaint: str) -> None:
+    """Exit 2, and the argument with what is wrong about it."""
+    result = call(*arguments)
+    assert result.exit_code == 2
+    assert complaint in result.output
+
+
+def test_check_says_what_a_file_has(file: Path) -> None:
+    """A right file: how many instances, and which."""
+    file.write_text("".join(INSTANCE.format(name) for name in ("a", "b", "c")))
+    result = call("check", str(file))
+    assert (result.exit_code, result.stdout) == (0, "3 instances: a, b, c\n")
+
+
+def test_check_names_the_first_of_many(file: Path) -> None:
+    """A large file does not fill the screen."""
+    file.write_text("".join(INSTANCE.format(f"bot-{number}") for number in range(12)))
+    assert call("check", str(file)).stdout.endswith("bot-8, bot-9 and 2 more\n")
+
+
+def test_check_lists_every_mistake_with_its_place(file: Path) -> None:
+    """A broken file: exit 2, standard output empty, each mistake a line on standard error."""
+    file.write_text(INSTANCE.format("a") + "prob = false\nreconnect.attempts = 0\n")
+    result = call("check", str(file))
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.splitlines() == [
+        f"{file}: 2 mistakes",
+        "  instances[0].prob: is not known here; did you mean 'probe'?",
+        "  instances[0].reconnect.attempts: must be a whole number of at least 1, not 0",
+    ]
+
+
+@pytest.mark.parametrize("command", ["run", "check"])
+def test_a_file_that_is_not_there_is_a_mistake(file: Path, command: str) -> None:
+    """Exit 2, and what the system says."""
+    result = call(command, str(file))
+    assert result.exit_code == 2
+    assert "the file: cannot be read (No such file or directory)" in result.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no limit of open files there")
+def test_a_fleet_that_the_system_cannot_hold_is_refused_before_anything_starts() -> None:
+    """The demo needs two open files for each instance, and says how many instances there can be."""
+    limited = "import resource, sys; resource.setrlimit(resource.RLIMIT_NOFILE, (264, 264)); "
+    program = limited + "from trio_instances._cli import main; main(sys.argv[1:])"
+    done = subprocess.run(
+        [sys.executable, "-c", program, "demo", "--instances", "200"],
+        cwd=Path(trio_instances.__file__).parents[1],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "allows --instances 100" in done.stderr

@@ -1,0 +1,95 @@
+"""A connection to be told things, for the tests of machine 2."""
+
+from __future__ import annotations
+
+from trio_instances.policy.connection import (
+    Action,
+    ActionKind,
+    ConnectionState,
+    Phase,
+    ReconnectPolicy,
+    Signal,
+    SignalKind,
+    step,
+)
+from trio_instances.policy.failures import Cause, FailureClass
+
+REFUSED = Cause(FailureClass.RECOVERABLE, "connection_refused")
+LIMITED = Cause(FailureClass.DEGRADED, "limited")
+BANNED = Cause(FailureClass.FATAL, "banned")
+POLICY = ReconnectPolicy()
+
+ROAD: dict[Phase, list[Signal]] = {
+    Phase.IDLE: [],
+    Phase.CONNECTING: [Signal(SignalKind.START)],
+    Phase.CONNECTED: [Signal(SignalKind.START), Signal(SignalKind.OPENED)],
+    Phase.PROVEN: [
+        Signal(SignalKind.START),
+        Signal(SignalKind.OPENED),
+        Signal(SignalKind.STABLE),
+    ],
+    Phase.WAITING: [Signal(SignalKind.START), Signal(SignalKind.LOST, cause=REFUSED)],
+    Phase.PAUSED: [Signal(SignalKind.PAUSE)],
+    Phase.FAILED: [Signal(SignalKind.START), Signal(SignalKind.LOST, cause=BANNED)],
+    Phase.STOPPED: [Signal(SignalKind.STOP)],
+}
+"""How each phase is come to first."""
+
+
+class Line:
+    """A connection that is told things at time 0, with a chance of 1, and keeps what it said."""
+
+    def __init__(self, policy: ReconnectPolicy = POLICY, *, u: float = 1.0) -> None:
+        self.policy = policy
+        self.u = u
+        self.state = ConnectionState()
+        self.said: list[Action] = []
+
+    def tell(self, *kinds: SignalKind, cause: Cause | None = None) -> Line:
+        """Tell it some things, one after the other."""
+        for kind in kinds:
+            self.take(Signal(kind, cause=cause))
+
+        return self
+
+    def take(self, signal: Signal) -> tuple[Action, ...]:
+        """Take in one signal and return what is to be done."""
+        self.state, actions = step(self.state, signal, self.policy, 0.0, self.u)
+        self.said += actions
+        return actions
+
+    def fail(self, times: int, cause: Cause = REFUSED) -> list[float]:
+        """Fail attempts in a row, begin the next one after each, and return the delays."""
+        delays = []
+        for _ in range(times):
+            (wait,) = (a for a in self.lose(cause) if a.kind is ActionKind.WAIT)
+            delays.append(wait.seconds)
+            self.tell(SignalKind.DUE)
+
+        return delays
+
+    def lose(self, cause: Cause = REFUSED) -> tuple[Action, ...]:
+        """Lose the attempt or the connection that there is."""
+        return self.take(Signal(SignalKind.LOST, self.state.generation, cause))
+
+    def is_in(self, phase: Phase) -> bool:
+        """Tell whether it is in a phase now."""
+        return self.state.phase is phase
+
+    def count(self, kind: ActionKind) -> int:
+        """Return how often an action was asked for."""
+        return sum(action.kind is kind for action in self.said)
+
+
+def at(phase: Phase, policy: ReconnectPolicy = POLICY) -> Line:
+    """Return a connection in a phase."""
+    line = Line(policy)
+    for signal in ROAD[phase]:
+        line.take(signal)
+    assert line.state.phase is phase
+    return line
+
+
+def kinds(actions: tuple[Action, ...]) -> list[str]:
+    """Return the actions' kinds as words."""
+    return [str(action.kind) for action in actions]

@@ -1,0 +1,234 @@
+"""What a row of probes means, and the snapshot."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from attrs.exceptions import FrozenInstanceError
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trio_instances._exceptions import InvalidSpec
+from trio_instances.policy.failures import Cause, FailureClass
+from trio_instances.policy.health import (
+    HealthSnapshot,
+    ProbeAction,
+    ProbePolicy,
+    ProbeState,
+    ProbeVerdict,
+    QueueHealth,
+    step,
+)
+from trio_instances.policy.status import DegradedReason, InstanceStatus
+
+from .strategies import chances
+
+BAD = {kind: Cause(FailureClass(kind), "x") for kind in ("recoverable", "degraded", "fatal")}
+POLICY = ProbePolicy()
+
+policies = st.builds(
+    ProbePolicy, failures_to_fail=st.integers(1, 4), successes_to_recover=st.integers(1, 4)
+)
+outcomes = st.lists(
+    st.sampled_from([None, None, BAD["recoverable"], BAD["degraded"], BAD["fatal"]]), max_size=25
+)
+
+
+def actions(*outcomes: str, policy: ProbePolicy = POLICY) -> list[str]:
+    """Return what each of some outcomes leads to."""
+    state = ProbeState()
+    done = []
+    for outcome in outcomes:
+        state, action = step(state, policy, BAD.get(outcome), 0.1, 1.0)
+        done.append(str(action))
+
+    return done
+
+
+# --- Thresholds
+
+
+def test_three_recoverable_failures_in_a_row_end_the_connection() -> None:
+    """Two do not, and a success between them begins the count anew."""
+    assert actions("recoverable", "recoverable", "recoverable") == ["none", "none", "fail"]
+    assert actions("recoverable", "recoverable", "ok", "recoverable", "recoverable") == ["none"] * 5
+
+
+def test_three_degraded_failures_in_a_row_degrade_once() -> None:
+    """The connection is kept, and more of the same is no news."""
+    assert actions(*["degraded"] * 5) == ["none", "none", "degrade", "none", "none"]
+
+
+def test_two_successes_in_a_row_end_a_degradation() -> None:
+    """One does not, and a failure between them begins the count anew."""
+    degraded = ["degraded"] * 3
+
+    assert actions(*degraded, "ok", "ok", "ok")[3:] == ["none", "recover", "none"]
+    assert actions(*degraded, "ok", "degraded", "ok", "ok")[3:] == ["none"] * 3 + ["recover"]
+
+
+def test_a_success_that_ends_nothing_leads_to_nothing() -> None:
+    """A healthy connection is left alone."""
+    assert actions("ok", "ok", "ok") == ["none"] * 3
+
+
+def test_one_fatal_failure_ends_the_connection_at_once() -> None:
+    """No threshold holds it back, also not on a degraded connection or after successes."""
+    assert actions("fatal") == ["fail"]
+    assert actions("ok", "ok", "fatal")[-1] == "fail"
+    assert actions("degraded", "degraded", "degraded", "fatal")[-1] == "fail"
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "action"),
+    [
+        (["recoverable", "recoverable", "degraded"], "degrade"),
+        (["recoverable", "degraded", "recoverable"], "fail"),
+        (["degraded", "recoverable", "degraded"], "degrade"),
+        (["degraded", "degraded", "recoverable"], "fail"),
+    ],
+)
+def test_failures_of_both_kinds_count_together(outcomes: list[str], action: str) -> None:
+    """A row of bad verdicts is one row; the last of them says what comes of it."""
+    assert actions(*outcomes) == ["none", "none", action]
+
+
+@given(policies, outcomes)
+def test_the_actions_are_those_that_the_last_verdicts_give(
+    policy: ProbePolicy, outcomes: list[Cause | None]
+) -> None:
+    """A statement of the rules by counting back, which the machine agrees with at every step."""
+    state = ProbeState()
+    degraded = False
+    for index, cause in enumerate(outcomes):
+        row = 0
+        while row <= index and (outcomes[index - row] is None) is (cause is None):
+            row += 1
+        if cause is None:
+            expected = "recover" if degraded and row >= policy.successes_to_recover else "none"
+        elif cause is BAD["fatal"]:
+            expected = "fail"
+        elif row < policy.failures_to_fail:
+            expected = "none"
+        elif cause is BAD["recoverable"]:
+            expected = "fail"
+        else:
+            expected = "none" if degraded else "degrade"
+        degraded = (degraded or expected == "degrade") and expected != "recover"
+
+        state, action = step(state, policy, cause, 0.1, float(index))
+        assert (action, state.streak, state.degraded) == (expected, row, degraded)
+
+
+@given(policies, outcomes)
+def test_degrading_and_recovering_alternate(
+    policy: ProbePolicy, outcomes: list[Cause | None]
+) -> None:
+    """No second degradation before a recovery, and no recovery without a degradation."""
+    state = ProbeState()
+    told = []
+    for cause in outcomes:
+        state, action = step(state, policy, cause, 0.1, 1.0)
+        if action in (ProbeAction.DEGRADE, ProbeAction.RECOVER):
+            told.append(action)
+
+    assert told == [ProbeAction.DEGRADE, ProbeAction.RECOVER] * (len(told) // 2) + [
+        ProbeAction.DEGRADE
+    ] * (len(told) % 2)
+
+
+@pytest.mark.parametrize(
+    ("cause", "verdict"),
+    [
+        (None, ProbeVerdict.OK),
+        (BAD["recoverable"], ProbeVerdict.RECOVERABLE),
+        (BAD["degraded"], ProbeVerdict.DEGRADED),
+        (BAD["fatal"], ProbeVerdict.FATAL),
+    ],
+)
+def test_the_state_tells_of_the_last_probe(cause: Cause | None, verdict: ProbeVerdict) -> None:
+    """Verdict, cause, how long it took and when it ended; nothing of the one before."""
+    before = ProbeState(ProbeVerdict.FATAL, 9.0, 1, cause=BAD["fatal"], at=1.0)
+    after, _ = step(before, POLICY, cause, 0.25, 40.0)
+
+    assert (after.verdict, after.cause, after.latency, after.at) == (verdict, cause, 0.25, 40.0)
+
+
+# --- When to probe
+
+
+@given(st.floats(0.001, 1e6), st.floats(0.0, 1.0), chances)
+def test_a_wait_is_the_interval_and_the_jitter_both_ways(
+    interval: float, jitter: float, u: float
+) -> None:
+    """Never more than the share away from the interval, and never negative."""
+    wait = ProbePolicy(interval=interval, jitter=jitter).wait(u)
+
+    assert wait >= 0.0
+    assert abs(wait - interval) <= interval * jitter * (1 + 1e-9) + 1e-9
+
+
+@given(st.floats(0.001, 1e6), st.floats(0.0, 1.0), chances)
+def test_the_first_wait_is_anywhere_in_the_interval(
+    interval: float, jitter: float, u: float
+) -> None:
+    """A fleet that connects at once is spread over a whole interval, whatever the jitter."""
+    wait = ProbePolicy(interval=interval, jitter=jitter).wait(u, first=True)
+
+    assert wait == pytest.approx(interval * u)
+    assert 0.0 <= wait <= interval
+
+
+def test_the_ends_of_the_wait_are_reached() -> None:
+    """By default 27 to 33 seconds; the first one 0 to 30."""
+    assert [POLICY.wait(u) for u in (0.0, 0.5, 1.0)] == pytest.approx([27.0, 30.0, 33.0])
+    assert [POLICY.wait(u, first=True) for u in (0.0, 0.5, 1.0)] == [0.0, 15.0, 30.0]
+
+
+def test_every_mistake_is_listed() -> None:
+    """One error names every field."""
+    with pytest.raises(InvalidSpec) as caught:
+        ProbePolicy(
+            interval=0, jitter=1.5, timeout=math.inf, failures_to_fail=0, successes_to_recover=0
+        )
+
+    assert str(caught.value).splitlines() == [
+        "ProbePolicy has 5 mistakes:",
+        "  - interval: must be a finite number above 0, not 0",
+        "  - jitter: must be a number at least 0 and at most 1, not 1.5",
+        "  - timeout: must be a finite number above 0, not inf",
+        "  - failures_to_fail: must be a whole number of at least 1, not 0",
+        "  - successes_to_recover: must be a whole number of at least 1, not 0",
+    ]
+
+
+# --- The snapshot
+
+
+def snapshot() -> HealthSnapshot:
+    """Return a snapshot of some instance."""
+    return HealthSnapshot(
+        instance_id="bot-1",
+        name="bot",
+        channel_type="memory",
+        at=1.0,
+        status=InstanceStatus.CONNECTED,
+        since=0.5,
+        connected=True,
+        proven=False,
+        generation=1,
+        uptime=1.0,
+        queues=(QueueHealth("outbox", 1, 10, 0.1),),
+        degraded=(DegradedReason("probe", BAD["degraded"], 1.0),),
+    )
+
+
+def test_a_snapshot_does_not_change_afterwards() -> None:
+    """It is frozen, and so is all that it holds: it may be kept, compared and hashed."""
+    taken = snapshot()
+
+    assert taken == snapshot()
+    assert hash(taken) == hash(snapshot())
+    with pytest.raises(FrozenInstanceError):
+        taken.restarts = 1  # type: ignore[misc]  # that is the point
