@@ -28,7 +28,7 @@ class Exhausted(StrEnum):
     """What follows when the quick attempts are used up.
 
     - ``degrade``: the instance is degraded, and slow attempts go on for ever.
-    - ``escalate``: the connection fails to its supervisor.
+    - ``escalate``: the connection is given up, and its instance with it.
     """
 
     DEGRADE = "degrade"
