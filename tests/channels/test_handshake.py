@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from trio_instances.channels._handshake import cause_of_failed_handshake, parse_answer
 from trio_instances.policy.failures import Cause, FailureClass
 
-NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
+NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC).timestamp()
 
 
 def cause_of(head: bytes, platform: dict[int, Cause] | None = None) -> Cause:

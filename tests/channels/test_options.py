@@ -42,6 +42,7 @@ def test_a_url_is_taken_apart(url: str, expected: Target) -> None:
         ("ws://", "must name a host"),
         ("ws:///x", "must name a host"),
         ("ws://a..example", "must name a host whose parts"),
+        ("ws://a..", "must name a host whose parts"),
         (f"ws://{'a' * 58}.example", "must name a host whose parts"),
         ("ws://a.example:0", "must have a port between 1 and 65535"),
         ("ws://a.example:65536", "must be a URL with a valid host and port"),

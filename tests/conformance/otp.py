@@ -28,24 +28,25 @@ import trio
 import trio.testing
 from attrs import asdict, define, field, frozen
 
-from trio_instances._exceptions import (
+from trio_instances import (
+    Child,
     ChildAlreadyPresent,
     ChildAlreadyStarted,
     ChildDeclined,
+    ChildInfo,
     ChildNotFound,
     ChildRestarting,
     ChildRunning,
+    ChildSpec,
     ChildStartFailed,
+    ChildState,
+    RestartIntensity,
     RestartLimitExceeded,
     SupervisionError,
+    Supervisor,
     SupervisorNotRunning,
+    open_supervisor,
 )
-from trio_instances._supervision.opening import open_supervisor
-from trio_instances._supervision.record import Child, ChildInfo
-from trio_instances._supervision.supervisor import Supervisor
-from trio_instances.policy.intensity import RestartIntensity
-from trio_instances.policy.restart import ChildState
-from trio_instances.policy.specs import ChildSpec
 from trio_instances.telemetry import EventBus, events
 
 Recording = Mapping[str, Any]

@@ -252,6 +252,10 @@ def test_every_mistake_is_named_with_its_place(mistakes: Mistakes) -> None:
         ("runtime = 3" + MINIMAL, "runtime: must be a table"),
         ("defaults = 3" + MINIMAL, "defaults: must be a table"),
         (MINIMAL + "probe = true", "instances[0].probe: must be a table, or false for no probes"),
+        (
+            MINIMAL + "outbox_capacity = 0",
+            "instances[0].outbox_capacity: must be a whole number of at least 1, not 0",
+        ),
         (MINIMAL + "reconnect = 5", "instances[0].reconnect: must be a table"),
         (MINIMAL + "headers = 'a: b'", "instances[0].headers: must be a table of names and texts"),
         (MINIMAL + "tls = true", "instances[0].tls: must be a table"),

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, final
 
 import pytest
 import trio
+import trio.testing
 from attrs import define, field
 
-from trio_instances._exceptions import ChildDeclined
-from trio_instances.policy.specs import ChildSpec
+from trio_instances import ChildDeclined, ChildSpec, Supervisor, open_supervisor
 from trio_instances.telemetry import EventBus, events
 
 
@@ -132,12 +133,41 @@ class Puppet:
         return ChildSpec(self.name, self.run, **options)
 
 
-def puppets(names: str) -> list[Puppet]:
-    """Return a puppet for each letter."""
+@asynccontextmanager
+async def supervised(
+    recorder: Recorder, *specs: ChildSpec, **options: Any
+) -> AsyncIterator[Supervisor]:
+    """Open a supervisor whose children have started; stop it at the end of the block.
+
+    What the recorder has heard until the body begins is forgotten.
+    """
+    async with open_supervisor(events=recorder.bus, **options) as supervisor:
+        await supervisor.start_children(specs)
+        recorder.take()
+        yield supervisor
+        await supervisor.stop()
+
+
+def puppets(names: Iterable[str]) -> list[Puppet]:
+    """Return a puppet for each name."""
     return [Puppet(name) for name in names]
+
+
+def states(supervisor: Supervisor) -> dict[str, str]:
+    """Return the state of each child by name, in start order."""
+    return {child.name: str(child.state) for child in supervisor.which_children()}
+
+
+async def forever() -> None:
+    """Be a child that is ready at once and runs until it is stopped."""
+    await trio.sleep_forever()
 
 
 @pytest.fixture
 def recorder() -> Recorder:
     """Return an ear on the events of a supervisor; give it ``events=recorder.bus``."""
     return Recorder()
+
+
+quiet = trio.testing.wait_all_tasks_blocked
+"""Wait until nothing moves any more."""

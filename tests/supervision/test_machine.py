@@ -17,18 +17,25 @@ from attrs import define, field, frozen
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.supervision.conftest import Crash
-from trio_instances._exceptions import ChildDeclined, RestartLimitExceeded, SupervisionError
-from trio_instances._supervision.context import until_stopped
-from trio_instances._supervision.opening import open_supervisor
-from trio_instances._supervision.record import ChildInfo
-from trio_instances._supervision.supervisor import Supervisor
-from trio_instances.policy.backoff import Backoff
-from trio_instances.policy.intensity import RestartIntensity
-from trio_instances.policy.restart import ChildState, RestartType
-from trio_instances.policy.specs import ChildSpec
-from trio_instances.policy.strategies import AutoShutdown, Strategy
+from trio_instances import (
+    AutoShutdown,
+    Backoff,
+    ChildDeclined,
+    ChildInfo,
+    ChildSpec,
+    ChildState,
+    RestartIntensity,
+    RestartLimitExceeded,
+    RestartType,
+    Strategy,
+    SupervisionError,
+    Supervisor,
+    open_supervisor,
+    until_stopped,
+)
 from trio_instances.telemetry import EventBus, events
+
+from .conftest import Crash
 
 NAMES = "abcde"
 LONG = 100_000.0
@@ -185,7 +192,7 @@ class Stage:
     callers: list[tuple[str, trio.CancelScope]] = field(factory=list)
     disowned: set[str] = field(factory=set)
     """Children that others than the supervisor's own stop may stop, out of its order: those to be
-    terminated, and those being started by a caller who was cancelled."""
+    terminated, and those being started by a caller who is cancelled or is a child itself."""
 
     # --- what is watched -------------------------------------------------------------------------
 
@@ -333,6 +340,8 @@ class Stage:
         """Make one call; what it may raise is no failure."""
         with trio.CancelScope() as scope, suppress(SupervisionError):
             self.callers.append((step.child.name, scope))
+            if step.from_within:
+                self.disowned.add(step.child.name)
             match step.verb:
                 case "start_child":
                     await supervisor.start_child(self.spec(step.child))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -12,7 +13,8 @@ import trio.testing
 import trustme
 from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_client_stream
 
-from trio_instances.testing.gateway import Gateway, Handshake, Refusal, open_gateway
+from trio_instances.testing.gateway import Gateway, Refusal, open_gateway
+from trio_instances.testing.gateway_client import Handshake
 
 SECONDS = 20
 
@@ -224,6 +226,56 @@ async def test_dying_and_reviving_twice_are_once(gateway: Gateway) -> None:
     assert gateway.statistics().deaths == 1
     async with _websocket(gateway):
         pass
+
+
+async def test_a_gateway_that_is_still_dying_can_be_revived(gateway: Gateway) -> None:
+    """`die` that is cancelled still happens, and `revive` comes after it, not instead of it."""
+    async with _raw_websocket(gateway) as stream:
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await gateway.die()
+        await gateway.revive()
+        with pytest.raises(trio.BrokenResourceError):
+            await stream.receive_some(100)
+    async with _websocket(gateway):
+        pass
+
+
+async def test_the_exception_of_the_block_comes_out_as_it_is() -> None:
+    """No exception group around it, although the gateway has a nursery."""
+    with trio.fail_after(SECONDS), pytest.raises(KeyError, match="mine"):
+        async with open_gateway():
+            raise KeyError("mine")
+
+
+async def test_a_rule_that_raises_ends_the_gateway() -> None:
+    """A bug in a test's own ``admit`` is not hidden from the test."""
+
+    def admit(_: Handshake) -> Refusal | None:
+        raise ZeroDivisionError
+
+    with trio.fail_after(SECONDS), pytest.RaisesGroup(ZeroDivisionError, flatten_subgroups=True):
+        async with open_gateway(admit=admit) as gateway:
+            with contextlib.suppress(trio.BrokenResourceError):
+                await _answer(gateway)
+            await trio.sleep_forever()
+
+
+async def test_a_client_that_hangs_up_during_its_handshake_is_forgotten(gateway: Gateway) -> None:
+    """Half a request is no connection; one in two parts is one."""
+    async with await _connect(gateway) as stream:
+        await stream.send_all(b"GET / HTTP/1.1\r\nHost: gateway\r\n")
+        await stream.send_eof()
+        assert await stream.receive_some(100) == b""
+    async with await _connect(gateway) as stream:
+        await stream.send_all(b"GET / HTTP/1.1\r\n")
+        await trio.testing.wait_all_tasks_blocked()
+        await stream.send_all(
+            b"Host: gateway\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+        )
+        assert (await stream.receive_some(100)).startswith(b"HTTP/1.1 101 ")
+    assert gateway.statistics().accepted == 1
 
 
 async def test_what_is_no_websocket_request_gets_status_400(gateway: Gateway) -> None:

@@ -14,7 +14,7 @@ from .._runtime.settings import RuntimeSettings
 from ..telemetry.bus import EventBus
 from ..testing.gateway import GatewayStatistics, open_gateway
 from .fleet import MINIMUM, admit, cast_parts, make_fleet, names
-from .signals import stop_on_signal
+from .signals import stopping_on_signal
 from .story import Stage, play
 from .table import Screen
 from .tally import Row, Tally
@@ -57,12 +57,9 @@ async def play_demo(demo: Demo, console: Console) -> int:
         The exit code.
     """
     screen, tally, body = Screen(console), Tally(), trio.CancelScope()
-    async with trio.open_nursery() as nursery:
-        await nursery.start(stop_on_signal, body, screen.tell)
-        async with open_gateway(admit=admit) as gateway, screen:
-            finished = await _play(demo, screen, tally, gateway, body)
-            statistics = gateway.statistics()
-        nursery.cancel_scope.cancel()
+    async with stopping_on_signal(body, screen.tell), open_gateway(admit=admit) as gateway, screen:
+        finished = await _play(demo, screen, tally, gateway, body)
+        statistics = gateway.statistics()
 
     rows = [*tally.rows(names(demo.instances)), *_witnessed(demo.instances, statistics)]
     screen.print_rows(rows)

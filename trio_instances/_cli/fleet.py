@@ -17,7 +17,8 @@ from ..policy.connection import ReconnectPolicy
 from ..policy.failures import Cause, FailureClass, WhoMustAct
 from ..policy.health import ProbePolicy
 from ..policy.specs import ChildSpec
-from ..testing.gateway import Handshake, Refusal
+from ..testing.gateway import Refusal
+from ..testing.gateway_client import Handshake
 
 if TYPE_CHECKING:
     from .._instance.handle import Instance

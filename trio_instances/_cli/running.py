@@ -15,7 +15,7 @@ from .._exceptions import TrioInstancesError
 from .._runtime.runtime import open_runtime
 from ..abc import Sink
 from ..telemetry.codec import event_to_dict
-from .signals import stop_on_signal
+from .signals import stopping_on_signal
 
 if TYPE_CHECKING:
     from .._runtime.config import Config
@@ -39,28 +39,19 @@ async def run_instances(config: Config, sink: Sink, say: Callable[[str], None]) 
         The exit code.
     """
     body = trio.CancelScope()
-    async with trio.open_nursery() as nursery:
-        await nursery.start(stop_on_signal, body, say)
-        code = await _run_until(body, config, sink, say)
-        nursery.cancel_scope.cancel()
-        return code
+    async with stopping_on_signal(body, say):
+        try:
+            async with open_runtime(config.settings, sinks=[sink]) as runtime:
+                with body:
+                    for spec in config.instances:
+                        await runtime.start_instance(spec)
+                    await trio.sleep_forever()
+        except TrioInstancesError as exc:
+            say(f"the runtime has given up: {exc}")
+            return ESCALATED
 
-
-async def _run_until(
-    body: trio.CancelScope, config: Config, sink: Sink, say: Callable[[str], None]
-) -> int:
-    try:
-        async with open_runtime(config.settings, sinks=[sink]) as runtime:
-            with body:
-                for spec in config.instances:
-                    await runtime.start_instance(spec)
-                await trio.sleep_forever()
-    except TrioInstancesError as exc:
-        say(f"the runtime has given up: {exc}")
-        return ESCALATED
-
-    say("stopped")
-    return STOPPED
+        say("stopped")
+        return STOPPED
 
 
 @final

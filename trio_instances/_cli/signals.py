@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
 import trio
 
@@ -17,13 +18,11 @@ A key held down, or a process group that is told twice, repeats signals in less 
 """
 
 
-async def stop_on_signal(
-    body: trio.CancelScope,
-    say: Callable[[str], None],
-    *,
-    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
-) -> None:
-    """Cancel a scope at the first signal; end the process at a second one. Runs until cancelled.
+@asynccontextmanager
+async def stopping_on_signal(
+    body: trio.CancelScope, say: Callable[[str], None]
+) -> AsyncIterator[None]:
+    """Cancel a scope at the first signal, and end the process at a second one, within a block.
 
     The second one is left to the operating system, because an ordered stop cannot be cut short from
     within: nothing in it is abandoned, and a task cannot be killed.
@@ -31,11 +30,29 @@ async def stop_on_signal(
     Args:
         body: What is cancelled. Around what runs, and inside what is to be stopped in order.
         say: Tells people what is going on.
-        task_status: Told when signals are taken in.
 
     Raises:
         RuntimeError: It does not run in the main thread.
+        BaseException: What the block raised, as it is.
     """
+    failure: BaseException | None = None
+    try:
+        async with trio.open_nursery() as nursery:
+            await nursery.start(_watch, body, say)
+            try:
+                yield
+            except BaseException as exc:
+                failure = exc  # kept until the nursery is done, which would wrap it
+            nursery.cancel_scope.cancel()
+        if failure is not None:
+            raise failure
+    finally:
+        del failure
+
+
+async def _watch(
+    body: trio.CancelScope, say: Callable[[str], None], *, task_status: trio.TaskStatus[None]
+) -> None:
     with trio.open_signal_receiver(*SIGNALS) as received:
         task_status.started()
         first_at: float | None = None

@@ -60,9 +60,9 @@ async def run_instance(
             if record.bus.listening:
                 names = tuple(child.name for child in children)
                 record.tell(events.InstanceStarted, children=names)
-            await supervisor.start_child(
-                ChildSpec(CONNECTION, keep_connected, (record,), shutdown=float("inf"))
-            )
+            # Ready before the loop runs: a first attempt that fails at once is no failed start.
+            supervisor.start_soon(keep_connected, record, name=CONNECTION, shutdown=float("inf"))
+            _begin_to_connect(record)
             task_status.started()
             await watch_pressure(record)
     finally:
@@ -87,16 +87,20 @@ async def keep_connected(record: InstanceRecord) -> None:
     Raises:
         ChannelError: The machine has given up; with the cause, which is fatal from then on.
     """
-    record.rewind()
-    if record.paused:
-        record.signal(SignalKind.PAUSE, cause=PAUSE_REQUESTED)
-    else:
-        record.signal(SignalKind.START)
+    _begin_to_connect(record)
     try:
         while not stop_requested():
             await _live_in_phase(record)
     finally:
         record.signal(SignalKind.STOP, cause=STOP_REQUESTED)
+
+
+def _begin_to_connect(record: InstanceRecord) -> None:
+    record.rewind()
+    if record.paused:
+        record.signal(SignalKind.PAUSE, cause=PAUSE_REQUESTED)
+    else:
+        record.signal(SignalKind.START)
 
 
 async def _live_in_phase(record: InstanceRecord) -> None:

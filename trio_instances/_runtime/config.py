@@ -28,7 +28,6 @@ Places count from 0, as Python does: ``instances[2].reconnect.attempts`` is of t
 from __future__ import annotations
 
 import os
-import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -40,8 +39,6 @@ from .._exceptions import InvalidSpec, Mistake
 from .._instance.spec import InstanceSpec
 from .settings import RuntimeSettings
 from .tables import Findings, TableReader, refuse
-
-_SYNTAX = re.compile(r"(?P<what>.*) \(at (?P<where>.*)\)", re.DOTALL)
 
 
 @final
@@ -83,11 +80,9 @@ def _parse(file: Path) -> dict[str, Any]:
     except RecursionError as exc:
         raise refuse("is nested too deeply", "the file") from exc
     except tomllib.TOMLDecodeError as exc:
-        parts = _SYNTAX.fullmatch(str(exc))
-        if parts is None:
-            raise refuse(str(exc), "the file") from exc
-
-        raise refuse(f"{parts['what']} (this is TOML's syntax)", parts["where"]) from exc
+        # The place is the end of the text, in parentheses: a line and a column, or the end.
+        what, _, where = str(exc).removesuffix(")").rpartition(" (at ")
+        raise refuse(f"{what} (this is TOML's syntax)", where) from exc
 
 
 def _read_document(document: dict[str, Any], reader: TableReader) -> Config:

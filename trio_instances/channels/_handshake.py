@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from datetime import datetime
 from typing import final
 
 from attrs import evolve, frozen
@@ -50,7 +49,7 @@ def parse_answer(head: bytes) -> Answer | None:
 
 
 def cause_of_failed_handshake(
-    head: bytes, *, offered: Collection[str], platform: Mapping[int, Cause], now: datetime
+    head: bytes, *, offered: Collection[str], platform: Mapping[int, Cause], now: float
 ) -> Cause:
     """Return why a handshake failed.
 
@@ -58,7 +57,8 @@ def cause_of_failed_handshake(
         head: What the server had answered until then.
         offered: The subprotocols that were offered.
         platform: Causes by HTTP status that go before the usual ones.
-        now: The time, for a ``Retry-After`` date of a server that does not tell its own time.
+        now: The time in POSIX seconds, for a ``Retry-After`` date of a server that does not tell
+            its own time.
 
     Returns:
         The cause. Never raises.
@@ -85,9 +85,10 @@ def cause_of_failed_handshake(
     return evolve(HANDSHAKE_INVALID, detail="the server's upgrade is malformed")
 
 
-def _retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
+def _retry_after(headers: Mapping[str, str], now: float) -> float | None:
     value = headers.get("retry-after")
     if value is None:
         return None
 
-    return parse_retry_after(value, parse_http_date(headers.get("date", "")) or now)
+    servers_now = parse_http_date(headers.get("date", ""))
+    return parse_retry_after(value, now if servers_now is None else servers_now)

@@ -77,7 +77,7 @@ def _complaints(parts: SplitResult, port: int | None) -> Iterable[str]:
         yield "must begin with ws:// or wss://"
     if not parts.hostname:
         yield "must name a host"
-    elif any(not 0 < len(label) <= _LABEL for label in parts.hostname.rstrip(".").split(".")):
+    elif any(not 0 < len(label) <= _LABEL for label in parts.hostname.removesuffix(".").split(".")):
         yield f"must name a host whose parts have 1 to {_LABEL} characters"
     if port == 0:
         yield "must have a port between 1 and 65535"

@@ -28,9 +28,7 @@ CLOSED = Cause(FailureClass.RECOVERABLE, "closed", lost=True)
 
 
 @define
-class _Ending:
-    """Why a connection is closed; its ends share one."""
-
+class _Ending:  # both ends of a connection share one
     cause: Cause = CLOSED
 
 

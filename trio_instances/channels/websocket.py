@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import functools
 import itertools
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, cast, final
 
 import trio
@@ -351,7 +351,7 @@ class WebSocketChannel(Channel[WebSocketConnection]):
                 head,
                 offered=self._subprotocols,
                 platform=self._status_causes,
-                now=datetime.now(UTC),
+                now=time.time(),
             )
             raise ChannelError(cause if cause.detail else evolve(cause, detail=transport.failure))
         if self._subprotocols and reader.socket.subprotocol is None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
+from calendar import timegm
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from types import MappingProxyType
 
@@ -94,12 +94,12 @@ def _by_hundred(status: int) -> Cause:
     return _again(status, _NOBODY if status in _SERVER_TROUBLE else _CONFIGURATION)
 
 
-def parse_retry_after(value: str, now: datetime) -> float | None:
+def parse_retry_after(value: str, now: float) -> float | None:
     """Return the seconds that a ``Retry-After`` header asks to wait.
 
     Args:
         value: The header's value: seconds as whole digits, or an HTTP date.
-        now: The time that a date is relative to, with a time zone. The server's own ``Date`` header
+        now: The time that a date is relative to, in POSIX seconds. The server's own ``Date`` header
             is the best one, because two clocks need not agree.
 
     Returns:
@@ -111,13 +111,15 @@ def parse_retry_after(value: str, now: datetime) -> float | None:
         return float(text)
 
     date = parse_http_date(text)
-    return None if date is None else max((date - now).total_seconds(), 0.0)
+    return None if date is None else max(date - now, 0.0)
 
 
-def parse_http_date(value: str) -> datetime | None:
-    """Return the time that an HTTP date names, in UTC; None for what is no date. Never raises."""
+def parse_http_date(value: str) -> float | None:
+    """Return the time that an HTTP date names, in POSIX seconds; None for what is no date.
+
+    A date without a zone is one of UTC, as HTTP has no others. Never raises.
+    """
     try:
-        date = parsedate_to_datetime(value)
-        return date.replace(tzinfo=UTC) if date.tzinfo is None else date.astimezone(UTC)
+        return float(timegm(parsedate_to_datetime(value).utctimetuple()))
     except (ValueError, TypeError, IndexError, OverflowError):  # its ways to refuse odd texts
         return None

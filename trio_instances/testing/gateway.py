@@ -17,12 +17,12 @@ from wsproto import ConnectionType, WSConnection
 from wsproto.events import AcceptConnection, RejectConnection, Request
 from wsproto.utilities import RemoteProtocolError
 
-from ._gateway_client import CHUNK, LOST, GatewayClient, Handshake, Stream, reset
+from .gateway_client import CHUNK, LOST, GatewayClient, Handshake, Stream, reset
 
 if TYPE_CHECKING:
     import ssl
 
-__all__ = ["Gateway", "GatewayClient", "GatewayStatistics", "Handshake", "Refusal", "open_gateway"]
+__all__ = ["Gateway", "GatewayStatistics", "Refusal", "open_gateway"]
 
 _ADDRESS = "127.0.0.1"
 _BACKLOG = 1024
@@ -261,17 +261,26 @@ async def open_gateway(
 ) -> AsyncIterator[Gateway]:
     """Run a gateway on a free loopback port for as long as the block lasts.
 
-    Leaving the block, also when it is cancelled, resets what is still connected. Like a nursery, it
-    wraps what the block raises in an exception group.
+    Leaving the block, also when it is cancelled, resets what is still connected. What the block
+    raises comes out as it is.
 
     Args:
-        admit: Decides about each handshake; what it raises ends the gateway.
+        admit: Decides about each handshake; what it raises ends the gateway, and cancels the block.
         subprotocols: Those it speaks; of those a client offers, the first one spoken is taken.
         ssl_context: A server's context, for ``wss``.
     """
-    with contextlib.closing(_Port()) as port:
-        async with trio.open_nursery() as nursery:
-            gateway = Gateway(nursery, port, admit, subprotocols, ssl_context)
-            await gateway.revive()
-            yield gateway
-            nursery.cancel_scope.cancel()
+    failure: BaseException | None = None
+    try:
+        with contextlib.closing(_Port()) as port:
+            async with trio.open_nursery() as nursery:
+                gateway = Gateway(nursery, port, admit, subprotocols, ssl_context)
+                await gateway.revive()
+                try:
+                    yield gateway
+                except BaseException as exc:
+                    failure = exc  # kept until the nursery is done, which would wrap it
+                nursery.cancel_scope.cancel()
+        if failure is not None:
+            raise failure
+    finally:
+        del failure

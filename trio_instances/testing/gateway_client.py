@@ -17,6 +17,8 @@ from wsproto.connection import ConnectionState
 from wsproto.events import BytesMessage, CloseConnection, Event, Message, Ping, TextMessage
 from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
+__all__ = ["GatewayClient", "Handshake"]
+
 Stream = trio.SocketStream | trio.SSLStream[trio.SocketStream]
 
 LOST = (trio.BrokenResourceError, trio.ClosedResourceError, RemoteProtocolError)
