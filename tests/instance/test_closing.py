@@ -12,8 +12,8 @@ from trio_instances import (
     ChannelError,
     ChildSpec,
     ChildState,
-    Instance,
     InstanceStatus,
+    ProbePolicy,
     RestartIntensity,
     telemetry,
 )
@@ -268,8 +268,6 @@ async def test_a_late_signal_of_an_old_generation_changes_nothing(
 
 async def test_a_probe_of_an_old_generation_judges_no_other(autojump_clock: MockClock) -> None:
     """A probe that ignores its cancellation and fails later is not counted for the next one."""
-    from trio_instances import ProbePolicy
-
     channel = ScriptedChannel()
 
     async def ask(connection: int) -> None:
@@ -306,4 +304,3 @@ async def test_a_snapshot_while_closing_has_no_children_of_the_connection(
         assert [(c.name, c.state) for c in s.bot.health().children] == [
             ("keeper", ChildState.RUNNING)
         ]
-        assert isinstance(s.bot, Instance)

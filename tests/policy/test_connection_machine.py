@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from trio_instances.policy.connection import (
     Action,
@@ -50,11 +50,24 @@ MAY_FOLLOW = {
     Phase.FAILED: set(),
     Phase.STOPPED: set(),
 }
+ENDS = {Phase.FAILED, Phase.STOPPED}
 UP = {Phase.CONNECTING, Phase.CONNECTED, Phase.PROVEN}
+
+ROAD = {
+    Phase.IDLE: [SignalKind.START],
+    Phase.CONNECTING: [SignalKind.OPENED],
+    Phase.CONNECTED: [SignalKind.STABLE, SignalKind.DATA],
+    Phase.WAITING: [SignalKind.DUE],
+    Phase.PAUSED: [SignalKind.RESUME],
+}
+"""What leads to a proven connection."""
 
 retried = causes(st.sampled_from([FailureClass.RECOVERABLE, FailureClass.DEGRADED]))
 fatal = causes(st.just(FailureClass.FATAL))
-ages = st.sampled_from([None, 0, 0, 0, 1, 2, -1])
+wishes = st.sampled_from(
+    [SignalKind.RECONNECT, SignalKind.PAUSE, SignalKind.RESUME, SignalKind.STOP]
+)
+ages = st.sampled_from([1, 2, -1, None, 0])
 """How many generations ago a signal is about; None: it does not say."""
 
 
@@ -72,59 +85,61 @@ class ConnectionMachine(RuleBasedStateMachine):
         self.opens_since_proven = 0
         self.exhausted = 0
 
-    @rule(seconds=st.floats(0.0, 1000.0))
-    def wait(self, seconds: float) -> None:
-        """Let time pass."""
-        self.now += seconds
+    @precondition(lambda self: self.state.phase in ENDS)
+    @rule()
+    def begin_anew(self) -> None:
+        """Forget a connection that has come to its end."""
+        self.begin(self.policy)
 
-    @rule(u=chances)
-    def start(self, u: float) -> None:
-        """Start the instance."""
-        self.send(SignalKind.START, None, None, u)
+    @precondition(lambda self: self.state.phase in ROAD)
+    @rule(turn=st.integers(0, 1), u=chances)
+    def go_on(self, turn: int, u: float) -> None:
+        """Let happen what should happen next."""
+        road = ROAD[self.state.phase]
+        self.send(road[turn % len(road)], 0, None, u)
 
-    @rule(kind=st.sampled_from([SignalKind.OPENED, SignalKind.DATA, SignalKind.STABLE]), age=ages)
-    def go_well(self, kind: SignalKind, age: int | None) -> None:
-        """Report something good."""
-        self.send(kind, age, None, 0.0)
+    @precondition(lambda self: self.state.phase in ROAD)
+    @rule()
+    def go_all_the_way(self) -> None:
+        """Let all go well until the connection is proven."""
+        while self.state.phase in ROAD:
+            for kind in ROAD[self.state.phase]:
+                self.send(kind, 0, None, 1.0)
 
-    @rule(age=ages, u=chances)
-    def be_due(self, age: int | None, u: float) -> None:
-        """Let the timer of a retry fire."""
-        self.send(SignalKind.DUE, age, None, u)
-
-    @rule(cause=retried, age=ages, u=chances)
-    def lose(self, cause: Cause, age: int | None, u: float) -> None:
+    @precondition(lambda self: self.state.phase in UP)
+    @rule(cause=retried, u=chances)
+    def lose(self, cause: Cause, u: float) -> None:
         """Lose the attempt or the connection."""
-        self.send(SignalKind.LOST, age, cause, u)
+        self.send(SignalKind.LOST, 0, cause, u)
 
-    @rule(cause=retried, times=st.integers(1, 5), u=chances)
+    @precondition(lambda self: self.state.phase in UP)
+    @rule(cause=retried, times=st.integers(2, 5), u=chances)
     def lose_repeatedly(self, cause: Cause, times: int, u: float) -> None:
         """Fail some attempts in a row."""
         for _ in range(times):
             self.send(SignalKind.LOST, None, cause, u)
             self.send(SignalKind.DUE, None, None, u)
 
-    @rule(cause=fatal, age=ages)
-    def lose_for_good(self, cause: Cause, age: int | None) -> None:
-        """Learn something that no retry can mend, often about an older connection."""
-        self.send(SignalKind.LOST, age, cause, 0.0)
+    @precondition(lambda self: self.state.phase in UP)
+    @rule(cause=fatal)
+    def lose_for_good(self, cause: Cause) -> None:
+        """Learn something that no retry can mend."""
+        self.send(SignalKind.LOST, 0, cause, 0.0)
 
-    @rule(
-        kind=st.sampled_from([SignalKind.RECONNECT, SignalKind.PAUSE, SignalKind.RESUME]),
-        cause=st.one_of(st.none(), retried),
-        u=chances,
-    )
+    @precondition(lambda self: self.state.phase not in ENDS)
+    @rule(kind=wishes, cause=st.one_of(st.none(), retried), u=chances)
     def operate(self, kind: SignalKind, cause: Cause | None, u: float) -> None:
         """Let an operator wish something."""
         self.send(kind, None, cause, u)
 
-    @rule()
-    def stop(self) -> None:
-        """Stop the instance."""
-        self.send(SignalKind.STOP, None, None, 0.0)
+    @rule(kind=st.sampled_from(SignalKind), cause=causes(), age=ages, u=chances)
+    def hear_anything(self, kind: SignalKind, cause: Cause, age: int | None, u: float) -> None:
+        """Hear what fits the phase or does not, often about another connection."""
+        self.send(kind, age, cause, u)
 
     def send(self, kind: SignalKind, age: int | None, cause: Cause | None, u: float) -> None:
         """Send a signal, and hold what comes out against the laws."""
+        self.now += 0.5
         before = self.state
         generation = None if age is None else before.generation - age
         signal = Signal(kind, generation, cause)

@@ -137,6 +137,13 @@ def test_a_fuller_queue_is_no_lower_level(
     assert LEVELS.index(low) <= LEVELS.index(high)
 
 
+def test_the_defaults_are_those_of_the_mission() -> None:
+    """0.70, 0.85 and 0.95 of the capacity, left 0.05 below, looked at every second."""
+    assert PressurePolicy() == PressurePolicy(
+        warn=0.70, degraded=0.85, shed=0.95, hysteresis=0.05, interval=1.0
+    )
+
+
 @pytest.mark.parametrize(
     "thresholds", [(0.9, 0.8, 0.95), (0.7, 0.96, 0.95), (0.95, 0.85, 0.7), (0.96, 0.85, 0.95)]
 )

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import inspect
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
 import pytest
 import trustme
-from hypothesis import given
-from hypothesis import strategies as st
 
 from trio_instances._exceptions import InvalidSpec
 from trio_instances._runtime.config import Config, load_config
@@ -350,84 +347,3 @@ def test_a_mistake_of_the_defaults_is_said_once(mistakes: Mistakes) -> None:
     instances = "".join(f'[[instances]]\nid = "{name}"\nurl = "ws://h/"\n' for name in "abc")
     found = mistakes("[defaults]\nprobe.timeout = 0\nid = 'x'\n" + instances)
     assert [line.partition(":")[0] for line in found] == ["defaults.id", "defaults.probe.timeout"]
-
-
-# --- secrets
-
-
-def test_a_variable_that_is_not_set_is_a_mistake_with_its_place(mistakes: Mistakes) -> None:
-    """It is named, and nothing else is said to be missing because of it."""
-    found = mistakes("""
-        [[instances]]
-        id = "bot-1"
-        url = { env = "URL" }
-        headers = { Authorization = { env = "TOKEN" }, Cookie = { file = "x" } }
-    """)
-    assert found == [
-        "instances[0].url: needs the environment variable 'URL', and it is not set",
-        (
-            "instances[0].headers.Authorization: needs the environment variable 'TOKEN', "
-            "and it is not set"
-        ),
-        'instances[0].headers.Cookie: must be a text, or { env = "NAME" }',
-    ]
-
-
-@pytest.mark.parametrize(
-    "broken",
-    [
-        "url = { env = 'HIDDEN' }",
-        "url = 'ws://user:hunter2@host/'",
-        "url = 'ws://user:hunter2@host:port/'",
-        "url = 'http://host/?token=hunter2'",
-        "url = 'ws://h/'\nheaders = { A = { env = 'HIDDEN' } }",
-        "url = 'ws://h/'\nheaders = { A = ' hunter2 ' }",
-        "url = 'ws://h/'\nheaders = { A = ['hunter2'] }",
-        "url = 'ws://h/'\nheaders = 'A: hunter2'",
-        "url = 'ws://h/'\nheader = { A = 'hunter2' }",
-    ],
-)
-def test_no_secret_is_repeated(mistakes: Mistakes, broken: str) -> None:
-    """Headers, what comes from the environment, and a URL's credentials stay out of errors."""
-    (found,) = mistakes(f"[[instances]]\nid = 'x'\n{broken}", HIDDEN="hunter2\n")
-    assert "hunter2" not in found
-
-
-# --- whatever a file holds
-
-
-def toml(value: object) -> str:
-    """Write a value as TOML, tables inline."""
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{json.dumps(key)} = {toml(v)}" for key, v in value.items()) + "}"
-    if isinstance(value, list):
-        return "[" + ", ".join(map(toml, value)) + "]"
-
-    return json.dumps(value)
-
-
-KEYS = st.sampled_from(
-    [*CHANNEL_FIELDS, "id", "probe", "reconnect", "backoff", "cap", "env", "4004"]
-)
-VALUES = st.recursive(
-    st.booleans() | st.integers(-5, 5) | st.floats(-5, 5) | st.sampled_from(["", "x", "ws://h/"]),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=5),
-    max_leaves=20,
-)
-
-
-@given(runtime=VALUES, defaults=VALUES, instances=st.lists(VALUES, max_size=3) | VALUES)
-def test_any_file_loads_or_is_refused_with_places(
-    tmp_path_factory: pytest.TempPathFactory, runtime: object, defaults: object, instances: object
-) -> None:
-    """No file, however odd, makes loading fail in another way than with its mistakes."""
-    file = tmp_path_factory.getbasetemp() / "any.toml"
-    parts = {"runtime": runtime, "defaults": defaults, "instances": instances}
-    file.write_text("".join(f"{key} = {toml(value)}\n" for key, value in parts.items()))
-    places = ["none"]
-    try:
-        load_config(file, environ={})
-    except InvalidSpec as exc:
-        places = [mistake.place for mistake in exc.mistakes]
-    assert places
-    assert all(places)

@@ -47,7 +47,7 @@ def main() -> None:
     show_default=True,
     help=f"How many. At least {MINIMUM}: four have a part of their own, and one has none.",
 )
-@click.option("--fast", is_flag=True, help="Without the pauses for watching: about 5 s.")
+@click.option("--fast", is_flag=True, help="Without the pauses for watching: a few seconds.")
 def demo(*, seed: int, instances: int, fast: bool) -> None:
     """Watch a fleet of real WebSocket connections live through a scripted story.
 

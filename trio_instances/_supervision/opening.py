@@ -11,6 +11,7 @@ from typing import Any
 import trio
 from trio.lowlevel import enable_ki_protection
 
+from .._exceptions import SupervisorNotRunning
 from ..policy.backoff import Backoff
 from ..policy.failures import Classify, classify_failure
 from ..policy.intensity import RestartIntensity
@@ -159,6 +160,8 @@ def raise_outcome(core: Core, failure: BaseException | None) -> None:
     anew where there is something left to cancel. Any other are raised together, as nothing may be
     lost.
     """
+    if core.body.cancel_called and _tells_only_of_the_end(core, failure):
+        failure = None
     outcomes: list[BaseException] = list(core.passed)
     if core.escalation is not None:
         outcomes.append(core.escalation)
@@ -172,6 +175,11 @@ def raise_outcome(core: Core, failure: BaseException | None) -> None:
             raise BaseExceptionGroup(message, outcomes)
     finally:
         del outcomes, failure
+
+
+def _tells_only_of_the_end(core: Core, failure: BaseException | None) -> bool:
+    """Tell whether the body failed by asking something of a supervisor that had just ended."""
+    return isinstance(failure, SupervisorNotRunning) and failure.path == core.path
 
 
 async def supervise(

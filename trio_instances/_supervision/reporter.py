@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .._exceptions import Escalation
     from ..policy.restart import Decision
     from ..telemetry.bus import EventBus
+    from ..telemetry.schema import ChildEvent
     from .record import ChildRecord
 
 
@@ -138,7 +139,7 @@ class Reporter:
         return self.instance_id, self.channel_type
 
     def _publish(
-        self, kind: type[events.ChildEvent], record: ChildRecord, now: float, **fields: object
+        self, kind: type[ChildEvent], record: ChildRecord, now: float, **fields: object
     ) -> None:
         instance_id, channel_type = self._labels(record)
         self.bus.publish(

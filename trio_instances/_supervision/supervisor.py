@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any, final
 
 import trio
@@ -308,8 +309,9 @@ class Supervisor:
         if name is not None:
             return name
 
-        base = getattr(run, "__name__", None) or type(getattr(run, "func", run)).__name__
-        base = base.strip("<>")
+        while isinstance(run, partial):
+            run = run.func
+        base = getattr(run, "__name__", type(run).__name__).strip("<>")
         number, candidate = 1, base
         while candidate in self._core.children:
             number += 1

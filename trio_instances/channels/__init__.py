@@ -16,3 +16,7 @@ __all__ = [
     "WebSocketChannel",
     "WebSocketConnection",
 ]
+
+# Tracebacks and reprs show the path that a user imports.
+for _name in __all__:
+    globals()[_name].__module__ = __name__

@@ -19,8 +19,6 @@ from ._outbox import Outbox
 if TYPE_CHECKING:
     from .._instance.handle import Instance
 
-__all__ = ["MemoryChannel", "MemoryConnection", "MemoryServer"]
-
 OnMessage = Callable[["Instance", object], Awaitable[None]]
 
 CLOSED = Cause(FailureClass.RECOVERABLE, "closed", lost=True)

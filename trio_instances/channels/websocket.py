@@ -44,8 +44,6 @@ if TYPE_CHECKING:
 
     from .._instance.handle import Instance
 
-__all__ = ["WebSocketChannel", "WebSocketConnection"]
-
 OnMessage = Callable[["Instance", Message], Awaitable[None]]
 Upgrade = Callable[[trio.Nursery, trio.SocketStream], Awaitable[trio_websocket.WebSocketConnection]]
 

@@ -39,7 +39,6 @@ from .codec import (
 )
 from .events import (
     ChildDeclined,
-    ChildEvent,
     ChildExited,
     ChildParked,
     ChildRestarting,
@@ -74,7 +73,7 @@ from .events import (
     SupervisorEscalated,
     catalogue,
 )
-from .schema import SCHEMA_VERSION, Event
+from .schema import SCHEMA_VERSION, ChildEvent, Event
 from .sinks.feed import SinkFeed, SinkStatistics, open_sinks
 from .sinks.json_lines import JSONLines, JSONLinesSink, read_json_lines
 from .sinks.loguru_sink import LoguruSink

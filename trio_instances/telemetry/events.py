@@ -14,7 +14,7 @@ from attrs import frozen
 from ..policy.failures import Cause
 from ..policy.health import ProbeVerdict
 from ..policy.pressure import PressureLevel
-from .schema import EVENTS, Event, catalogued
+from .schema import EVENTS, ChildEvent, Event, catalogued
 
 # --- the runtime ---------------------------------------------------------------------------------
 
@@ -166,18 +166,6 @@ class InstanceStopped(Event):
 
 
 # --- a child -------------------------------------------------------------------------------------
-
-
-@frozen(kw_only=True)
-class ChildEvent(Event):
-    """Base of the events about one child of a supervisor."""
-
-    path: str
-    """Where it is in the tree: names joined by ``/``."""
-    child: str
-    """Its name within its supervisor."""
-    incarnation: int
-    """Which run of it this is about, counted from 1."""
 
 
 @catalogued("child.started")

@@ -1,4 +1,4 @@
-"""What all events have in common: their base, their names, the version of their schema."""
+"""What all events have in common: their bases, their names, the version of their schema."""
 
 from __future__ import annotations
 
@@ -29,6 +29,18 @@ class Event:
     """The instance it belongs to, if it belongs to one."""
     channel_type: str | None = None
     """The type of that instance's channel."""
+
+
+@frozen(kw_only=True)
+class ChildEvent(Event):
+    """Base of the events about one child of a supervisor."""
+
+    path: str
+    """Where it is in the tree: names joined by ``/``."""
+    child: str
+    """Its name within its supervisor."""
+    incarnation: int
+    """Which run of it this is about, counted from 1."""
 
 
 E = TypeVar("E", bound=type[Event])

@@ -56,6 +56,8 @@ def level_of(event: Event) -> str:
     match event:
         case ProbeCompleted():
             return "DEBUG" if event.verdict is ProbeVerdict.OK else "WARNING"
+        case InstanceDisconnected() if event.cause.reason.endswith("_requested"):
+            return "INFO"
         case PressureChanged():
             return "INFO" if event.level is PressureLevel.NORMAL else "WARNING"
         case ChildExited():

@@ -1,0 +1,424 @@
+"""Children that live as long as a connection."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from trio_instances import (
+    Backoff,
+    ChildDeclined,
+    ChildSpec,
+    ChildState,
+    Instance,
+    InstanceFailed,
+    InstanceStatus,
+    RestartIntensity,
+    telemetry,
+)
+
+from .scripted import ScriptedChannel, Worker, degraded, fatal, incarnations, lost, scene
+
+
+def spec_of(run: Any, **options: Any) -> ChildSpec:
+    """Return the spec of a child called "child"."""
+    return ChildSpec("child", run, **options)
+
+
+# --- what the channel gives ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rubbish", [None, 5, "reader", [None], [5, "x"], {1}, object()])
+async def test_children_that_are_rubbish_fail_the_instance(
+    autojump_clock: MockClock, rubbish: object
+) -> None:
+    """No retry can mend it, and the cause says what was expected, and who must act."""
+    channel = ScriptedChannel()
+    channel.give_children = lambda *_: rubbish
+    async with scene(channel) as s:
+        with pytest.raises(InstanceFailed, match="ChildSpec") as caught:
+            await s.bot.wait_status("connected")
+
+        assert caught.value.cause.reason == "invalid_spec"
+        assert caught.value.cause.who_must_act == "author"
+        assert channel.closed == [0]
+
+
+async def test_children_that_are_a_coroutine_fail_the_instance(autojump_clock: MockClock) -> None:
+    """An async `children` is refused, and Python does not warn that nobody awaited it."""
+    channel = ScriptedChannel()
+
+    async def children(*_: object) -> tuple[()]:
+        return ()
+
+    channel.give_children = children
+    async with scene(channel) as s:
+        with pytest.raises(InstanceFailed, match="sequence of ChildSpec"):
+            await s.bot.wait_status("connected")
+
+
+async def test_two_children_of_one_name_fail_the_instance(autojump_clock: MockClock) -> None:
+    """None of them is started."""
+    channel = ScriptedChannel()
+    worker = Worker()
+    channel.give_children = lambda *_: [spec_of(worker.run), spec_of(worker.run)]
+    async with scene(channel) as s:
+        with pytest.raises(InstanceFailed, match="name of another"):
+            await s.bot.wait_status("connected")
+
+        assert worker.began_at == []
+
+
+async def test_children_that_raises_is_a_failed_attempt(autojump_clock: MockClock) -> None:
+    """It is classified like any other, and retried."""
+    channel = ScriptedChannel()
+
+    def children(_: Instance, number: int) -> list[ChildSpec]:
+        if number == 1:
+            raise KeyError("bug")
+        return []
+
+    channel.give_children = children
+    async with scene(channel) as s:
+        await s.bot.wait_status("connected")
+
+        assert channel.attempts == [0, 0.5]
+        (failed,) = s.log.of(telemetry.ReconnectFailed)
+        assert (failed.cause.error_type, failed.cause.who_must_act) == ("KeyError", "author")
+
+
+async def test_each_connection_has_new_children(autojump_clock: MockClock) -> None:
+    """`children` is asked with each connection, and what it gives lives with that one."""
+    channel = ScriptedChannel()
+    asked: list[tuple[str, int]] = []
+
+    def children(instance: Instance, connection: int) -> list[ChildSpec]:
+        asked.append((instance.id, connection))
+        return [spec_of(channel.reader.run)]
+
+    channel.give_children = children
+    async with scene(channel) as s:
+        await s.bot.wait_status("connected")
+        channel.reader.end(ValueError("bug"))
+        await trio.sleep(1)
+        assert incarnations(s.bot) == {"child": 2}
+        s.bot.reconnect()
+        await s.log.wait(telemetry.InstanceConnected, 2)
+
+        assert asked == [("bot", 1), ("bot", 2)]
+        assert incarnations(s.bot) == {"child": 1}
+
+
+# --- starting ------------------------------------------------------------------------------------
+
+
+async def test_a_child_that_never_gets_ready_is_bounded_by_connect_timeout(
+    autojump_clock: MockClock,
+) -> None:
+    """The attempt includes the children's start; its timeout is told as what it is."""
+    channel = ScriptedChannel()
+
+    async def never(*, task_status: trio.TaskStatus[None]) -> None:
+        await trio.sleep_forever()
+
+    channel.give_children = lambda _, number: [spec_of(never)] if number == 1 else []
+    async with scene(channel) as s:
+        await s.bot.wait_status("connected")
+
+        (failed,) = s.log.of(telemetry.ReconnectFailed)
+        assert (failed.cause.reason, failed.elapsed) == ("connect_timeout", 30)
+        assert channel.attempts == [0, 30.5]
+
+
+async def test_it_is_connected_when_all_children_are_ready(autojump_clock: MockClock) -> None:
+    """They start one after the other, and the instance is not connected before the last."""
+    channel = ScriptedChannel()
+
+    async def slow(*, task_status: trio.TaskStatus[None]) -> None:
+        await trio.sleep(3)
+        task_status.started()
+        await trio.sleep_forever()
+
+    channel.give_children = lambda *_: [ChildSpec("a", slow), ChildSpec("b", slow)]
+    async with scene(channel) as s:
+        await trio.sleep(5.9)
+        assert s.bot.status is InstanceStatus.CONNECTING
+        await s.bot.wait_status("connected")
+
+        assert trio.current_time() == 6
+
+
+@pytest.mark.parametrize(
+    ("failure", "essential", "status", "state"),
+    [
+        (ValueError("bug"), True, "reconnecting", None),
+        (ValueError("bug"), False, "degraded", ChildState.PARKED),
+        (degraded(), True, "degraded", ChildState.PARKED),
+        (degraded(), False, "degraded", ChildState.PARKED),
+        (fatal(), True, "failed", None),
+        (fatal(), False, "degraded", ChildState.PARKED),
+        (lost(), True, "reconnecting", None),
+        (lost(), False, "reconnecting", None),
+    ],
+)
+async def test_a_child_that_fails_to_start_is_decided_by_the_crash_or_degrade_table(
+    autojump_clock: MockClock,
+    failure: Exception,
+    essential: bool,  # noqa: FBT001 - a column of the table
+    status: str,
+    state: ChildState | None,
+) -> None:
+    """Essential: as bad as it is. Not essential: parked, unless the connection is gone."""
+    channel = ScriptedChannel()
+
+    async def fails(*, task_status: trio.TaskStatus[None]) -> None:
+        await trio.sleep(1)
+        raise failure
+
+    channel.give_children = lambda *_: [
+        ChildSpec("reader", channel.reader.run),
+        spec_of(fails, essential=essential),
+    ]
+    async with scene(channel) as s:
+        await trio.sleep(1.1)
+
+        assert s.bot.status == status
+        assert s.bot.connected == (state is not None)
+        if state is not None:
+            assert [c.state for c in s.bot.health().children] == [ChildState.RUNNING, state]
+            assert [r.what for r in s.bot.health().degraded] == ["child:child"]
+        assert len(channel.attempts) == 1
+
+
+async def test_a_child_that_declines_is_no_failure(autojump_clock: MockClock) -> None:
+    """It stays stopped, and nothing is degraded; even a channel that calls all things lost."""
+    channel = ScriptedChannel()
+    channel.judge = lambda _: lost().cause
+
+    async def declines(*, task_status: trio.TaskStatus[None]) -> None:
+        raise ChildDeclined("nothing to do")
+
+    channel.give_children = lambda *_: [spec_of(declines)]
+    async with scene(channel) as s:
+        await s.bot.wait_status("connected")
+        await trio.sleep(100)
+
+        assert [c.state for c in s.bot.health().children] == [ChildState.STOPPED]
+        assert channel.attempts == [0]
+        assert s.bot.status is InstanceStatus.CONNECTED
+
+
+# --- failing -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("failure", "essential", "status"),
+    [
+        (ValueError("bug"), True, "connected"),
+        (ValueError("bug"), False, "connected"),
+        (degraded(), True, "degraded"),
+        (degraded(), False, "degraded"),
+        (fatal(), True, "failed"),
+        (fatal(), False, "degraded"),
+    ],
+)
+async def test_a_child_that_crashes_is_decided_by_the_crash_or_degrade_table(
+    autojump_clock: MockClock,
+    failure: Exception,
+    essential: bool,  # noqa: FBT001 - a column of the table
+    status: str,
+) -> None:
+    """Restarted, parked, or the end of the instance; its sibling is not touched."""
+    channel = ScriptedChannel()
+    worker = Worker()
+    channel.give_children = lambda *_: [
+        ChildSpec("reader", channel.reader.run),
+        spec_of(worker.run, essential=essential),
+    ]
+    async with scene(channel) as s:
+        await s.bot.wait_status("connected")
+        worker.end(failure)
+        await trio.sleep(1)
+
+        assert s.bot.status == status
+        assert len(worker.began_at) == (2 if status == "connected" else 1)
+        assert channel.reader.running == (0 if status == "failed" else 1)
+        assert len(channel.attempts) == len(channel.reader.began_at) == 1
+
+
+async def test_a_child_that_finds_the_connection_lost_is_not_restarted_on_it(
+    autojump_clock: MockClock,
+) -> None:
+    """The connection is made anew, and no restart is counted."""
+    channel = ScriptedChannel()
+    async with scene(channel) as s:
+        await s.bot.wait_status("connected")
+        channel.reader.end(ConnectionResetError("gone"))
+        await s.bot.wait_status("reconnecting")
+        await s.bot.wait_status("connected")
+
+        assert s.bot.health().restarts == 0
+        assert s.log.of(telemetry.ChildRestarting) == []
+        assert s.log.of(telemetry.ChildExited) == []
+        assert incarnations(s.bot) == {"reader": 1}
+
+
+async def test_many_children_that_find_it_lost_lose_it_once(autojump_clock: MockClock) -> None:
+    """The first one's cause is the cause."""
+    channel = ScriptedChannel()
+    workers = [Worker() for _ in range(5)]
+    channel.give_children = lambda *_: [
+        ChildSpec(f"w{n}", worker.run) for n, worker in enumerate(workers)
+    ]
+    async with scene(channel) as s:
+        await s.bot.wait_status("connected")
+        for worker in workers:
+            worker.end(lost())
+        await trio.sleep(100)
+
+        assert len(s.log.of(telemetry.InstanceDisconnected)) == 1
+        assert channel.attempts == [0, 0.5]
+
+
+async def test_a_child_that_says_that_a_failure_is_no_loss_is_restarted(
+    autojump_clock: MockClock,
+) -> None:
+    """The channel's `classify` goes before the library's rules."""
+    channel = ScriptedChannel()
+    channel.judge = lambda _: degraded("handler").cause
+    async with scene(channel) as s:
+        await s.bot.wait_status("connected")
+        channel.reader.end(ConnectionResetError("of a database"))
+        await s.bot.wait_status("degraded")
+
+        assert s.bot.connected
+        assert [r.why.reason for r in s.bot.health().degraded] == ["handler"]
+
+
+async def test_an_optional_child_that_fails_too_often_is_parked_until_the_next_connection(
+    autojump_clock: MockClock,
+) -> None:
+    """The instance is degraded for it by name, and recovers with the connection after."""
+    channel = ScriptedChannel()
+
+    async def crashes() -> None:
+        await trio.sleep(1)
+        if len(channel.attempts) == 1:
+            raise ValueError("bug")
+        await trio.sleep_forever()
+
+    channel.give_children = lambda *_: [
+        ChildSpec("reader", channel.reader.run),
+        spec_of(crashes, essential=False),
+    ]
+    async with scene(channel) as s:
+        await s.bot.wait_status("degraded")
+        assert trio.current_time() == 6
+        assert [r.what for r in s.bot.health().degraded] == ["child:child"]
+        assert s.bot.health().children_parked == 1
+        await trio.sleep(100)
+        assert s.bot.connected
+        s.bot.reconnect()
+        await s.bot.wait_status("connected")
+
+        assert s.bot.health().children_parked == 0
+        assert [e.what for e in s.log.of(telemetry.InstanceDegraded)] == ["child:child"]
+        assert [e.what for e in s.log.of(telemetry.InstanceRecovered)] == ["child:child"]
+
+
+async def test_an_essential_child_that_fails_too_often_ends_the_connection(
+    autojump_clock: MockClock,
+) -> None:
+    """After five restarts in thirty seconds the connection is made anew, with fresh children."""
+    channel = ScriptedChannel()
+
+    async def crashes() -> None:
+        await trio.sleep(1)
+        if len(channel.attempts) == 1:
+            raise ValueError("bug")
+        await trio.sleep_forever()
+
+    channel.give_children = lambda *_: [spec_of(crashes)]
+    async with scene(channel) as s:
+        await s.log.wait(telemetry.InstanceConnected, 2)
+
+        assert channel.attempts == [0, 6.5]
+        assert s.bot.health().restarts == 5
+        assert s.bot.health().last_restart_reason == "unexpected"
+        (end,) = s.log.of(telemetry.InstanceDisconnected)
+        assert (end.cause.detail, end.uptime) == ("bug", 6)
+
+
+async def test_a_fatal_child_of_the_connection_fails_the_instance_in_order(
+    autojump_clock: MockClock,
+) -> None:
+    """Everything is stopped before it is parked."""
+    channel = ScriptedChannel()
+    keeper = Worker()
+    channel.give_own = lambda _: [ChildSpec("keeper", keeper.run)]
+
+    async def slowly() -> None:
+        await trio.sleep(2)
+
+    channel.close = slowly
+    async with scene(channel) as s:
+        await s.bot.wait_status("connected")
+        channel.reader.end(fatal())
+        with pytest.raises(InstanceFailed, match="banned"):
+            await s.bot.wait_status("paused")
+
+        assert trio.current_time() == 2
+        assert (channel.closed, keeper.stopped_at) == ([2], [2])
+
+
+async def test_strategy_and_backoff_are_those_of_the_spec(autojump_clock: MockClock) -> None:
+    """A group strategy takes siblings along; delays come before each restart."""
+    channel = ScriptedChannel()
+    worker = Worker()
+    channel.give_children = lambda *_: [
+        ChildSpec("reader", channel.reader.run),
+        spec_of(worker.run),
+    ]
+    backoff = Backoff(initial=3.0, jitter="none")
+    async with scene(channel, strategy="one_for_all", child_backoff=backoff) as s:
+        await s.bot.wait_status("connected")
+        worker.end(ValueError("bug"))
+        await trio.sleep(10)
+
+        assert channel.reader.began_at == worker.began_at == [0, 3]
+
+
+async def test_a_child_that_returns_is_restarted_or_not_by_its_restart_type(
+    autojump_clock: MockClock,
+) -> None:
+    """A transient child that is done stays done; the connection goes on."""
+    channel = ScriptedChannel()
+    worker = Worker()
+    channel.give_children = lambda *_: [spec_of(worker.run, restart="transient")]
+    async with scene(channel, intensity=RestartIntensity(max_restarts=0)) as s:
+        await s.bot.wait_status("connected")
+        worker.end()
+        await trio.sleep(100)
+
+        assert [c.state for c in s.bot.health().children] == [ChildState.STOPPED]
+        assert s.bot.health().proven
+
+
+async def test_a_child_that_is_no_async_function_is_a_failure_like_any_other(
+    autojump_clock: MockClock,
+) -> None:
+    """It is found out when it runs, and the policy decides; the runtime goes on."""
+    channel = ScriptedChannel()
+
+    def plain() -> None:
+        """Return None, which cannot be awaited."""
+
+    channel.give_children = lambda *_: [spec_of(plain)]
+    async with scene(channel) as s:
+        await s.log.wait(telemetry.InstanceDisconnected)
+
+        assert s.bot.health().cause is not None
+        assert s.bot.health().restarts == 5

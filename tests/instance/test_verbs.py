@@ -1,0 +1,394 @@
+"""`reconnect`, `pause` and `resume`: at any time, twice, and from within an event."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from trio_instances import (
+    ChildSpec,
+    InstanceFailed,
+    InstanceSpec,
+    InstanceStatus,
+    RestartIntensity,
+    telemetry,
+)
+
+from .scripted import HANGS, STEADY, Log, ScriptedChannel, Worker, fatal, lost, scene
+
+REFUSED = ConnectionRefusedError("no")
+
+
+# --- reconnect -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("uptime", [1, 100])
+async def test_reconnect_makes_an_open_connection_anew_at_once(
+    autojump_clock: MockClock, uptime: float
+) -> None:
+    """Connected or proven: it is closed in peace, and made again without a delay."""
+    channel = ScriptedChannel()
+    async with scene(channel) as s:
+        await trio.sleep(uptime)
+        s.bot.reconnect()
+        await s.log.wait(telemetry.InstanceConnected, 2)
+
+        assert channel.attempts == [0, uptime]
+        assert channel.closed == [uptime]
+        (end,) = s.log.of(telemetry.InstanceDisconnected)
+        assert end.cause.reason == "reconnect_requested"
+        assert s.bot.health().cause is None
+
+
+async def test_reconnect_wakes_a_retry_that_waits(autojump_clock: MockClock) -> None:
+    """The delay is cut short; the retry that it was for is not made a second time."""
+    channel = ScriptedChannel(lost(retry_after=50.0))
+    async with scene(channel) as s:
+        await trio.sleep(10)
+        s.bot.reconnect()
+        await trio.sleep(100)
+
+        assert channel.attempts == [0, 10]
+        assert s.bot.connected
+
+
+async def test_reconnect_leaves_an_attempt_alone(autojump_clock: MockClock) -> None:
+    """One that is under way is what was asked for."""
+    channel = ScriptedChannel(10.0)
+    async with scene(channel) as s:
+        for _ in range(9):
+            await trio.sleep(1)
+            s.bot.reconnect()
+        await s.bot.wait_status("connected")
+
+        assert channel.attempts == [0]
+
+
+async def test_reconnect_twice_is_once(autojump_clock: MockClock) -> None:
+    """The second one finds an attempt under way."""
+    channel = ScriptedChannel()
+    async with scene(channel) as s:
+        await s.bot.wait_status("connected")
+        s.bot.reconnect()
+        s.bot.reconnect()
+        await trio.sleep(10)
+
+        assert channel.attempts == [0, 0]
+        assert s.bot.generation == 2
+
+
+async def test_reconnect_does_not_end_a_pause(autojump_clock: MockClock) -> None:
+    """Only `resume` does."""
+    channel = ScriptedChannel()
+    async with scene(channel) as s:
+        await s.bot.wait_status("connected")
+        s.bot.pause()
+        s.bot.reconnect()
+        await trio.sleep(10)
+
+        assert s.bot.status is InstanceStatus.PAUSED
+        assert channel.attempts == [0]
+
+
+async def test_reconnect_does_not_make_the_attempts_count_anew(
+    autojump_clock: MockClock,
+) -> None:
+    """Whoever presses the button all the time does not thereby hammer the server for ever."""
+    channel = ScriptedChannel(*[REFUSED] * 6)
+    async with scene(channel) as s:
+        for _ in range(4):
+            await trio.sleep(0.1)
+            s.bot.reconnect()
+        await s.bot.wait_status("degraded")
+
+        assert channel.attempts == pytest.approx([0, 0.1, 0.2, 0.3, 0.4])
+
+
+# --- pause and resume ----------------------------------------------------------------------------
+
+
+async def test_a_pause_lasts_until_resume_and_the_instances_own_children_go_on(
+    autojump_clock: MockClock,
+) -> None:
+    """The connection is closed in peace and stays closed, however long."""
+    channel = ScriptedChannel()
+    keeper = Worker()
+    channel.give_own = lambda _: [ChildSpec("keeper", keeper.run)]
+    async with scene(channel) as s:
+        await s.bot.wait_status("connected")
+        s.bot.pause()
+        assert s.bot.status is InstanceStatus.PAUSED
+        await trio.sleep(10_000)
+        assert channel.closed == [0]
+        assert (keeper.running, channel.reader.running) == (1, 0)
+        s.bot.resume()
+        await s.bot.wait_status("connected")
+
+        assert channel.attempts == [0, 10_000]
+        assert len(keeper.began_at) == 1
+        assert len(s.log.of(telemetry.InstancePaused)) == 1
+        assert len(s.log.of(telemetry.InstanceResumed)) == 1
+        assert s.log.of(telemetry.InstanceConnected)[1].outage == 10_000
+
+
+async def test_a_pause_gives_an_attempt_up(autojump_clock: MockClock) -> None:
+    """That is no failed attempt."""
+    channel = ScriptedChannel(HANGS)
+    async with scene(channel) as s:
+        await trio.sleep(3)
+        s.bot.pause()
+        await trio.sleep(1)
+        assert channel.living == 0
+        assert s.log.of(telemetry.ReconnectFailed) == []
+        assert s.log.of(telemetry.HookFailed) == []
+        s.bot.resume()
+        await s.bot.wait_status("connected")
+
+        assert channel.attempts == [0, 4]
+
+
+async def test_a_pause_calls_a_retry_off(autojump_clock: MockClock) -> None:
+    """What was due is not done."""
+    channel = ScriptedChannel(lost(retry_after=5.0))
+    async with scene(channel) as s:
+        await trio.sleep(1)
+        s.bot.pause()
+        await trio.sleep(100)
+
+        assert channel.attempts == [0]
+        assert s.bot.health().next_retry_at is None
+
+
+async def test_a_resume_starts_the_attempts_anew(autojump_clock: MockClock) -> None:
+    """Who resumes says that things are well: the quick attempts are there again."""
+    channel = ScriptedChannel(*[REFUSED] * 6)
+    async with scene(channel) as s:
+        await s.bot.wait_status("degraded")
+        s.bot.pause()
+        assert s.bot.status is InstanceStatus.PAUSED
+        s.bot.resume()
+        assert s.bot.status is InstanceStatus.RECONNECTING
+        await s.bot.wait_status("connected")
+
+        assert channel.gaps == pytest.approx([0.5, 1, 2, 4, 0, 0.5])
+
+
+async def test_pause_and_resume_twice_are_once(autojump_clock: MockClock) -> None:
+    """The second one of each finds its wish in force."""
+    channel = ScriptedChannel()
+    async with scene(channel) as s:
+        await s.bot.wait_status("connected")
+        s.bot.pause()
+        s.bot.pause()
+        await trio.sleep(1)
+        s.bot.resume()
+        s.bot.resume()
+        await trio.sleep(1)
+
+        assert channel.attempts == [0, 1]
+        assert len(s.log.of(telemetry.InstancePaused)) == 1
+        assert len(s.log.of(telemetry.InstanceResumed)) == 1
+
+
+async def test_a_resume_without_a_pause_changes_nothing(autojump_clock: MockClock) -> None:
+    """Neither while it is connected nor while a retry waits."""
+    channel = ScriptedChannel(REFUSED)
+    async with scene(channel) as s:
+        await s.bot.wait_status("reconnecting")
+        s.bot.resume()
+        await s.bot.wait_status("connected")
+        s.bot.resume()
+        await trio.sleep(10)
+
+        assert channel.attempts == [0, 0.5]
+
+
+async def test_a_pause_survives_a_crash_of_the_whole_instance(autojump_clock: MockClock) -> None:
+    """The next run of the instance does not connect either, until it is resumed."""
+    channel = ScriptedChannel()
+    keeper = Worker()
+    channel.give_own = lambda _: [ChildSpec("keeper", keeper.run)]
+    async with scene(channel, intensity=RestartIntensity(max_restarts=0)) as s:
+        await s.bot.wait_status("connected")
+        s.bot.pause()
+        keeper.end(ValueError("bug"))
+        await s.bot.wait_status("starting")
+        await trio.sleep(10)
+        assert s.bot.status is InstanceStatus.PAUSED
+        assert channel.attempts == [0]
+        s.bot.resume()
+        await s.bot.wait_status("connected")
+
+        assert len(keeper.began_at) == 2
+
+
+async def test_an_instance_may_be_paused_while_its_own_children_start(
+    autojump_clock: MockClock,
+) -> None:
+    """It then begins paused, and `start_instance` returns."""
+    channel = ScriptedChannel()
+
+    async def slow(*, task_status: trio.TaskStatus[None]) -> None:
+        await trio.sleep(5)
+        task_status.started()
+        await trio.sleep_forever()
+
+    channel.give_own = lambda _: [ChildSpec("slow", slow)]
+    log = Log()
+
+    def pause(event: telemetry.Event) -> None:
+        if isinstance(event, telemetry.ChildStarted) and event.child == "slow":
+            bots[0].pause()
+
+    bots: list[Any] = []
+
+    class Known(ScriptedChannel):
+        def instance_children(self, instance: Any) -> Any:
+            bots.append(instance)
+            return channel.instance_children(instance)
+
+    bus = telemetry.EventBus()
+    bus.listen(pause)
+    known = Known()
+    async with scene(known, log=log, bus=bus) as s:
+        await trio.sleep(10)
+        assert s.bot.status is InstanceStatus.PAUSED
+        assert known.attempts == []
+        s.bot.resume()
+        await s.bot.wait_status("connected")
+
+        assert known.attempts == [15]
+
+
+@pytest.mark.parametrize("verb", ["reconnect", "pause", "resume"])
+async def test_verbs_change_nothing_of_an_instance_that_has_failed(
+    autojump_clock: MockClock, verb: str
+) -> None:
+    """Only `restart_instance` wakes it."""
+    channel = ScriptedChannel(fatal())
+    async with scene(channel) as s:
+        with pytest.raises(InstanceFailed):
+            await s.bot.wait_status("connected")
+        told = len(s.log)
+        getattr(s.bot, verb)()
+        await trio.sleep(10)
+
+        assert s.bot.status is InstanceStatus.FAILED
+        assert len(s.log) == told
+        await s.runtime.restart_instance("bot")
+        assert await s.bot.wait_status("connected") == "connected"
+
+
+@pytest.mark.parametrize("paused", [True, False])
+@pytest.mark.parametrize("verb", ["reconnect", "pause", "resume"])
+async def test_verbs_change_nothing_of_an_instance_that_was_stopped(
+    autojump_clock: MockClock, verb: str, *, paused: bool
+) -> None:
+    """Its handle stays, and does nothing any more."""
+    channel = ScriptedChannel()
+    async with scene(channel) as s:
+        await s.bot.wait_status("connected")
+        if paused:
+            s.bot.pause()
+        await s.runtime.stop_instance("bot")
+        told = len(s.log)
+        getattr(s.bot, verb)()
+        await trio.sleep(10)
+
+        assert s.bot.status is InstanceStatus.STOPPED
+        assert len(s.log) == told
+        assert len(channel.attempts) == 1
+
+
+# --- from within an event ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        telemetry.InstanceConnecting,
+        telemetry.InstanceConnected,
+        telemetry.InstanceProven,
+        telemetry.InstanceDisconnected,
+        telemetry.ReconnectScheduled,
+        telemetry.ReconnectAttempt,
+        telemetry.ReconnectFailed,
+        telemetry.ReconnectExhausted,
+        telemetry.InstanceDegraded,
+        telemetry.InstanceRecovered,
+        telemetry.InstanceResumed,
+        telemetry.ChildStarted,
+    ],
+)
+async def test_a_pause_from_within_any_event_is_in_force(
+    autojump_clock: MockClock, kind: type[telemetry.Event]
+) -> None:
+    """The machine takes in one signal at a time, and the listener's is the next."""
+    channel = ScriptedChannel(*[REFUSED] * 5)
+    log, bus = Log(), telemetry.EventBus()
+    async with scene(channel, log=log, bus=bus) as s:
+        s.bot.pause()
+        at: list[float] = []
+
+        def pause(event: telemetry.Event) -> None:
+            if isinstance(event, kind) and not at:
+                at.append(event.at)
+                s.bot.pause()
+
+        bus.listen(pause)
+        s.bot.resume()
+        await trio.sleep(1000)
+        if not at:
+            channel.reader.end(lost())
+            await trio.sleep(100)
+
+        assert len(at) == 1
+        assert s.bot.status is InstanceStatus.PAUSED
+        assert channel.living == 0
+        assert all(attempt <= at[0] for attempt in channel.attempts)
+
+
+async def test_a_reconnect_from_within_an_event_wakes_the_retry_once(
+    autojump_clock: MockClock,
+) -> None:
+    """At `reconnect.scheduled` the retry is already one that waits."""
+    channel = ScriptedChannel(REFUSED, REFUSED)
+    log, bus = Log(), telemetry.EventBus()
+
+    def hurry(event: telemetry.Event) -> None:
+        if isinstance(event, telemetry.ReconnectScheduled):
+            bots[0].reconnect()
+
+    bots: list[Any] = []
+
+    class Known(ScriptedChannel):
+        def instance_children(self, instance: Any) -> Any:
+            bots.append(instance)
+            return ()
+
+    bus.listen(hurry)
+    channel = Known(REFUSED, REFUSED)
+    async with scene(channel, log=log, bus=bus) as s:
+        await s.bot.wait_status("connected")
+        await trio.sleep(100)
+
+        assert channel.attempts == [0, 0, 0]
+
+
+async def test_verbs_of_one_instance_do_not_touch_another(autojump_clock: MockClock) -> None:
+    """Each has a machine of its own."""
+    channel, other = ScriptedChannel(), ScriptedChannel()
+    async with scene(channel) as s:
+        spec = InstanceSpec(id="other", channel=other, reconnect=STEADY)
+        neighbour = await s.runtime.start_instance(spec)
+        await neighbour.wait_status("connected")
+        s.bot.pause()
+        s.bot.resume()
+        s.bot.reconnect()
+        await trio.sleep(100)
+
+        assert other.attempts == [0]
+        assert neighbour.health().proven
