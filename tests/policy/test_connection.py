@@ -8,6 +8,7 @@ from itertools import product
 import pytest
 
 from trio_instances._exceptions import InvalidSpec
+from trio_instances.policy.backoff import Backoff, Jitter
 from trio_instances.policy.connection import (
     TABLE,
     Action,
@@ -68,6 +69,7 @@ def test_every_signal_in_every_phase(phase: Phase, kind: SignalKind) -> None:
     else:
         assert line.state is before
         assert actions == ()
+    assert (line.state.next_retry_at is not None) is (line.state.phase is Phase.WAITING)
 
 
 @pytest.mark.parametrize(("phase", "kind"), PAIRS)
@@ -177,6 +179,27 @@ def test_a_wait_says_why_how_long_and_when() -> None:
 
 
 # --- The policy itself
+
+
+def test_the_defaults_are_those_of_the_design() -> None:
+    """Five quick attempts, a minute to prove, half a minute to connect, ten seconds to close."""
+    assert ReconnectPolicy() == ReconnectPolicy(
+        attempts=5,
+        backoff=Backoff(initial=0.25, factor=2.0, cap=5.0, jitter=Jitter.FULL),
+        slow=Backoff(initial=60.0, factor=2.0, cap=300.0, jitter=Jitter.EQUAL),
+        exhausted=Exhausted.DEGRADE,
+        stable_after=60.0,
+        needs_data=False,
+        connect_timeout=30.0,
+        close_timeout=10.0,
+    )
+
+
+def test_short_times_are_accepted() -> None:
+    """A proof at once, and budgets of less than a second."""
+    policy = ReconnectPolicy(stable_after=0, connect_timeout=0.1, close_timeout=0.1)
+
+    assert (policy.stable_after, policy.connect_timeout, policy.close_timeout) == (0, 0.1, 0.1)
 
 
 def test_the_policy_takes_words() -> None:

@@ -120,7 +120,7 @@ def test_an_operator_who_resumes_begins_the_count_anew() -> None:
     line.fail(7)
     line.tell(SignalKind.PAUSE, SignalKind.RESUME)
 
-    assert (line.state.attempt, line.state.exhausted) == (1, False)
+    assert (line.state.attempt, line.state.exhausted, line.state.waited) == (1, False, 0.0)
     assert line.fail(5) == [0.5, 1.0, 2.0, 4.0, 60.0]
     assert line.count(ActionKind.EXHAUSTED) == 2
 
@@ -169,8 +169,9 @@ def seconds_to_prove(line: Line) -> float:
 
 
 def test_a_first_connection_is_proven_after_the_plain_time() -> None:
-    """Nothing was waited for before it."""
+    """Nothing was waited for before it, so it may even be proven at once."""
     assert seconds_to_prove(at(Phase.CONNECTING)) == 60.0
+    assert seconds_to_prove(at(Phase.CONNECTING, ReconnectPolicy(stable_after=0.0))) == 0.0
 
 
 def test_a_later_connection_must_outlast_the_step_before_it() -> None:
@@ -233,9 +234,19 @@ def test_where_data_is_needed_both_are_in_any_order(order: list[SignalKind]) -> 
 
 
 def test_data_and_time_belong_to_one_connection() -> None:
-    """What the connection before has delivered does not prove this one."""
-    line = at(Phase.CONNECTED, ReconnectPolicy(needs_data=True)).tell(SignalKind.DATA)
-    line.fail(1)
-    line.tell(SignalKind.OPENED, SignalKind.STABLE)
+    """What the connection before has delivered, or lasted, does not prove this one."""
+    for before, now in ((SignalKind.DATA, SignalKind.STABLE), (SignalKind.STABLE, SignalKind.DATA)):
+        line = at(Phase.CONNECTED, ReconnectPolicy(needs_data=True)).tell(before)
+        line.fail(1)
+        line.tell(SignalKind.OPENED, now)
 
-    assert line.state.phase is Phase.CONNECTED
+        assert line.state.phase is Phase.CONNECTED
+
+
+def test_proof_ends_the_time_that_was_waited() -> None:
+    """A proven connection that an operator remakes is proven again after the plain time."""
+    line = Line().tell(SignalKind.START)
+    line.fail(7)
+    line.tell(SignalKind.OPENED, SignalKind.STABLE, SignalKind.RECONNECT)
+
+    assert seconds_to_prove(line) == 60.0

@@ -11,7 +11,7 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trio_instances._exceptions import ChannelError
+from trio_instances import ChannelError, InvalidSpec, Mistake
 from trio_instances.policy.failures import (
     DEFAULT_CAUSES,
     UNEXPECTED,
@@ -101,6 +101,49 @@ def test_every_other_row_is_found_by_its_qualified_name(row: str) -> None:
 
     expected = evolve(DEFAULT_CAUSES[row], detail="text", error_type=row.rsplit(".", 1)[1])
     assert cause == expected
+
+
+def test_the_library_s_own_refusal_is_found_by_its_public_name() -> None:
+    """A channel that makes a wrong specification makes it again, so it is for its author to mend."""
+    cause = classify_failure(InvalidSpec("ChildSpec 'a'", [Mistake("shutdown", -1, "must be 0")]))
+
+    assert (cause.reason, cause.who_must_act) == ("invalid_spec", WhoMustAct.AUTHOR)
+
+
+def test_the_rows_that_a_retry_cannot_mend() -> None:
+    """Few are fatal, and each of them says who must act."""
+    fatal = {row: cause for row, cause in DEFAULT_CAUSES.items() if cause.failure_class == "fatal"}
+
+    assert fatal.keys() == {"ssl.SSLCertVerificationError", "trio_instances.InvalidSpec"}
+    assert all(cause.who_must_act is not WhoMustAct.NOBODY for cause in fatal.values())
+
+
+def test_the_rows_that_mean_a_lost_connection() -> None:
+    """What broke is the connection itself, so a worker restarted on it would fail again."""
+    assert {row for row, cause in DEFAULT_CAUSES.items() if cause.lost} == {
+        "builtins.ConnectionRefusedError",
+        "builtins.ConnectionResetError",
+        "builtins.ConnectionError",
+        "builtins.EOFError",
+        "ssl.SSLError",
+        "trio.BrokenResourceError",
+        "trio.ClosedResourceError",
+        "trio.EndOfChannel",
+    }
+
+
+def test_a_cause_says_no_more_than_it_was_told() -> None:
+    """Without hints nothing is lost, nothing resumable, nothing to wait for, nobody to act."""
+    assert Cause(FailureClass.RECOVERABLE, "x") == Cause(
+        FailureClass.RECOVERABLE,
+        "x",
+        detail="",
+        error_type="",
+        retry_after=None,
+        resumable=False,
+        lost=False,
+        who_must_act=WhoMustAct.NOBODY,
+    )
 
 
 def test_the_name_alone_is_no_row() -> None:
@@ -270,13 +313,18 @@ def test_what_is_no_ordinary_error_can_be_classified_too(error: BaseException) -
 # --- Texts
 
 
-@given(st.text(max_size=1200))
-def test_a_text_is_kept_up_to_its_bound(text: str) -> None:
-    """500 characters at most, and what was cut is seen."""
-    shown = text_of(ValueError(text))
+@given(st.text(max_size=100))
+def test_a_short_text_is_kept(text: str) -> None:
+    """Character by character."""
+    assert text_of(ValueError(text)) == text
 
-    assert len(shown) <= 500
-    assert shown == text if len(text) <= 500 else shown == text[:499] + "…"
+
+@pytest.mark.parametrize("length", [499, 500, 501, 100_000])
+def test_a_text_is_kept_up_to_its_bound(length: int) -> None:
+    """500 characters at most, and that something was cut is seen."""
+    shown = text_of(ValueError("x" * length))
+
+    assert shown == ("x" * length if length <= 500 else "x" * 499 + "…")
 
 
 def test_a_broken_text_is_replaced() -> None:

@@ -202,7 +202,7 @@ def test_without_a_backoff_a_restart_is_at_once() -> None:
     """As in OTP."""
     assert verdict_on(backoff=None) == Decision(RESTART, delay=0.0)
     slow = Backoff(initial=2.0, jitter=Jitter.NONE)
-    assert verdict_on(backoff=slow) == Decision(RESTART, delay=2.0)
+    assert verdict_on(backoff=slow) == Decision(RESTART, delay=2.0, exceeded=False)
 
 
 def test_a_plain_return_is_recoverable() -> None:

@@ -18,6 +18,7 @@ from trio_instances.telemetry import (
     HookFailed,
     InstanceConnected,
     InstanceDegraded,
+    InstanceDisconnected,
     InstanceFailed,
     PressureChanged,
     ProbeCompleted,
@@ -34,6 +35,12 @@ CAUSE = Cause(FailureClass.RECOVERABLE, "timeout", "too slow", "TimeoutError")
 def probe(verdict: ProbeVerdict) -> ProbeCompleted:
     """Return a probe's outcome."""
     return ProbeCompleted(at=0, generation=1, verdict=verdict, latency=0.1234, streak=1, cause=None)
+
+
+def disconnected(reason: str) -> InstanceDisconnected:
+    """Return the end of a connection."""
+    cause = Cause(FailureClass.RECOVERABLE, reason)
+    return InstanceDisconnected(at=0, generation=1, cause=cause, uptime=9.0)
 
 
 def pressure(level: PressureLevel) -> PressureChanged:
@@ -80,6 +87,8 @@ ESCALATED = SupervisorEscalated(
         (stopped(forced=False, cause=None), "INFO"),
         (stopped(forced=True, cause=None), "WARNING"),
         (stopped(forced=False, cause=CAUSE), "WARNING"),
+        (disconnected("close_1006"), "WARNING"),
+        (disconnected("pause_requested"), "INFO"),
         (RuntimeStarted(at=0), "INFO"),
     ],
 )

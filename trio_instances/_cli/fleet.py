@@ -70,7 +70,7 @@ class DemoChannel(WebSocketChannel):
         self._crash.set()
 
     def fail_translator(self) -> None:
-        """Make the optional child fail for good."""
+        """Make the optional child fail, so that it is parked."""
         self._failing.set()
 
     def children(self, instance: Instance, connection: WebSocketConnection) -> Sequence[ChildSpec]:
@@ -91,6 +91,7 @@ class DemoChannel(WebSocketChannel):
 
     async def _translate(self) -> None:
         await self._failing.wait()
+        self._failing = trio.Event()
         raise ChannelError(_NO_DICTIONARY)
 
 

@@ -9,7 +9,7 @@ import trio
 from attrs import frozen
 
 from ..policy.status import InstanceStatus
-from .fleet import Cast, DemoChannel
+from .fleet import OPTIONAL, Cast, DemoChannel
 from .tally import Tally, What
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Stage:
 
 async def play(stage: Stage) -> None:
     """Play every act but the last: the ordered stop is the end of the runtime's own block."""
-    for act in (_start, _crash, _die, _fall_silent, _degrade):
+    for act in (_start, _crash, _die, _fall_silent, _degrade, _recover):
         await act(stage)
         await trio.sleep(stage.pause)
 
@@ -95,3 +95,11 @@ async def _degrade(stage: Stage) -> None:
     await stage.tally.reach(What.PARKED, 1)
     state = "still connected" if instance.connected else "not connected"
     stage.tell(f"an optional child of {name} is parked; {name} is degraded, {state}")
+
+
+async def _recover(stage: Stage) -> None:
+    name = stage.cast.degraded
+    instance = stage.runtime.instance(name)
+    await instance.restart_child(OPTIONAL)
+    await instance.wait_status(InstanceStatus.CONNECTED)
+    stage.tell(f"the optional child of {name} is revived, and {name} is well again")

@@ -30,6 +30,7 @@ class What(StrEnum):
     REMADE = "lost connections made again"
     PARKED = "optional children parked"
     DEGRADED = "... whose instance was degraded"
+    RECOVERED = "... and well again when it was revived"
     CLOSED = "connections closed at the stop"
     STOPPED = "instances stopped"
     STUCK = "children stuck"
@@ -64,6 +65,7 @@ COUNTED: Mapping[What, Callable[[Event], bool]] = {
     What.REMADE: lambda e: isinstance(e, events.InstanceConnected) and e.generation > 1,
     What.PARKED: lambda e: isinstance(e, events.ChildParked) and e.child == OPTIONAL,
     What.DEGRADED: lambda e: isinstance(e, events.InstanceDegraded) and OPTIONAL in e.what,
+    What.RECOVERED: lambda e: isinstance(e, events.InstanceRecovered) and OPTIONAL in e.what,
     What.CLOSED: _disconnected(STOP_REQUESTED.reason),
     What.STOPPED: lambda e: isinstance(e, events.InstanceStopped),
     What.STUCK: lambda e: isinstance(e, events.ChildStuck),
@@ -139,6 +141,7 @@ class Tally:
             What.REMADE: others + 1,
             What.PARKED: 1,
             What.DEGRADED: 1,
+            What.RECOVERED: 1,
             What.STUCK: 0,
             What.BROKEN: 0,
             What.CLOSED: others,

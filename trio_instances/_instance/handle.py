@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, final
 
 import trio
 
+from .._exceptions import ChildNotFound
 from ..policy.connection import SignalKind
 from ..policy.status import InstanceStatus
 from .acting import PAUSE_REQUESTED, RECONNECT_REQUESTED
@@ -13,6 +14,7 @@ from .record import InstanceRecord, Queue
 from .snapshot import make_snapshot
 
 if TYPE_CHECKING:
+    from .._supervision.record import Child
     from ..policy.health import HealthSnapshot
     from .spec import InstanceSpec
 
@@ -107,6 +109,28 @@ class Instance:
     def resume(self) -> None:
         """End a pause: connect again, now."""
         self._record.signal(SignalKind.RESUME)
+
+    async def restart_child(self, name: str) -> Child:
+        """Start a child that is stopped or parked, and wait until it is ready.
+
+        So a parked child is revived, and what was degraded without it is well again.
+
+        Cancelling it cancels the start, waits for its end, and leaves the child as it was.
+
+        Args:
+            name: The name of a child of the instance, or else of its connection.
+
+        Raises:
+            ChildNotFound: There is no such child now.
+            ChildRunning: It runs.
+            ChildRestarting: It is between two restarts without a delay.
+            ChildStartFailed: From what it raised before it was ready; it stays down.
+        """
+        for supervisor in (self._record.supervisor, self._record.connection_supervisor):
+            if supervisor is not None and supervisor.has_child(name):
+                return await supervisor.restart_child(name)
+
+        raise ChildNotFound(f"{self.id}/{name}")
 
     # --- reports from the channel and the application --------------------------------------------
 

@@ -291,6 +291,10 @@ class Supervisor:
             workers=len(records) - supervisors,
         )
 
+    def has_child(self, name: str) -> bool:
+        """Return whether there is a child of this name, whatever its state."""
+        return name in self._core.children
+
     def get_childspec(self, name: str) -> ChildSpec:
         """Return the specification of a child.
 
