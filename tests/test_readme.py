@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from attrs import frozen
 
+from trio_instances._runtime.config import load_config
+
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 PAGES = [README, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -56,8 +58,19 @@ def blocks_of(page: Path) -> list[Block]:
 
 
 BLOCKS = [block for page in PAGES for block in blocks_of(page)]
+TOML = [block for block in BLOCKS if block.language == "toml"]
 PYTHON = [block for block in BLOCKS if block.language == "python"]
 MARKED = {block.mark: block for block in BLOCKS if block.page == README and block.mark}
+
+
+@pytest.mark.parametrize("block", TOML, ids=str)
+def test_a_toml_block_is_a_right_file(block: Block, tmp_path: Path) -> None:
+    """What a page shows as a configuration file can be run as one."""
+    file = tmp_path / "instances.toml"
+    file.write_text(block.text, encoding="utf-8")
+    tokens = dict.fromkeys(re.findall(r'env = "(\w+)"', block.text), "token")
+
+    assert load_config(file, environ=tokens).instances
 
 
 @pytest.mark.parametrize("block", PYTHON, ids=str)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from itertools import pairwise
 from typing import Any
 
@@ -61,28 +60,18 @@ async def test_the_first_probes_of_a_fleet_are_spread_over_the_interval(
     autojump_clock: MockClock,
 ) -> None:
     """Those that connected at once do not probe at once."""
-    firsts: list[float] = []
+    fleet: list[list[float]] = []
     async with open_runtime() as runtime:
         for number in range(60):
             channel, times = probing()
+            fleet.append(times)
             spec = InstanceSpec(id=f"bot-{number}", channel=channel, probe=EVEN)
             await runtime.start_instance(spec)
-            firsts.append(0.0)
-            channel.ask = _note(times, firsts, number)
         await trio.sleep(30.1)
 
-    assert all(0 < first <= 30 for first in firsts)
-    assert {int(first // 10) for first in firsts} == {0, 1, 2}
-
-
-def _note(
-    times: list[float], firsts: list[float], number: int
-) -> Callable[[int], Awaitable[object]]:
-    async def ask(_: int) -> None:
-        times.append(trio.current_time())
-        firsts[number] = times[0]
-
-    return ask
+    firsts = [times[0] for times in fleet]
+    assert all(0 <= first <= 30 for first in firsts)
+    assert {first // 10 for first in firsts} == {0, 1, 2}
 
 
 async def test_a_probe_has_a_budget(autojump_clock: MockClock) -> None:
