@@ -104,7 +104,7 @@ def test_every_other_row_is_found_by_its_qualified_name(row: str) -> None:
 
 
 def test_the_library_s_own_refusal_is_found_by_its_public_name() -> None:
-    """A channel that makes a wrong specification makes it again, so it is for its author to mend."""
+    """A channel that makes a wrong specification will make it again: its author must mend it."""
     cause = classify_failure(InvalidSpec("ChildSpec 'a'", [Mistake("shutdown", -1, "must be 0")]))
 
     assert (cause.reason, cause.who_must_act) == ("invalid_spec", WhoMustAct.AUTHOR)

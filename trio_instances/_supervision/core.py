@@ -94,6 +94,8 @@ class Core:
         self.window = RestartWindow(intensity)
         self.children: dict[str, ChildRecord] = {}
         """In start order; a restart keeps the place."""
+        self.parent: ChildRecord | None = None
+        """The child within which it is open, if any."""
         self.nursery: trio.Nursery | None = None
         self.body = trio.CancelScope()
         """Around the block's body: cancelled when the supervisor ends by itself."""

@@ -117,6 +117,7 @@ async def run_core(core: Core, parent: ChildRecord | None) -> AsyncIterator[Supe
     if core.strategy is not Strategy.ONE_FOR_ONE:
         core.on_group_exit = partial(queue_round, core)
     failure: BaseException | None = None
+    core.parent = parent
     if parent is not None:
         parent.supervises += 1
     try:

@@ -31,16 +31,13 @@ async def in_turn(core: Core) -> AsyncIterator[None]:
     """Hold the supervisor's turn, behind whoever asked for it before.
 
     Raises:
-        SupervisionError: The caller is a child whose own start holds the turn.
+        SupervisionError: The caller is a child whose own start holds the turn, or runs in one.
         SupervisorNotRunning: The supervisor has ended, or is ending.
     """
     record = current.get(None)
-    if (
-        record is not None
-        and record.core is core
-        and record.awaited
-        and isinstance(core.turn, trio.Lock)
-    ):
+    while record is not None and record.core is not core:
+        record = record.core.parent
+    if record is not None and record.awaited and isinstance(core.turn, trio.Lock):
         raise SupervisionError(
             f"child {record.path!r} asks its own supervisor for a change before it is ready, and "
             "would wait for itself: call task_status.started() first"
