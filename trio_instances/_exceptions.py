@@ -41,6 +41,19 @@ class TrioInstancesError(Exception):
     """Base of every error that this library raises."""
 
 
+_MAX_SHOWN = 200
+
+
+def _shown(value: object) -> str:
+    """Return a value as a message shows it: bounded, whatever its ``__repr__`` does."""
+    try:
+        text = repr(value)
+    except Exception as broken:
+        return f"<a {type(value).__qualname__} whose repr raised {type(broken).__qualname__}>"
+
+    return text if len(text) <= _MAX_SHOWN else f"{text[: _MAX_SHOWN - 1]}…"
+
+
 @final
 @frozen
 class Mistake:
@@ -59,7 +72,7 @@ class Mistake:
         if not self.given:
             return f"{self.place}: {self.expected}"
 
-        return f"{self.place}: {self.expected}, not {self.value!r}"
+        return f"{self.place}: {self.expected}, not {_shown(self.value)}"
 
 
 @final

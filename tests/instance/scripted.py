@@ -58,6 +58,11 @@ async def nothing() -> None:
     """Do nothing, at once."""
 
 
+def always(*specs: ChildSpec) -> Callable[..., Sequence[ChildSpec]]:
+    """Return what gives these children, whoever asks."""
+    return lambda *_: specs
+
+
 class Worker:
     """A child that runs until a test makes it fail, or return."""
 

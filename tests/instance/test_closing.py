@@ -168,7 +168,7 @@ async def test_a_connection_whose_children_crash_too_often_is_closed_in_peace(
         await s.bot.wait_status("connected")
         channel.reader.end(ValueError("bug"))
         await s.bot.wait_status("reconnecting")
-        await trio.sleep(0)
+        await trio.lowlevel.checkpoint()
         assert s.bot.health().next_retry_at == 0.5
         await s.bot.wait_status("connected")
 

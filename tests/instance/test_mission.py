@@ -20,7 +20,17 @@ from trio_instances import (
     telemetry,
 )
 
-from .scripted import DELAYS, STEADY, ScriptedChannel, Worker, fatal, incarnations, lost, scene
+from .scripted import (
+    DELAYS,
+    STEADY,
+    Scene,
+    ScriptedChannel,
+    Worker,
+    fatal,
+    incarnations,
+    lost,
+    scene,
+)
 
 
 async def test_starting_an_instance_starts_the_expected_children_and_reports_health(
@@ -167,14 +177,21 @@ async def test_an_instance_that_fails_ends_a_runtime_that_is_told_to_escalate(
     """`on_instance_failure='escalate'` raises from the block, after the ordered stop of all."""
     settings = RuntimeSettings(on_instance_failure=OnInstanceFailure.ESCALATE)
     other, channel = ScriptedChannel(), ScriptedChannel(1.0, fatal())
-    with pytest.raises(FatalChildFailure, match="banned") as caught:
+    spec = InstanceSpec(id="other", channel=other, reconnect=STEADY)
+
+    async def run() -> None:
         async with scene(channel, settings=settings) as s:
-            await s.runtime.start_instance(
-                InstanceSpec(id="other", channel=other, reconnect=STEADY)
-            )
+            held.append(s)
+            await s.runtime.start_instance(spec)
             await s.bot.wait_status("connected")
             channel.reader.end(lost())
             await trio.sleep_forever()
+
+    held: list[Scene] = []
+    with pytest.raises(FatalChildFailure, match="banned") as caught:
+        await run()
+
+    (s,) = held
 
     assert isinstance(caught.value, Escalation)
     assert (caught.value.path, caught.value.child) == ("runtime", "runtime/bot")

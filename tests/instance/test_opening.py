@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
 from typing import Any
 
@@ -124,10 +124,8 @@ async def test_a_connect_that_swallows_its_timeout_is_still_timed_out(
     async def connect(instance: Instance) -> AsyncIterator[int]:
         with trio.move_on_after(5):
             await trio.sleep(5)
-        try:
+        with suppress(trio.Cancelled):
             await trio.sleep_forever()
-        except trio.Cancelled:
-            pass
         yield 1
 
     async with scene(OddChannel(connect)) as s:

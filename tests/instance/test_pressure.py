@@ -168,9 +168,7 @@ async def test_a_queue_of_the_same_name_replaces_the_one_before(autojump_clock: 
 
 
 @pytest.mark.parametrize("rubbish", [None, 5, [], object()])
-async def test_what_has_no_statistics_is_refused(
-    autojump_clock: MockClock, rubbish: Any
-) -> None:
+async def test_what_has_no_statistics_is_refused(autojump_clock: MockClock, rubbish: Any) -> None:
     """At the door, by name."""
     async with scene(ScriptedChannel()) as s:
         with pytest.raises(TypeError, match="'outbox' must have a method statistics"):

@@ -319,4 +319,3 @@ async def test_a_restarted_instance_is_degraded_again_by_the_next_slow_attempt(
 
         assert [r.what for r in s.bot.health().degraded] == ["reconnect"]
         assert s.bot.health().attempt == 6
-

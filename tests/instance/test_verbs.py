@@ -12,7 +12,6 @@ from trio_instances import (
     ChildSpec,
     InstanceFailed,
     InstanceSpec,
-    InstanceStatus,
     RestartIntensity,
     telemetry,
 )
@@ -89,7 +88,7 @@ async def test_reconnect_does_not_end_a_pause(autojump_clock: MockClock) -> None
         s.bot.reconnect()
         await trio.sleep(10)
 
-        assert s.bot.status is InstanceStatus.PAUSED
+        assert s.bot.status == "paused"
         assert channel.attempts == [0]
 
 
@@ -120,7 +119,7 @@ async def test_a_pause_lasts_until_resume_and_the_instances_own_children_go_on(
     async with scene(channel) as s:
         await s.bot.wait_status("connected")
         s.bot.pause()
-        assert s.bot.status is InstanceStatus.PAUSED
+        assert s.bot.status == "paused"
         await trio.sleep(10_000)
         assert channel.closed == [0]
         assert (keeper.running, channel.reader.running) == (1, 0)
@@ -168,9 +167,9 @@ async def test_a_resume_starts_the_attempts_anew(autojump_clock: MockClock) -> N
     async with scene(channel) as s:
         await s.bot.wait_status("degraded")
         s.bot.pause()
-        assert s.bot.status is InstanceStatus.PAUSED
+        assert s.bot.status == "paused"
         s.bot.resume()
-        assert s.bot.status is InstanceStatus.RECONNECTING
+        assert s.bot.status == "reconnecting"
         await s.bot.wait_status("connected")
 
         assert channel.gaps == pytest.approx([0.5, 1, 2, 4, 0, 0.5])
@@ -217,7 +216,7 @@ async def test_a_pause_survives_a_crash_of_the_whole_instance(autojump_clock: Mo
         keeper.end(ValueError("bug"))
         await s.bot.wait_status("starting")
         await trio.sleep(10)
-        assert s.bot.status is InstanceStatus.PAUSED
+        assert s.bot.status == "paused"
         assert channel.attempts == [0]
         s.bot.resume()
         await s.bot.wait_status("connected")
@@ -255,7 +254,7 @@ async def test_an_instance_may_be_paused_while_its_own_children_start(
     known = Known()
     async with scene(known, log=log, bus=bus) as s:
         await trio.sleep(10)
-        assert s.bot.status is InstanceStatus.PAUSED
+        assert s.bot.status == "paused"
         assert known.attempts == []
         s.bot.resume()
         await s.bot.wait_status("connected")
@@ -276,7 +275,7 @@ async def test_verbs_change_nothing_of_an_instance_that_has_failed(
         getattr(s.bot, verb)()
         await trio.sleep(10)
 
-        assert s.bot.status is InstanceStatus.FAILED
+        assert s.bot.status == "failed"
         assert len(s.log) == told
         await s.runtime.restart_instance("bot")
         assert await s.bot.wait_status("connected") == "connected"
@@ -298,7 +297,7 @@ async def test_verbs_change_nothing_of_an_instance_that_was_stopped(
         getattr(s.bot, verb)()
         await trio.sleep(10)
 
-        assert s.bot.status is InstanceStatus.STOPPED
+        assert s.bot.status == "stopped"
         assert len(s.log) == told
         assert len(channel.attempts) == 1
 
@@ -346,7 +345,7 @@ async def test_a_pause_from_within_any_event_is_in_force(
             await trio.sleep(100)
 
         assert len(at) == 1
-        assert s.bot.status is InstanceStatus.PAUSED
+        assert s.bot.status == "paused"
         assert channel.living == 0
         assert all(attempt <= at[0] for attempt in channel.attempts)
 

@@ -81,17 +81,36 @@ def test_one_fatal_failure_ends_the_connection_at_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("outcomes", "action"),
+    "outcomes",
     [
-        (["recoverable", "recoverable", "degraded"], "degrade"),
-        (["recoverable", "degraded", "recoverable"], "fail"),
-        (["degraded", "recoverable", "degraded"], "degrade"),
-        (["degraded", "degraded", "recoverable"], "fail"),
+        ["recoverable", "recoverable", "degraded"],
+        ["degraded", "degraded", "recoverable"],
+        ["recoverable", "degraded", "recoverable"],
     ],
 )
-def test_failures_of_both_kinds_count_together(outcomes: list[str], action: str) -> None:
-    """A row of bad verdicts is one row; the last of them says what comes of it."""
-    assert actions(*outcomes) == ["none", "none", action]
+def test_a_row_of_both_kinds_of_failures_degrades(outcomes: list[str]) -> None:
+    """Only recoverable failures, all in a row, end a connection."""
+    assert actions(*outcomes) == ["none", "none", "degrade"]
+
+
+def test_one_recoverable_failure_after_a_long_degradation_ends_nothing() -> None:
+    """The failures that degraded a connection are not counted against it as lost."""
+    assert actions(*["degraded"] * 5, "recoverable", "recoverable", "recoverable") == [
+        "none",
+        "none",
+        "degrade",
+        "none",
+        "none",
+        "none",
+        "none",
+        "fail",
+    ]
+
+
+def lost(outcomes: list[Cause | None], failures: int) -> bool:
+    """Return whether the last so many outcomes are all recoverable failures."""
+    last = outcomes[-failures:]
+    return len(last) == failures and all(cause is BAD["recoverable"] for cause in last)
 
 
 @given(policies, outcomes)
@@ -107,14 +126,11 @@ def test_the_actions_are_those_that_the_last_verdicts_give(
             row += 1
         if cause is None:
             expected = "recover" if degraded and row >= policy.successes_to_recover else "none"
-        elif cause is BAD["fatal"]:
-            expected = "fail"
-        elif row < policy.failures_to_fail:
-            expected = "none"
-        elif cause is BAD["recoverable"]:
+        elif cause is BAD["fatal"] or lost(outcomes[: index + 1], policy.failures_to_fail):
             expected = "fail"
         else:
-            expected = "none" if degraded else "degrade"
+            degrades = row >= policy.failures_to_fail and not degraded
+            expected = "degrade" if degrades else "none"
         degraded = (degraded or expected == "degrade") and expected != "recover"
 
         state, action = step(state, policy, cause, 0.1, float(index))

@@ -231,7 +231,7 @@ async def test_a_second_cancellation_while_stopping_cuts_nothing_short(
                 await trio.sleep_forever()
         await trio.sleep_forever()
 
-    assert inner.cancelled_caught
+    assert inner.cancel_called
     assert outer.cancelled_caught
     assert channel.closed == [9 + 2]
     assert trio.current_time() == 9 + 4

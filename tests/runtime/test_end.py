@@ -25,7 +25,7 @@ from trio_instances import (
 from trio_instances.abc import Sink
 from trio_instances.telemetry import Event, EventBus
 
-from ..instance.scripted import STEADY, Log, ScriptedChannel, fatal
+from ..instance.scripted import STEADY, Log, ScriptedChannel, always, fatal
 
 
 class KeepingSink(Sink):
@@ -60,7 +60,7 @@ async def fill(runtime: Runtime, ends: list[str]) -> None:
         return channel
 
     for name in ("a", "b", "c"):
-        spec = InstanceSpec(id=name, channel=closing(name), reconnect=STEADY)
+        spec = InstanceSpec(id=name, channel=closing(name), reconnect=STEADY, probe=None)
         await (await runtime.start_instance(spec)).wait_status("connected")
 
 
@@ -216,9 +216,7 @@ async def test_an_instance_that_fails_while_others_stop_is_stopped_too(
 async def test_an_instance_that_failed_before_stays_failed(autojump_clock: MockClock) -> None:
     """The end of the runtime says nothing new of it."""
     async with open_runtime() as runtime:
-        bot = await runtime.start_instance(
-            InstanceSpec(id="bot", channel=ScriptedChannel(fatal()))
-        )
+        bot = await runtime.start_instance(InstanceSpec(id="bot", channel=ScriptedChannel(fatal())))
         await bot.wait_status("failed")
 
     assert bot.status is InstanceStatus.FAILED
@@ -234,7 +232,7 @@ async def test_an_instance_between_two_restarts_is_stopped_too(autojump_clock: M
             await trio.lowlevel.checkpoint()
             raise ValueError("bug")
 
-        channel.give_own = lambda _, run=crashes: [ChildSpec("keeper", run)]
+        channel.give_own = always(ChildSpec("keeper", crashes))
         async with open_runtime() as runtime:
             bot = await runtime.start_instance(InstanceSpec(id="bot", channel=channel))
             for _ in range(checkpoints):
@@ -254,7 +252,7 @@ async def test_sinks_get_everything_the_last_events_too(autojump_clock: MockCloc
 
     assert quick.names == slow.names == log.names
     assert quick.names[-1] == "runtime.stopped"
-    assert (quick.closed_at, slow.closed_at) == (13, 15)
+    assert (quick.closed_at, slow.closed_at) == (13, 16)
 
 
 async def test_sinks_get_the_last_events_of_a_cancelled_runtime(autojump_clock: MockClock) -> None:

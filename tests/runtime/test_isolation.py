@@ -17,7 +17,7 @@ from trio_instances import (
     open_runtime,
 )
 
-from ..instance.scripted import STEADY, ScriptedChannel, Worker, incarnations
+from ..instance.scripted import STEADY, ScriptedChannel, Worker, always, incarnations
 
 FLEET, BAD = 50, 10
 
@@ -123,7 +123,7 @@ async def test_each_instance_has_a_restart_budget_of_its_own(autojump_clock: Moc
         for number in range(20):
             channel, worker = ScriptedChannel(), Worker()
             workers.append(worker)
-            channel.give_own = lambda _, worker=worker: [ChildSpec("keeper", worker.run)]
+            channel.give_own = always(ChildSpec("keeper", worker.run))
             await start(runtime, number, channel)
         for _ in range(5):
             for worker in workers:
@@ -165,7 +165,7 @@ async def test_a_slow_start_of_one_delays_no_other(autojump_clock: MockClock) ->
                 task_status.started()
                 await trio.sleep_forever()
 
-            channel.give_own = lambda _, run=slow: [ChildSpec("slow", run)]
+            channel.give_own = always(ChildSpec("slow", slow))
             nursery.start_soon(start, runtime, number, channel)
         await trio.sleep(3.1)
 

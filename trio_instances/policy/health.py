@@ -42,7 +42,7 @@ class ProbePolicy:
     timeout: float = 5.0
     """Seconds that a probe may take."""
     failures_to_fail: int = 3
-    """Recoverable failures in a row that end the connection; degraded ones that degrade it."""
+    """Recoverable failures in a row that end the connection; bad verdicts that degrade it."""
     successes_to_recover: int = 2
     """Successes in a row that end a degradation."""
 
@@ -97,6 +97,8 @@ class ProbeState:
     """How long the last probe took, in seconds."""
     streak: int = 0
     """How many good, or bad, verdicts came in a row."""
+    recoverable: int = 0
+    """How many recoverable failures came in a row, with nothing else between them."""
     degraded: bool = False
     """Whether the probes have degraded the instance."""
     cause: Cause | None = None
@@ -109,6 +111,9 @@ def step(
     state: ProbeState, policy: ProbePolicy, cause: Cause | None, latency: float, now: float
 ) -> tuple[ProbeState, ProbeAction]:
     """Take in the outcome of one probe.
+
+    A row of recoverable failures ends the connection. A row of bad verdicts of both kinds degrades
+    it: it answers, if badly, so a new connection would hardly be better.
 
     Args:
         state: What the probes said so far.
@@ -123,19 +128,16 @@ def step(
     verdict = ProbeVerdict.OK if cause is None else ProbeVerdict(cause.failure_class)
     same_kind = state.verdict is not None and (state.verdict is ProbeVerdict.OK) == (cause is None)
     streak = state.streak + 1 if same_kind else 1
-    after = ProbeState(verdict, latency, streak, state.degraded, cause, now)
+    recoverable = state.recoverable + 1 if verdict is ProbeVerdict.RECOVERABLE else 0
+    after = ProbeState(verdict, latency, streak, recoverable, state.degraded, cause, now)
 
     if cause is None:
         if state.degraded and streak >= policy.successes_to_recover:
             return evolve(after, degraded=False), ProbeAction.RECOVER
         return after, ProbeAction.NONE
-    if cause.failure_class is FailureClass.FATAL:
+    if verdict is ProbeVerdict.FATAL or recoverable >= policy.failures_to_fail:
         return after, ProbeAction.FAIL
-    if streak < policy.failures_to_fail:
-        return after, ProbeAction.NONE
-    if cause.failure_class is FailureClass.RECOVERABLE:
-        return after, ProbeAction.FAIL
-    if state.degraded:
+    if streak < policy.failures_to_fail or state.degraded:
         return after, ProbeAction.NONE
 
     return evolve(after, degraded=True), ProbeAction.DEGRADE

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, assert_never, final
 
 from attrs import frozen
 
@@ -281,3 +281,5 @@ def ends_supervisor(
             return True
         case AutoShutdown.ALL_SIGNIFICANT:
             return not others_active
+        case _:
+            assert_never(auto_shutdown)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import TypeVar
+from typing import TypeVar, assert_never
 
 T = TypeVar("T")
 
@@ -50,3 +50,5 @@ def affected(strategy: Strategy, order: Sequence[T], failed: T) -> Sequence[T]:
             return order
         case Strategy.REST_FOR_ONE:
             return order[order.index(failed) :]
+        case _:
+            assert_never(strategy)
