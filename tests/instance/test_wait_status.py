@@ -134,10 +134,9 @@ async def test_waiting_ends_when_the_runtime_does(autojump_clock: MockClock) -> 
         except InstanceStopped as exc:
             outcomes.append(exc.instance_id)
 
-    async with trio.open_nursery() as nursery:
-        async with scene(ScriptedChannel()) as s:
-            nursery.start_soon(wait, s.bot)
-            await wait_all_tasks_blocked()
+    async with trio.open_nursery() as nursery, scene(ScriptedChannel()) as s:
+        nursery.start_soon(wait, s.bot)
+        await wait_all_tasks_blocked()
 
     assert outcomes == ["bot"]
 

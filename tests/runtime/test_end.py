@@ -64,6 +64,11 @@ async def fill(runtime: Runtime, ends: list[str]) -> None:
         await (await runtime.start_instance(spec)).wait_status("connected")
 
 
+def banned() -> InstanceSpec:
+    """Return an instance that fails for good as soon as it connects."""
+    return InstanceSpec(id="bad", channel=ScriptedChannel(fatal()), reconnect=STEADY)
+
+
 def heard() -> tuple[EventBus, Log]:
     """Return a bus and what is heard on it."""
     bus, log = EventBus(), Log()
@@ -103,10 +108,14 @@ async def test_left_by_an_exception_it_stops_all_and_raises_it_bare(
     bus, log = heard()
     ends: list[str] = []
     failure = KeyError("mine")
-    with pytest.raises(KeyError) as caught:
+
+    async def run() -> None:
         async with open_runtime(events=bus, sinks=[KeepingSink()]) as runtime:
             await fill(runtime, ends)
             raise failure
+
+    with pytest.raises(KeyError) as caught:
+        await run()
 
     assert caught.value is failure
     assert ends == ["c", "b", "a"]
@@ -137,13 +146,15 @@ async def test_ended_by_an_escalation_it_stops_all_and_raises_it(
     bus, log = heard()
     ends: list[str] = []
     settings = RuntimeSettings(on_instance_failure=OnInstanceFailure.ESCALATE)
-    with pytest.raises(FatalChildFailure, match="banned"):
+
+    async def run() -> None:
         async with open_runtime(settings, events=bus) as runtime:
             await fill(runtime, ends)
-            await runtime.start_instance(
-                InstanceSpec(id="bad", channel=ScriptedChannel(fatal()), reconnect=STEADY)
-            )
+            await runtime.start_instance(banned())
             await trio.sleep_forever()
+
+    with pytest.raises(FatalChildFailure, match="banned"):
+        await run()
 
     assert ends == ["c", "b", "a"]
     assert log.names[-1] == "runtime.stopped"
@@ -161,10 +172,14 @@ async def test_an_instance_that_crashes_too_often_escalates_too(autojump_clock: 
     channel.give_own = lambda _: [ChildSpec("keeper", crashes)]
     settings = RuntimeSettings(on_instance_failure="escalate")
     held: list[Instance] = []
-    with pytest.raises(RestartLimitExceeded) as caught:
+
+    async def run() -> None:
         async with open_runtime(settings) as runtime:
             held.append(await runtime.start_instance(InstanceSpec(id="bot", channel=channel)))
             await trio.sleep_forever()
+
+    with pytest.raises(RestartLimitExceeded) as caught:
+        await run()
 
     assert (caught.value.max_restarts, caught.value.period) == (6, 30.0)
     assert held[0].status is InstanceStatus.FAILED
@@ -175,15 +190,17 @@ async def test_an_exception_of_the_body_and_an_escalation_come_out_together(
 ) -> None:
     """Of two failures none is lost."""
     settings = RuntimeSettings(on_instance_failure=OnInstanceFailure.ESCALATE)
-    with pytest.raises(BaseExceptionGroup) as caught:
+
+    async def run() -> None:
         async with open_runtime(settings) as runtime:
-            await runtime.start_instance(
-                InstanceSpec(id="bad", channel=ScriptedChannel(fatal()), reconnect=STEADY)
-            )
+            await runtime.start_instance(banned())
             try:
                 await trio.sleep_forever()
             finally:
                 raise KeyError("mine")
+
+    with pytest.raises(BaseExceptionGroup) as caught:
+        await run()
 
     assert caught.group_contains(KeyError, match="mine")
     assert caught.group_contains(FatalChildFailure)

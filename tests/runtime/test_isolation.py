@@ -57,12 +57,16 @@ class Crashing(ScriptedChannel):
             self.judge = self.misjudge
             self.outcomes = [ValueError("bug")] * 10_000
         else:
-            self.ask = lambda _: trio.sleep_forever()
+            self.ask = self.never_answer
 
     async def crash(self) -> None:
         """Be a bug."""
         await trio.sleep(0.05)
         raise ValueError("bug")
+
+    async def never_answer(self, _: int) -> None:
+        """Hang."""
+        await trio.sleep_forever()
 
     def misjudge(self, exc: Exception) -> Any:
         """Be a bug as well."""

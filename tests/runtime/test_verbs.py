@@ -189,14 +189,12 @@ async def test_a_subscriber_gets_what_happens_from_then_on(autojump_clock: MockC
     async def read(runtime: Runtime, *, task_status: trio.TaskStatus[None]) -> None:
         async with runtime.subscribe(max_buffer=100) as events:
             task_status.started()
-            async for event in events:
-                names.append(event.name)
+            names.extend([event.name async for event in events])
 
-    async with trio.open_nursery() as nursery:
-        async with open_runtime() as runtime:
-            await nursery.start(read, runtime)
-            await runtime.start_instance(spec_of("bot"))
-            await runtime.instance("bot").wait_status("connected")
+    async with trio.open_nursery() as nursery, open_runtime() as runtime:
+        await nursery.start(read, runtime)
+        await runtime.start_instance(spec_of("bot"))
+        await runtime.instance("bot").wait_status("connected")
 
     assert names.count("instance.connected") == 1
     assert names[-1] == "runtime.stopped"

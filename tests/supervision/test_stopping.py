@@ -369,7 +369,7 @@ async def test_a_soft_stop_is_stuck_only_after_its_budget(
         with until_stopped():
             await trio.sleep_forever()
         with trio.CancelScope(shield=True):
-            await trio.sleep(20)
+            await trio.sleep(19)
 
     async with supervised(recorder, ChildSpec("a", soft_and_stuck, shutdown=10.0)) as supervisor:
         await quiet()

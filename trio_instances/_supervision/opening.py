@@ -119,7 +119,7 @@ async def run_core(core: Core, parent: ChildRecord | None) -> AsyncIterator[Supe
     failure: BaseException | None = None
     core.parent = parent
     if parent is not None:
-        parent.supervises += 1
+        parent.nested.append(core)
     try:
         async with trio.open_nursery() as nursery:
             core.nursery = nursery
@@ -134,7 +134,7 @@ async def run_core(core: Core, parent: ChildRecord | None) -> AsyncIterator[Supe
     finally:
         core.nursery = None
         if parent is not None:
-            parent.supervises -= 1
+            parent.nested.remove(core)
         del failure
 
 

@@ -56,6 +56,7 @@ class ChildRecord:
         "incarnation",
         "last_cause",
         "launches",
+        "nested",
         "path",
         "ready_at",
         "restarts",
@@ -66,7 +67,6 @@ class ChildRecord:
         "spec",
         "state",
         "stop_asked_at",
-        "supervises",
         "takes_status",
         "task",
         "ticket",
@@ -92,8 +92,8 @@ class ChildRecord:
         self.task: trio.lowlevel.Task | None = None
         self.scope: trio.CancelScope | None = None
         self.soft_scopes: list[trio.CancelScope] = []
-        self.supervises = 0
-        """How many supervisors are open within it."""
+        self.nested: list[Core] = []
+        """The supervisors that are open within it."""
         self.value: Any = None
         """What it passed to ``started()``."""
         self.incarnation = 0

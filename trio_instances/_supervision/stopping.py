@@ -83,13 +83,18 @@ async def stop_all(core: Core) -> None:
 
 
 def cancel_all(core: Core) -> None:
-    """Ask every child at once, and cut every soft stop short: who asks twice is in a hurry."""
+    """Ask every child at once, and cut every soft stop short, in the whole subtree.
+
+    Who asks twice is in a hurry.
+    """
     now = trio.current_time()
     for record in reversed(core.children.values()):
         if record.alive:
             request_stop(record)
         if record.scope is not None:
             record.scope.deadline = min(record.scope.deadline, now)
+        for nested in record.nested:
+            cancel_all(nested)
 
 
 async def _wait_ended(record: ChildRecord) -> None:
@@ -116,7 +121,7 @@ def _is_stuck(record: ChildRecord, interval: float) -> bool:
     # A supervisor within the child reports its own children, and takes the time that they take.
     cancelled = record.scope is not None and record.scope.cancel_called
     overdue = trio.current_time() >= _cancelled_at(record) + interval
-    return record.alive and cancelled and not record.supervises and overdue
+    return record.alive and cancelled and not record.nested and overdue
 
 
 def _report_stuck(record: ChildRecord) -> None:

@@ -283,7 +283,7 @@ class Supervisor:
     def count_children(self) -> ChildCounts:
         """Return how many children there are, as OTP counts them."""
         records = self._core.children.values()
-        supervisors = sum(record.supervises > 0 for record in records)
+        supervisors = sum(bool(record.nested) for record in records)
         return ChildCounts(
             specs=len(records),
             active=sum(record.state in ACTIVE and record.alive for record in records),
