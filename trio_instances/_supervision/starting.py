@@ -123,6 +123,7 @@ async def hurry(record: ChildRecord) -> None:
     Raises:
         ChildRestarting: There is no delay to cut short.
         ChildStartFailed: The restart has failed.
+        SupervisorNotRunning: The supervisor was stopped meanwhile, or this restart was one too many.
     """
     if record.retry_now is None:
         raise ChildRestarting(record.path)
@@ -133,6 +134,8 @@ async def hurry(record: ChildRecord) -> None:
         await record.wait_change()
     while record.state is ChildState.STARTING:
         await record.wait_change()
+    if record.core.closing:
+        raise SupervisorNotRunning(record.core.path)
     if record.state is not ChildState.RUNNING:
         raise ChildStartFailed(record.path, record.last_cause or _STOPPED_ON_THE_WAY)
 

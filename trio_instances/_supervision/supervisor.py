@@ -19,6 +19,7 @@ from .._exceptions import (
 from ..policy.restart import ChildState, Move
 from ..policy.specs import ChildSpec
 from .core import Core
+from .dump import dump_tree
 from .record import ACTIVE, Child, ChildCounts, ChildExit, ChildInfo, ChildRecord, info_of
 from .starting import (
     hurry,
@@ -302,6 +303,14 @@ class Supervisor:
             ChildNotFound: No child has this name.
         """
         return self._core.find(name).spec
+
+    def dump(self) -> str:
+        """Return the tree under this supervisor as text, for people.
+
+        Each child has a line: its state, since when, its restarts, its last failure, and where its
+        task is waiting.
+        """
+        return dump_tree(self._core)
 
     # --- inside ----------------------------------------------------------------------------------
 
