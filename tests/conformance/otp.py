@@ -46,8 +46,9 @@ from trio_instances import (
     Supervisor,
     SupervisorNotRunning,
     open_supervisor,
+    telemetry,
 )
-from trio_instances.telemetry import EventBus, events
+from trio_instances.telemetry import EventBus
 
 Recording = Mapping[str, Any]
 """One scenario, or one step or child of it, as JSON has it."""
@@ -210,30 +211,30 @@ class Theatre:
     _starts: Counter[str] = field(factory=Counter)
     _labels: dict[tuple[str, int], str] = field(factory=dict)
 
-    def hear(self, event: events.Event) -> None:
+    def hear(self, event: telemetry.Event) -> None:
         """Write down an event in the recorder's words; those that OTP has no word for are left."""
-        if not isinstance(event, events.ChildEvent):
+        if not isinstance(event, telemetry.ChildEvent):
             return
 
         match event:
-            case events.ChildStarted():
+            case telemetry.ChildStarted():
                 self._starts[event.child] += 1
                 label = f"{event.child}#{self._starts[event.child]}"
                 self._labels[event.child, event.incarnation] = label
                 self.happened.append(f"started {label}")
-            case events.ChildStartFailed():
+            case telemetry.ChildStartFailed():
                 self.happened.append(f"start_failed {event.child}")
-            case events.ChildDeclined():
+            case telemetry.ChildDeclined():
                 self.happened.append(f"start_ignored {event.child}")
-            case events.ChildExited():
+            case telemetry.ChildExited():
                 how = "returned" if event.cause is None else "crashed"
                 self.happened.append(f"exited {self._label(event)} {how}")
-            case events.ChildStopping():
+            case telemetry.ChildStopping():
                 self.happened.append(f"stop {self._label(event)}")
-            case events.ChildStopped():
+            case telemetry.ChildStopped():
                 self.happened.append(f"exited {self._label(event)} stopped")
 
-    def _label(self, event: events.ChildEvent) -> str:
+    def _label(self, event: telemetry.ChildEvent) -> str:
         return self._labels.get((event.child, event.incarnation), f"{event.child}#unknown")
 
     async def supervise(self, returned: list[object]) -> None:
@@ -248,7 +249,8 @@ class Theatre:
                 auto_shutdown=scenario["auto_shutdown"],
                 events=bus,
             ) as self.supervisor:
-                await self.supervisor.start_children(map(self._spec, scenario["children"]))
+                specs = [self._spec(child) for child in scenario["children"]]
+                await self.supervisor.start_children(specs)
                 returned.append("ok")
                 await self._leave.wait()
         except ChildStartFailed:

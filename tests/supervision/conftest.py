@@ -11,8 +11,8 @@ import trio
 import trio.testing
 from attrs import define, field
 
-from trio_instances import ChildDeclined, ChildSpec, Supervisor, open_supervisor
-from trio_instances.telemetry import EventBus, events
+from trio_instances import ChildDeclined, ChildSpec, Supervisor, open_supervisor, telemetry
+from trio_instances.telemetry import EventBus
 
 
 class Crash(Exception):
@@ -25,14 +25,14 @@ class Recorder:
 
     def __init__(self) -> None:
         self.bus = EventBus()
-        self.events: list[events.Event] = []
+        self.events: list[telemetry.Event] = []
         self.lines: list[str] = []
         """The events of children that OTP knows too, in short: ``started a#1``."""
         self.bus.listen(self._hear)
 
-    def _hear(self, event: events.Event) -> None:
+    def _hear(self, event: telemetry.Event) -> None:
         self.events.append(event)
-        if isinstance(event, events.ChildEvent):
+        if isinstance(event, telemetry.ChildEvent):
             line = _line(event)
             if line:
                 self.lines.append(line)
@@ -47,24 +47,22 @@ class Recorder:
         return taken
 
 
-def _line(event: events.ChildEvent) -> str:
-    who = f"{event.child}#{event.incarnation}"
-    match event:
-        case events.ChildStarted():
-            return f"started {who}"
-        case events.ChildStartFailed():
-            return f"start_failed {who}"
-        case events.ChildDeclined():
-            return f"declined {who}"
-        case events.ChildExited():
-            return f"{'returned' if event.cause is None else 'crashed'} {who}"
-        case events.ChildStopping():
-            return f"stop {who}"
-        case events.ChildStopped():
-            return f"stopped {who}"
-        case events.ChildParked():
-            return f"parked {who}"
-    return ""
+WORDS = {
+    telemetry.ChildStarted: "started",
+    telemetry.ChildStartFailed: "start_failed",
+    telemetry.ChildDeclined: "declined",
+    telemetry.ChildStopping: "stop",
+    telemetry.ChildStopped: "stopped",
+    telemetry.ChildParked: "parked",
+}
+
+
+def _line(event: telemetry.ChildEvent) -> str:
+    if isinstance(event, telemetry.ChildExited):
+        word = "returned" if event.cause is None else "crashed"
+    else:
+        word = WORDS.get(type(event), "")
+    return f"{word} {event.child}#{event.incarnation}" if word else ""
 
 
 @final

@@ -1,5 +1,7 @@
 """Significant children: whose end ends the supervisor, and whose does not."""
 
+# ruff: noqa: PT012 - what a whole block raises at its end is the law here
+
 from __future__ import annotations
 
 from functools import partial
@@ -64,7 +66,7 @@ async def test_a_child_that_is_not_significant_ends_nothing(
     ],
 )
 async def test_any_significant(
-    autojump_clock: MockClock,
+    *, autojump_clock: MockClock,
     restart: str, how: str, ended: bool, strategy: str, recorder: Recorder,
 ) -> None:  # fmt: skip
     """U2, U3: an end for good ends the supervisor, and its block returns normally."""
@@ -195,9 +197,9 @@ async def test_declining_ends_nothing(
 
 @pytest.mark.parametrize("significant", [True, False])
 async def test_an_automatic_shutdown_escalates_only_through_a_significant_subtree(
-    autojump_clock: MockClock, significant: bool, recorder: Recorder
+    *, autojump_clock: MockClock, significant: bool, recorder: Recorder
 ) -> None:
-    """U10: a subtree that ended itself has returned; that matters where the subtree is significant."""
+    """U10: a subtree that ended itself has returned, which matters where it is significant."""
     leaf = Puppet("leaf")
     subtree = partial(
         supervise,
@@ -252,7 +254,7 @@ async def test_beyond_the_intensity_a_significant_child_escalates(
 
 
 async def test_the_order_of_two_ends_decides(autojump_clock: MockClock, recorder: Recorder) -> None:
-    """U13: after a crash under one_for_all the significant end is swallowed; before it, it ends all."""
+    """U13: after a crash under one_for_all the other end is swallowed; before it, it ends all."""
     a, b, slow = Puppet("a"), Puppet("b"), Puppet("c", cleanup=5.0)
     async with supervised(
         recorder, a.spec(), b.spec(restart="transient", significant=True), slow.spec(),

@@ -1,5 +1,7 @@
 """Backoff between restarts: how long, and what cuts it short."""
 
+# ruff: noqa: PT012 - what a whole block raises at its end is the law here
+
 from __future__ import annotations
 
 from random import Random
@@ -14,8 +16,8 @@ from trio_instances import (
     ChildStartFailed,
     RestartIntensity,
     RestartLimitExceeded,
+    telemetry,
 )
-from trio_instances.telemetry import events
 
 from .conftest import Crash, Puppet, Recorder, puppets, quiet, states, supervised
 
@@ -38,9 +40,9 @@ async def test_the_delays_of_restarts_in_a_row_grow_to_the_cap(
         puppet.crash()
         await trio.sleep(1 + 2 + 4 + 8 + 8 + 0.5)
         assert states(supervisor) == {"a": "running"}
-        (started,) = recorder.of(events.ChildStarted)[1:]
+        (started,) = recorder.of(telemetry.ChildStarted)[1:]
         assert started.at - began == pytest.approx(23.0)
-        assert [event.delay for event in recorder.of(events.ChildRestarting)] == [1, 2, 4, 8, 8]
+        assert [event.delay for event in recorder.of(telemetry.ChildRestarting)] == [1, 2, 4, 8, 8]
 
 
 async def test_the_delays_start_anew_when_a_child_has_run_long_enough(
@@ -53,7 +55,7 @@ async def test_the_delays_start_anew_when_a_child_has_run_long_enough(
             await trio.sleep(uptime)
             puppet.crash()
             await trio.sleep(10)
-        delays = [event.delay for event in recorder.of(events.ChildRestarting)]
+        delays = [event.delay for event in recorder.of(telemetry.ChildRestarting)]
         assert delays == [1, 2, 4, 1, 2]
 
 
@@ -68,7 +70,7 @@ async def test_a_child_s_own_backoff_goes_before_that_of_the_supervisor(
         own.crash()
         other.crash()
         await quiet()
-        delays = {event.child: event.delay for event in recorder.of(events.ChildRestarting)}
+        delays = {event.child: event.delay for event in recorder.of(telemetry.ChildRestarting)}
         assert delays == {"own": 100.0, "other": 1.0}
 
 
@@ -85,7 +87,7 @@ async def test_jitter_comes_from_the_given_random_numbers(
             puppet.crash()
             await trio.sleep(5)
     expected = Random(7)
-    assert [event.delay for event in recorder.of(events.ChildRestarting)] == pytest.approx(
+    assert [event.delay for event in recorder.of(telemetry.ChildRestarting)] == pytest.approx(
         [4.0 * expected.random() for _ in range(3)]
     )
 

@@ -31,9 +31,10 @@ from trio_instances import (
     SupervisionError,
     Supervisor,
     open_supervisor,
+    telemetry,
     until_stopped,
 )
-from trio_instances.telemetry import EventBus, events
+from trio_instances.telemetry import EventBus
 
 from .conftest import Crash
 
@@ -41,7 +42,7 @@ NAMES = "abcde"
 LONG = 100_000.0
 """Virtual seconds within which every script has come to its end, unless something hangs."""
 
-ENDS = (events.ChildExited, events.ChildStopped)
+ENDS = (telemetry.ChildExited, telemetry.ChildStopped)
 
 
 @final
@@ -201,35 +202,35 @@ class Stage:
         if not holds:
             self.broken.append(law)
 
-    def hear(self, event: events.Event) -> None:
+    def hear(self, event: telemetry.Event) -> None:
         """Check each event against those before it."""
-        if isinstance(event, events.ChildEvent) and event.child not in NAMES:
+        if isinstance(event, telemetry.ChildEvent) and event.child not in NAMES:
             return  # one that makes a call from within
 
         match event:
-            case events.ChildStarted(child=child, incarnation=incarnation):
+            case telemetry.ChildStarted(child=child, incarnation=incarnation):
                 self.require(child not in self.up, f"{child} started twice")
                 self.require(child not in self.asked, f"{child} started while it stops")
                 self.up[child] = incarnation
-            case events.ChildExited(child=child, incarnation=incarnation):
+            case telemetry.ChildExited(child=child, incarnation=incarnation):
                 self.require(self.up.pop(child, None) == incarnation, f"{child} exited unstarted")
                 self.require(child not in self.asked, f"{child} exited though it was asked to stop")
-            case events.ChildStopping(child=child, incarnation=incarnation):
+            case telemetry.ChildStopping(child=child, incarnation=incarnation):
                 self.require(child not in self.asked, f"{child} was asked twice")
                 self.require(self.alive.get(child), f"{child} was asked, and does not run")
                 self.asked[child] = incarnation
                 self._check_order(child)
-            case events.ChildStopped(child=child, incarnation=incarnation):
+            case telemetry.ChildStopped(child=child, incarnation=incarnation):
                 self.require(self.asked.pop(child, None) == incarnation, f"{child} stopped unasked")
                 self.require(
                     self.up.pop(child, incarnation) == incarnation, f"{child} stopped another run"
                 )
-            case events.ChildStartFailed(child=child) | events.ChildDeclined(child=child):
+            case telemetry.ChildStartFailed(child=child) | telemetry.ChildDeclined(child=child):
                 self.require(child not in self.up, f"{child} failed to start after it had started")
-            case events.ChildRestarting(at=at, child=child):
+            case telemetry.ChildRestarting(at=at, child=child):
                 self.require(child not in self.up, f"{child} restarts while it runs")
                 self.restarts.append(at)
-            case events.SupervisorEscalated():
+            case telemetry.SupervisorEscalated():
                 self.stopping = True
 
     def _check_order(self, asked: str) -> None:
@@ -452,7 +453,7 @@ async def play(script: Script) -> Stage:
 
 @given(script=SCRIPTS, scheduling=st.random_module())
 @settings(
-    max_examples=3000,
+    max_examples=500,
     phases=[__import__("hypothesis").Phase.generate, __import__("hypothesis").Phase.shrink],
 )
 def test_a_supervisor_keeps_its_laws_whatever_is_done_to_it(

@@ -1,5 +1,7 @@
 """Trees: a supervisor is an ordinary child of another."""
 
+# ruff: noqa: PT012 - what a whole block raises at its end is the law here
+
 from __future__ import annotations
 
 from functools import partial
@@ -17,8 +19,8 @@ from trio_instances import (
     current_child_path,
     open_supervisor,
     supervise,
+    telemetry,
 )
-from trio_instances.telemetry import events
 
 from .conftest import Crash, Puppet, Recorder, puppets, quiet, states, supervised
 
@@ -107,7 +109,7 @@ async def test_an_inner_supervisor_that_gives_up_is_restarted_from_its_specifica
         assert child.restarts == 1
         assert child.value is not inner
         assert states(child.value) == {"a": "running", "b": "running"}
-        (escalated,) = recorder.of(events.SupervisorEscalated)
+        (escalated,) = recorder.of(telemetry.SupervisorEscalated)
         assert escalated.path == "supervisor/tree"
 
 
@@ -220,7 +222,7 @@ async def test_a_supervisor_opened_deep_in_a_child_s_helpers_is_within_that_chil
 
     async with supervised(recorder, ChildSpec("a", child)) as supervisor:
         await quiet()
-        assert [event.path for event in recorder.of(events.ChildStarted)][-1] == (
+        assert [event.path for event in recorder.of(telemetry.ChildStarted)][-1] == (
             "supervisor/a/leaf"
         )
         assert supervisor.count_children().supervisors == 1

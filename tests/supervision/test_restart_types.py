@@ -1,5 +1,7 @@
 """Restart type by way of ending: who is started again, who is kept, who is forgotten."""
 
+# ruff: noqa: PT012 - what a whole block raises at its end is the law here
+
 from __future__ import annotations
 
 import pytest
@@ -18,8 +20,8 @@ from trio_instances import (
     RestartIntensity,
     RestartLimitExceeded,
     open_supervisor,
+    telemetry,
 )
-from trio_instances.telemetry import events
 
 from .conftest import Crash, Puppet, Recorder, puppets, quiet, states, supervised
 
@@ -61,7 +63,7 @@ ONCE = RestartIntensity(max_restarts=1, period=1000)
 async def test_the_restart_type_and_the_way_of_ending_decide(
     autojump_clock: MockClock, restart: str, how: str, after: str | None, recorder: Recorder
 ) -> None:
-    """R1, R2, R3: restart, keep stopped, or forget; a scope of the child's own is its own affair."""
+    """R1, R2, R3: restart, keep, or forget; a scope of the child's own is its own affair."""
     runs = 0
 
     async def child() -> None:
@@ -91,7 +93,7 @@ async def test_the_restart_type_and_the_way_of_ending_decide(
     ],
 )
 async def test_only_an_end_that_is_restarted_counts(
-    autojump_clock: MockClock, restart: str, how: str, counts: bool, recorder: Recorder
+    *, autojump_clock: MockClock, restart: str, how: str, counts: bool, recorder: Recorder
 ) -> None:
     """R1-R3, section 0: with an intensity of 0 the supervisor gives up exactly where one counts."""
     gave_up = False
@@ -112,9 +114,9 @@ async def test_a_crash_of_a_temporary_child_is_told_with_its_cause(
         supervisor.start_soon(end_by, "crashed", name="a", restart="temporary")
         await quiet()
         assert supervisor.which_children() == []
-    (exited,) = recorder.of(events.ChildExited)
+    (exited,) = recorder.of(telemetry.ChildExited)
     assert exited.cause.error_type == "Crash"
-    assert recorder.of(events.ChildRestarting) == []
+    assert recorder.of(telemetry.ChildRestarting) == []
 
 
 async def test_a_transient_child_that_returned_is_present_and_can_be_restarted(
@@ -149,7 +151,7 @@ async def test_a_temporary_child_that_ended_is_gone_and_its_name_is_free(
     ("restart", "fails"), [("transient", False), ("temporary", False), ("temporary", True)]
 )
 async def test_an_end_without_a_restart_touches_no_sibling(
-    autojump_clock: MockClock, strategy: str, restart: str, fails: bool, recorder: Recorder
+    *, autojump_clock: MockClock, strategy: str, restart: str, fails: bool, recorder: Recorder
 ) -> None:
     """R5: the strategy is about restarts; where there is none, nothing is taken along."""
     a, b, c = puppets("abc")
@@ -205,7 +207,7 @@ async def test_a_parked_child_is_revived_by_restart_child(
         assert states(supervisor) == {"a": "parked"}
         await supervisor.restart_child("a")
         assert states(supervisor) == {"a": "running"}
-        assert len(recorder.of(events.ChildRevived)) == 2
+        assert len(recorder.of(telemetry.ChildRevived)) == 2
         with pytest.raises(ChildRunning):
             await supervisor.restart_child("a")
 

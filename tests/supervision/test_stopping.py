@@ -1,5 +1,7 @@
 """The ordered, bounded, explained stop: the same, whatever leads to it."""
 
+# ruff: noqa: PT012 - what a whole block raises at its end is the law here
+
 from __future__ import annotations
 
 import signal
@@ -19,9 +21,9 @@ from trio_instances import (
     Supervisor,
     SupervisorNotRunning,
     open_supervisor,
+    telemetry,
     until_stopped,
 )
-from trio_instances.telemetry import events
 
 from .conftest import Crash, Puppet, Recorder, forever, puppets, quiet, states, supervised
 
@@ -202,7 +204,7 @@ async def test_soft_stops_get_their_time_whatever_leads_to_the_stop(
     autojump_clock: MockClock, ending: Ending, recorder: Recorder
 ) -> None:
     """Law 4: a child inside `until_stopped` finishes within its budget, also under cancellation."""
-    finished = []
+    finished: list[str] = []
 
     async def soft(name: str) -> None:
         with until_stopped():
@@ -250,7 +252,7 @@ async def test_the_budget_of_a_soft_stop(
         began = trio.current_time()
         await supervisor.stop()
         assert trio.current_time() - began == pytest.approx(took)
-    (stopped,) = recorder.of(events.ChildStopped)
+    (stopped,) = recorder.of(telemetry.ChildStopped)
     assert (stopped.elapsed, stopped.forced) == (pytest.approx(took), took < 50)
 
 
@@ -291,7 +293,7 @@ async def test_a_child_that_ends_in_time_is_not_waited_for_any_longer(
 
 @pytest.mark.parametrize("soft", [False, True])
 async def test_an_error_in_a_child_s_cleanup_is_told_and_stops_nothing(
-    autojump_clock: MockClock, soft: bool, recorder: Recorder
+    *, autojump_clock: MockClock, soft: bool, recorder: Recorder
 ) -> None:
     """T6: the stop is complete all the same, the block raises nothing, the error is an event."""
 
@@ -308,7 +310,7 @@ async def test_an_error_in_a_child_s_cleanup_is_told_and_stops_nothing(
     a = Puppet("a")
     async with supervised(recorder, a.spec(), ChildSpec("b", broken), Puppet("c").spec()):
         await quiet()
-    stopped = recorder.of(events.ChildStopped)
+    stopped = recorder.of(telemetry.ChildStopped)
     assert [event.child for event in stopped] == ["c", "b", "a"]
     assert [event.cause and event.cause.detail for event in stopped] == [
         None, "while cleaning up", None,
@@ -335,9 +337,9 @@ async def test_an_error_in_cleanup_mixed_with_the_cancellation_is_told_alone(
 
     async with supervised(recorder, ChildSpec("a", mixed)):
         await quiet()
-    (stopped,) = recorder.of(events.ChildStopped)
+    (stopped,) = recorder.of(telemetry.ChildStopped)
     assert (stopped.cause.error_type, stopped.cause.detail) == ("Crash", "deep inside")
-    assert recorder.of(events.ChildExited) == []
+    assert recorder.of(telemetry.ChildExited) == []
 
 
 async def test_a_child_that_ignores_cancellation_is_reported_and_waited_for(
@@ -353,7 +355,7 @@ async def test_a_child_that_ignores_cancellation_is_reported_and_waited_for(
     async with supervised(recorder, a.spec(), ChildSpec("b", stuck_here)) as supervisor:
         await quiet()
         await supervisor.stop()
-    reports = recorder.of(events.ChildStuck)
+    reports = recorder.of(telemetry.ChildStuck)
     assert [report.elapsed for report in reports] == pytest.approx([5.0, 10.0, 20.0, 40.0, 80.0])
     assert {report.path for report in reports} == {"supervisor/b"}
     assert any("stuck_here: await trio.sleep(100)" in line for line in reports[0].stack)
@@ -374,7 +376,7 @@ async def test_a_soft_stop_is_stuck_only_after_its_budget(
     async with supervised(recorder, ChildSpec("a", soft_and_stuck, shutdown=10.0)) as supervisor:
         await quiet()
         await supervisor.stop()
-    assert [report.elapsed for report in recorder.of(events.ChildStuck)] == pytest.approx([15.0])
+    assert [report.elapsed for report in recorder.of(telemetry.ChildStuck)] == pytest.approx([15.0])
 
 
 async def test_terminate_child_reports_a_stuck_child_too(
@@ -383,13 +385,13 @@ async def test_terminate_child_reports_a_stuck_child_too(
     """Whoever waits for a stop, the explanation is the same."""
     async with supervised(recorder, Puppet("a", cleanup=7.0).spec()) as supervisor:
         await supervisor.terminate_child("a")
-    assert [report.elapsed for report in recorder.of(events.ChildStuck)] == pytest.approx([5.0])
+    assert [report.elapsed for report in recorder.of(telemetry.ChildStuck)] == pytest.approx([5.0])
 
 
 async def test_waiting_for_a_slow_subtree_is_no_busy_loop(
     autojump_clock: MockClock, recorder: Recorder
 ) -> None:
-    """A supervisor within a child takes the time that its children take, and is not called stuck."""
+    """A supervisor within a child takes the time that its children take, and is not stuck."""
 
     async def subtree() -> None:
         async with open_supervisor(events=recorder.bus) as inner:
@@ -409,7 +411,7 @@ async def test_waiting_for_a_slow_subtree_is_no_busy_loop(
         trio.lowlevel.add_instrument(wakeups)
         await supervisor.stop()
         trio.lowlevel.remove_instrument(wakeups)
-    assert recorder.of(events.ChildStuck) == []
+    assert recorder.of(telemetry.ChildStuck) == []
     assert wakeups.count < 200
 
 
@@ -430,7 +432,7 @@ async def test_leaving_the_block_waits_for_the_children(
         supervisor.start_soon(trio.sleep, 5, name="a", restart="transient")
         supervisor.start_soon(trio.sleep, 9, name="b", restart="temporary")
     assert trio.current_time() - began == 9.0
-    assert recorder.of(events.ChildStopping) == []
+    assert recorder.of(telemetry.ChildStopping) == []
 
 
 async def test_errors_of_body_and_escalation_are_both_raised(
@@ -490,7 +492,7 @@ async def test_an_interrupt_before_a_child_is_ready_is_no_failed_start(
                 go.set()
                 await trio.sleep_forever()
     assert heard.is_set()
-    (failed,) = recorder.of(events.ChildStartFailed)
+    (failed,) = recorder.of(telemetry.ChildStartFailed)
     assert failed.cause.error_type == "KeyboardInterrupt"
 
 
@@ -512,9 +514,9 @@ async def test_a_group_with_an_interrupt_is_taken_apart(
             await trio.sleep_forever()
     assert caught.value.subgroup(stray) is not None
     assert caught.value.subgroup(Crash) is None
-    (exited,) = recorder.of(events.ChildExited)
+    (exited,) = recorder.of(telemetry.ChildExited)
     assert exited.cause.detail == "beside"
-    assert recorder.of(events.ChildRestarting) == []
+    assert recorder.of(telemetry.ChildRestarting) == []
 
 
 # --- A real Ctrl-C in a real process
@@ -532,6 +534,7 @@ async def permanent():
     while True:
         await trio.sleep(0.01)
 
+@trio.lowlevel.enable_ki_protection  # or Ctrl-C might be its own, and not that of the start
 async def slow(*, task_status):
     print("begun", flush=True)
     await trio.sleep_forever()

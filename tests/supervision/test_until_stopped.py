@@ -6,8 +6,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from trio_instances import ChildSpec, open_supervisor, until_stopped
-from trio_instances.telemetry import events
+from trio_instances import ChildSpec, open_supervisor, telemetry, until_stopped
 
 from .conftest import Recorder, quiet, states, supervised
 
@@ -22,7 +21,7 @@ async def test_a_stop_request_ends_it_without_an_error(
     autojump_clock: MockClock, recorder: Recorder
 ) -> None:
     """What follows the block runs, uncancelled, and the child returns as if by itself."""
-    log = []
+    log: list[str] = []
 
     async def child() -> None:
         with until_stopped():
@@ -35,7 +34,7 @@ async def test_a_stop_request_ends_it_without_an_error(
         await quiet()
         await supervisor.terminate_child("a")
         assert (log, states(supervisor)) == (["draining", "drained"], {"a": "stopped"})
-    (stopped,) = recorder.of(events.ChildStopped)
+    (stopped,) = recorder.of(telemetry.ChildStopped)
     assert not stopped.forced
 
 
@@ -43,7 +42,7 @@ async def test_a_child_that_is_asked_outside_of_it_is_cancelled_at_once(
     autojump_clock: MockClock, recorder: Recorder
 ) -> None:
     """Only the marked part is soft."""
-    log = []
+    log: list[str] = []
 
     async def child() -> None:
         with until_stopped():
@@ -63,7 +62,7 @@ async def test_it_may_be_nested_in_helper_functions(
     autojump_clock: MockClock, recorder: Recorder
 ) -> None:
     """The outermost block decides: all that is inside it is cancelled, and what follows it runs."""
-    log = []
+    log: list[str] = []
 
     async def inner() -> None:
         with until_stopped():
@@ -105,7 +104,7 @@ async def test_entered_after_the_request_it_ends_at_its_first_checkpoint(
     autojump_clock: MockClock, recorder: Recorder
 ) -> None:
     """A child that is finishing cannot begin to wait again."""
-    log = []
+    log: list[str] = []
 
     async def child() -> None:
         with until_stopped():
@@ -126,7 +125,7 @@ async def test_a_task_of_the_child_may_use_it(
     autojump_clock: MockClock, recorder: Recorder
 ) -> None:
     """The tasks that a child starts belong to it: the request reaches each of their blocks."""
-    drained = []
+    drained: list[str] = []
 
     async def part(name: str) -> None:
         with until_stopped():
@@ -187,7 +186,7 @@ async def test_each_incarnation_is_asked_for_itself(
 
 async def test_a_start_may_be_soft_too(autojump_clock: MockClock, recorder: Recorder) -> None:
     """A child that is asked while it starts, inside the block, has its budget as well."""
-    undone = []
+    undone: list[bool] = []
 
     async def child(*, task_status: trio.TaskStatus[None]) -> None:
         with until_stopped():
@@ -206,7 +205,7 @@ async def test_nested_supervisors_pass_the_request_down(
     autojump_clock: MockClock, recorder: Recorder
 ) -> None:
     """T14: a subtree is asked child by child, and its budget is not cut short by its parent's."""
-    drained = []
+    drained: list[str] = []
 
     async def leaf(name: str) -> None:
         with until_stopped():
@@ -230,7 +229,7 @@ async def test_a_supervisor_inside_a_soft_block_is_not_cut_short_either(
     autojump_clock: MockClock, recorder: Recorder
 ) -> None:
     """T14: when the budget of the child around it is over, its stop goes on to the end."""
-    drained = []
+    drained: list[str] = []
 
     async def leaf(name: str) -> None:
         with until_stopped():

@@ -123,7 +123,7 @@ async def hurry(record: ChildRecord) -> None:
     Raises:
         ChildRestarting: There is no delay to cut short.
         ChildStartFailed: The restart has failed.
-        SupervisorNotRunning: The supervisor was stopped meanwhile, or this restart was one too many.
+        SupervisorNotRunning: The supervisor has ended meanwhile, of this restart perhaps.
     """
     if record.retry_now is None:
         raise ChildRestarting(record.path)
