@@ -18,6 +18,7 @@ from trio_instances import (
     InstanceStatus,
     RestartIntensity,
     telemetry,
+    until_stopped,
 )
 
 from .scripted import ScriptedChannel, Worker, degraded, fatal, incarnations, lost, scene
@@ -327,6 +328,44 @@ async def test_an_optional_child_that_fails_too_often_is_parked_until_the_next_c
         assert s.bot.health().children_parked == 0
         assert [e.what for e in s.log.of(telemetry.InstanceDegraded)] == ["child:child"]
         assert [e.what for e in s.log.of(telemetry.InstanceRecovered)] == ["child:child"]
+
+
+async def test_a_parked_child_that_the_next_connection_does_not_have_degrades_no_more(
+    autojump_clock: MockClock,
+) -> None:
+    """The reason goes with the connection that the child was of."""
+    channel = ScriptedChannel()
+    worker = Worker()
+    channel.give_children = lambda _, number: [spec_of(worker.run)] if number == 1 else []
+    async with scene(channel) as s:
+        await s.bot.wait_status("connected")
+        worker.end(degraded())
+        await s.bot.wait_status("degraded")
+        s.bot.reconnect()
+
+        assert await s.bot.wait_status("connected") == "connected"
+
+
+async def test_a_child_that_is_asked_to_stop_and_finds_the_connection_gone_has_ended(
+    autojump_clock: MockClock,
+) -> None:
+    """That is no loss any more, and nothing to wait for."""
+    channel = ScriptedChannel()
+
+    async def says_goodbye() -> None:
+        with until_stopped():
+            await trio.sleep_forever()
+        raise lost("no goodbye")
+
+    channel.give_children = lambda *_: [spec_of(says_goodbye)]
+    async with scene(channel) as s:
+        await s.bot.wait_status("connected")
+        await s.runtime.stop_instance("bot")
+
+        assert trio.current_time() == 0
+        (stopped,) = [e for e in s.log.of(telemetry.ChildStopped) if e.child == "child"]
+        assert stopped.cause is not None
+        assert stopped.cause.reason == "no goodbye"
 
 
 async def test_an_essential_child_that_fails_too_often_ends_the_connection(

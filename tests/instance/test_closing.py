@@ -63,6 +63,26 @@ async def test_a_closing_that_hangs_is_bounded_and_told(
             assert channel.attempts == [0, 10]
 
 
+async def test_a_closing_that_ignores_its_budget_is_told_when_it_ends(
+    autojump_clock: MockClock,
+) -> None:
+    """One that swallows its cancellation has taken too long all the same."""
+    channel = ScriptedChannel()
+
+    async def stubborn() -> None:
+        with trio.CancelScope(shield=True):
+            await trio.sleep(25)
+
+    channel.close = stubborn
+    async with scene(channel) as s:
+        await s.bot.wait_status("connected")
+        s.bot.reconnect()
+        await s.log.wait(telemetry.InstanceConnected, 2)
+
+        assert channel.attempts == [0, 25]
+        assert [cause.reason for cause in close_failures(s.log)] == ["close_timeout"]
+
+
 @pytest.mark.parametrize("how", ["lose", "reconnect", "pause", "stop"])
 async def test_a_closing_that_raises_is_told_and_changes_nothing(
     autojump_clock: MockClock, how: str

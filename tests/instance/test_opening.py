@@ -19,7 +19,7 @@ from trio_instances import (
     telemetry,
 )
 
-from .scripted import HANGS, ScriptedChannel, degraded, fatal, lost, scene
+from .scripted import HANGS, ScriptedChannel, always, degraded, fatal, lost, scene
 
 
 class OddChannel(ScriptedChannel):
@@ -128,7 +128,9 @@ async def test_a_connect_that_swallows_its_timeout_is_still_timed_out(
             await trio.sleep_forever()
         yield 1
 
-    async with scene(OddChannel(connect)) as s:
+    channel = OddChannel(connect)
+    channel.give_children = always()
+    async with scene(channel) as s:
         await s.bot.wait_status("connected")
 
         (failed,) = s.log.of(telemetry.ReconnectFailed)

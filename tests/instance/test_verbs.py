@@ -350,6 +350,27 @@ async def test_a_pause_from_within_any_event_is_in_force(
         assert all(attempt <= at[0] for attempt in channel.attempts)
 
 
+async def test_a_signal_from_within_an_event_waits_until_the_one_before_is_done_with(
+    autojump_clock: MockClock,
+) -> None:
+    """So that whoever listens hears of the retry before he hears that it is called off."""
+    channel = ScriptedChannel()
+    async with scene(channel) as s:
+        await s.bot.wait_status("connected")
+
+        def pause(event: telemetry.Event) -> None:
+            if isinstance(event, telemetry.InstanceDisconnected):
+                s.bot.pause()
+
+        s.bus.listen(pause)
+        told = len(s.log)
+        channel.reader.end(lost())
+        await s.bot.wait_status("paused")
+
+        names = [name for name in s.log.names[told:] if name.startswith(("instance", "reconnect"))]
+        assert names == ["instance.disconnected", "reconnect.scheduled", "instance.paused"]
+
+
 async def test_a_reconnect_from_within_an_event_wakes_the_retry_once(
     autojump_clock: MockClock,
 ) -> None:

@@ -203,20 +203,21 @@ async def test_a_handle_found_in_the_list_can_be_waited_for_at_once(
     async with scene(ScriptedChannel()) as s, trio.open_nursery() as nursery:
         seen: list[str] = []
 
-        async def start() -> None:
-            spec = InstanceSpec(id="two", channel=ScriptedChannel(), reconnect=STEADY)
+        async def start(name: str) -> None:
+            spec = InstanceSpec(id=name, channel=ScriptedChannel(), reconnect=STEADY)
             await s.runtime.start_instance(spec)
 
-        async def look() -> None:
-            while len(s.runtime.list_instances()) < 2:
+        async def look(name: str) -> None:
+            while s.runtime.list_instances()[-1].id != name:
                 await trio.lowlevel.checkpoint()
-            seen.append(await s.runtime.instance("two").wait_status("connected"))
+            seen.append(await s.runtime.instance(name).wait_status("connected"))
 
-        nursery.start_soon(start)
-        nursery.start_soon(look)
-        await trio.sleep(1)
+        for name in "abcdefghijkl":  # which of two tasks runs first is chance
+            nursery.start_soon(look, name)
+            nursery.start_soon(start, name)
+            await trio.sleep(1)
 
-        assert seen == ["connected"]
+        assert seen == ["connected"] * 12
 
 
 async def test_while_degraded_it_is_not_called_connected(autojump_clock: MockClock) -> None:

@@ -28,7 +28,7 @@ from trio_instances import (
 )
 from trio_instances.telemetry import EventBus
 
-from ..instance.scripted import HANGS, STEADY, Log, ScriptedChannel, fatal, scene
+from ..instance.scripted import HANGS, STEADY, Log, ScriptedChannel, always, fatal, scene
 
 
 def spec_of(instance_id: str, channel: ScriptedChannel | None = None) -> InstanceSpec:
@@ -470,6 +470,48 @@ async def test_a_start_that_is_being_stopped_by_somebody_who_gives_up_waiting_ke
         assert runtime.list_instances() == []
         bot = await runtime.start_instance(spec_of("bot"))
         assert await bot.wait_status("connected") == "connected"
+
+
+async def test_a_stop_at_any_moment_of_a_restart_that_fails_forgets_it(
+    autojump_clock: MockClock,
+) -> None:
+    """Also between the failure and its settlement; the id is free again."""
+    for checkpoints in range(30):
+        channel = ScriptedChannel()
+
+        async def fails(*, task_status: trio.TaskStatus[None]) -> None:
+            await trio.sleep(1)
+            raise ValueError("bug")
+
+        async with scene(channel) as s, trio.open_nursery() as nursery:
+            await s.bot.wait_status("connected")
+            channel.give_own = always(ChildSpec("keeper", fails))
+            nursery.start_soon(Outcomes().of, s.runtime.restart_instance, "bot")
+            await trio.sleep(1)
+            for _ in range(checkpoints):
+                await trio.lowlevel.checkpoint()
+            await s.runtime.stop_instance("bot")
+            assert s.runtime.list_instances() == []
+            bot = await s.runtime.start_instance(spec_of("bot"))
+            assert await bot.wait_status("connected") == "connected"
+
+
+async def test_a_paused_start_that_is_stopped_cannot_be_resumed(autojump_clock: MockClock) -> None:
+    """The machine of an instance that never came to connect is stopped as well."""
+    bus, log = EventBus(), Log()
+    bus.listen(log)
+    async with open_runtime(events=bus) as runtime, trio.open_nursery() as nursery:
+        nursery.start_soon(Outcomes().of, runtime.start_instance, spec_of("bot", slow_to_start()))
+        await wait_all_tasks_blocked()
+        bot = runtime.instance("bot")
+        bot.pause()
+        await runtime.stop_instance("bot")
+        told = len(log)
+        bot.resume()
+
+        assert len(log) == told
+        assert bot.status is InstanceStatus.STOPPED
+        assert bot.generation == 0
 
 
 async def test_an_instance_can_be_stopped_between_its_own_restarts(

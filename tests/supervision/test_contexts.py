@@ -101,12 +101,16 @@ async def test_nothing_of_a_dead_incarnation_is_kept(
             raise Crash(resource)
         await trio.sleep_forever()
 
-    async with supervised(recorder, strategy=strategy, intensity=MANY) as supervisor:
-        supervisor.start_soon(child, name="a")
-        await quiet()
-        gc.collect()
-        assert len(made) == 20
-        assert [ref() is not None for ref in made] == [False] * 19 + [True]
+    gc.collect()
+    gc.disable()  # what has to wait for the collector is kept
+    try:
+        async with supervised(recorder, strategy=strategy, intensity=MANY) as supervisor:
+            supervisor.start_soon(child, name="a")
+            await quiet()
+            assert len(made) == 20
+            assert [ref() is not None for ref in made] == [False] * 19 + [True]
+    finally:
+        gc.enable()
 
 
 async def test_a_removed_child_is_kept_by_nobody(

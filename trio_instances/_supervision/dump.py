@@ -61,11 +61,11 @@ def _describe(record: ChildRecord, now: float) -> str:
 
 def _waiting_at(task: trio.lowlevel.Task) -> str:
     """Say where a task is waiting: the innermost frame that is neither Trio's nor ours."""
+    if task is trio.lowlevel.current_task():
+        return "the call of dump()"
+
     frames = list(task.iter_await_frames())
     theirs = [place for place in frames if not _is_inner(place[0])]
-    if not (theirs or frames):
-        return "its first line"
-
     frame, number = (theirs or frames)[-1]
     code = frame.f_code
     text = linecache.getline(code.co_filename, number).strip()

@@ -154,8 +154,9 @@ class ChildRecord:
         return exit_
 
     async def wait_ended(self) -> None:
-        """Wait until no task runs this child."""
-        while self.alive:
+        """Wait until the task that runs this child now has ended, whoever may start it again."""
+        launch = self.launches
+        while self.alive and self.launches == launch:
             await self.wait_change()
 
 

@@ -99,7 +99,8 @@ def cancel_all(core: Core) -> None:
 
 async def _wait_ended(record: ChildRecord) -> None:
     interval = STUCK_AFTER
-    while record.alive:
+    launch = record.launches
+    while record.alive and record.launches == launch:
         now = trio.current_time()
         due = _cancelled_at(record) + interval
         with trio.move_on_at(due if due > now else now + interval):
