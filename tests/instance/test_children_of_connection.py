@@ -430,13 +430,20 @@ async def test_strategy_and_backoff_are_those_of_the_spec(autojump_clock: MockCl
         assert channel.reader.began_at == worker.began_at == [0, 3]
 
 
+@pytest.mark.parametrize("says_when_ready", [True, False])
 async def test_a_child_that_returns_is_restarted_or_not_by_its_restart_type(
-    autojump_clock: MockClock,
+    autojump_clock: MockClock, *, says_when_ready: bool
 ) -> None:
     """A transient child that is done stays done; the connection goes on."""
     channel = ScriptedChannel()
     worker = Worker()
-    channel.give_children = lambda *_: [spec_of(worker.run, restart="transient")]
+
+    async def ready_first(*, task_status: trio.TaskStatus[None]) -> None:
+        task_status.started()
+        await worker.run()
+
+    run = ready_first if says_when_ready else worker.run
+    channel.give_children = lambda *_: [spec_of(run, restart="transient")]
     async with scene(channel, intensity=RestartIntensity(max_restarts=0)) as s:
         await s.bot.wait_status("connected")
         worker.end()

@@ -12,7 +12,6 @@ from trio_instances import (
     ChildSpec,
     ChildStartFailed,
     ChildState,
-    InstanceStatus,
     telemetry,
 )
 
@@ -43,12 +42,12 @@ async def test_a_parked_child_is_revived_and_its_instance_recovers(
     async with scene(channel) as s:
         await s.bot.wait_status("connected")
         await park(s, helper)
-        assert s.bot.status is InstanceStatus.DEGRADED
+        assert s.bot.status == "degraded"
 
         child = await s.bot.restart_child("helper")
 
         assert (child.name, child.incarnation, helper.running) == ("helper", 2, 1)
-        assert s.bot.status is InstanceStatus.CONNECTED
+        assert s.bot.status == "connected"
         assert s.log.of(telemetry.InstanceRecovered)[-1].what == "child:helper"
         assert (s.bot.generation, len(channel.reader.began_at)) == (1, 1)
 
@@ -73,7 +72,7 @@ async def test_one_that_fails_again_stays_parked(autojump_clock: MockClock) -> N
 
         assert len(runs) == 2
         assert states(s)["broken"] is ChildState.PARKED
-        assert s.bot.status is InstanceStatus.DEGRADED
+        assert s.bot.status == "degraded"
 
 
 async def test_a_running_child_is_left_alone(autojump_clock: MockClock) -> None:
@@ -118,4 +117,4 @@ async def test_cancelled_it_leaves_the_child_parked(autojump_clock: MockClock) -
 
         assert scope.cancelled_caught
         assert states(s)["slow"] is ChildState.PARKED
-        assert s.bot.status is InstanceStatus.DEGRADED
+        assert s.bot.status == "degraded"

@@ -17,6 +17,7 @@ from trio.testing import MockClock
 
 from trio_instances import (
     Backoff,
+    ChildDeclined,
     ChildNotFound,
     ChildSpec,
     RestartIntensity,
@@ -38,17 +39,25 @@ async def lingering(*, task_status: trio.TaskStatus[None]) -> None:
     await trio.sleep(LATE)
 
 
+@pytest.mark.parametrize("outcome", ["ready", "declines", "fails"])
 async def test_a_stop_in_the_middle_of_a_round_leaves_no_child_that_the_round_starts(
-    autojump_clock: MockClock, recorder: Recorder
+    autojump_clock: MockClock, outcome: str, recorder: Recorder
 ) -> None:
     """A round that was about to start the next member starts it no more."""
 
     async def play() -> None:
         gate = trio.Event()
-        gate.set()
+        runs = 0
 
         async def gated(*, task_status: trio.TaskStatus[None]) -> None:
-            await gate.wait()
+            nonlocal runs
+            runs += 1
+            if runs > 1:
+                await gate.wait()
+                if outcome == "declines":
+                    raise ChildDeclined
+                if outcome == "fails":
+                    raise ValueError
             task_status.started()
             await trio.sleep_forever()
 
@@ -57,7 +66,6 @@ async def test_a_stop_in_the_middle_of_a_round_leaves_no_child_that_the_round_st
             recorder, first.spec(), ChildSpec("gated", gated), ChildSpec("last", lingering),
             strategy="one_for_all", intensity=MANY,
         ) as supervisor:  # fmt: skip
-            gate = trio.Event()
             first.crash()
             await quiet()
             assert states(supervisor)["gated"] == "starting"

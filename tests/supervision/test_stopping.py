@@ -4,10 +4,6 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
-import sys
-import textwrap
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -19,7 +15,6 @@ from trio_instances import (
     RestartIntensity,
     RestartLimitExceeded,
     Supervisor,
-    SupervisorNotRunning,
     open_supervisor,
     telemetry,
     until_stopped,
@@ -466,123 +461,3 @@ async def test_a_body_that_asks_something_of_an_ended_supervisor_raises_only_why
         ) as supervisor:
             while True:
                 await supervisor.start(crashes)
-
-
-async def test_an_interrupt_before_a_child_is_ready_is_no_failed_start(
-    autojump_clock: MockClock, recorder: Recorder
-) -> None:
-    """Who waits for the start outside the block hears that the supervisor ended."""
-    go, heard = trio.Event(), trio.Event()
-
-    async def interrupted(*, task_status: trio.TaskStatus[None]) -> None:
-        await go.wait()
-        raise KeyboardInterrupt
-
-    async with trio.open_nursery() as nursery:
-        with pytest.raises(KeyboardInterrupt):
-            async with open_supervisor(events=recorder.bus) as supervisor:
-
-                async def start() -> None:
-                    with pytest.raises(SupervisorNotRunning):
-                        await supervisor.start(interrupted)
-                    heard.set()
-
-                nursery.start_soon(start)
-                await quiet()
-                go.set()
-                await trio.sleep_forever()
-    assert heard.is_set()
-    (failed,) = recorder.of(telemetry.ChildStartFailed)
-    assert failed.cause.error_type == "KeyboardInterrupt"
-
-
-@pytest.mark.parametrize("stray", [KeyboardInterrupt, SystemExit])
-async def test_a_group_with_an_interrupt_is_taken_apart(
-    autojump_clock: MockClock, stray: type[BaseException], recorder: Recorder
-) -> None:
-    """Law 6: the interrupt goes through, the error beside it is the child's own, and told."""
-
-    async def mixed() -> None:
-        await trio.lowlevel.checkpoint()
-        raise BaseExceptionGroup("", [Crash("beside"), BaseExceptionGroup("", [stray()])])
-
-    with pytest.raises(BaseExceptionGroup) as caught:
-        async with open_supervisor(
-            events=recorder.bus, intensity=RestartIntensity(10, 5)
-        ) as supervisor:
-            supervisor.start_soon(mixed, name="a")
-            await trio.sleep_forever()
-    assert caught.value.subgroup(stray) is not None
-    assert caught.value.subgroup(Crash) is None
-    (exited,) = recorder.of(telemetry.ChildExited)
-    assert exited.cause.detail == "beside"
-    assert recorder.of(telemetry.ChildRestarting) == []
-
-
-# --- A real Ctrl-C in a real process
-
-PROGRAM = """
-import trio
-from trio_instances import open_supervisor
-from trio_instances.telemetry import EventBus, ChildEvent
-
-def tell(event):
-    if isinstance(event, ChildEvent):
-        print(event.name, event.child, flush=True)
-
-async def permanent():
-    while True:
-        await trio.sleep(0.01)
-
-@trio.lowlevel.enable_ki_protection  # or Ctrl-C might be its own, and not that of the start
-async def slow(*, task_status):
-    print("begun", flush=True)
-    await trio.sleep_forever()
-
-async def busy():
-    await trio.lowlevel.checkpoint()
-    print("begun", flush=True)
-    while True:
-        pass
-
-async def main():
-    bus = EventBus()
-    bus.listen(tell)
-    async with open_supervisor(events=bus) as supervisor:
-        for name in "abc":
-            supervisor.start_soon(permanent, name=name)
-        await trio.sleep(0)
-        {body}
-
-try:
-    trio.run(main)
-except KeyboardInterrupt:
-    print("interrupted", flush=True)
-"""
-
-
-@pytest.mark.parametrize(
-    ("body", "last"),
-    [
-        ("print('begun', flush=True)", []),
-        ("print('begun', flush=True); await trio.sleep_forever()", []),
-        ("await supervisor.start(slow)", ["child.stopping slow", "child.stopped slow"]),
-        ("supervisor.start_soon(busy)", ["child.exited busy"]),
-    ],
-    ids=["while leaving", "in the body", "while starting", "in a child's own code"],
-)
-def test_ctrl_c_stops_a_process_in_order(body: str, last: list[str]) -> None:
-    """A real SIGINT: the children stop in reverse order, and `KeyboardInterrupt` comes out bare."""
-    program = textwrap.dedent(PROGRAM).format(body=body)
-    with subprocess.Popen(
-        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        for line in process.stdout:
-            if line == "begun\n":
-                break
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=20)
-    lines = [line for line in out.splitlines() if "started" not in line]
-    stops = [f"child.{what} {name}" for name in "cba" for what in ("stopping", "stopped")]
-    assert (lines, err) == ([*last, *stops, "interrupted"], "")

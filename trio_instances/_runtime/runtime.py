@@ -27,6 +27,7 @@ from .._supervision.core import Core
 from .._supervision.opening import run_core
 from .._supervision.record import ChildRecord
 from .._supervision.supervisor import Supervisor
+from .._supervision.uninterrupted import uninterrupted
 from ..abc import Sink
 from ..policy.failures import classify_failure
 from ..policy.health import HealthSnapshot
@@ -269,7 +270,7 @@ class Runtime:
         )
 
 
-@asynccontextmanager
+@uninterrupted
 async def open_runtime(
     settings: RuntimeSettings | None = None,
     *,

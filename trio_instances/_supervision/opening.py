@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
 from functools import partial
 from random import Random
 from typing import Any
 
 import trio
-from trio.lowlevel import enable_ki_protection
 
 from .._exceptions import SupervisorNotRunning
 from ..policy.backoff import Backoff
@@ -26,11 +24,12 @@ from .reporter import Reporter
 from .rounds import queue_round
 from .stopping import cancel_all
 from .supervisor import Supervisor
+from .uninterrupted import uninterrupted
 
 OTP_INTENSITY = RestartIntensity()
 
 
-@asynccontextmanager
+@uninterrupted
 async def open_supervisor(
     *,
     strategy: Strategy | str = Strategy.ONE_FOR_ONE,
@@ -106,8 +105,7 @@ def _reporter(events: EventBus | None, parent: ChildRecord | None) -> Reporter:
     return Reporter(bus, around.instance_id, around.channel_type)
 
 
-@asynccontextmanager
-@enable_ki_protection
+@uninterrupted
 async def run_core(core: Core, parent: ChildRecord | None) -> AsyncIterator[Supervisor]:
     """Give a supervisor its nursery, and take it down whatever happens.
 
@@ -158,8 +156,8 @@ def raise_outcome(core: Core, failure: BaseException | None) -> None:
     """Raise what the block is to raise: what passed through, the escalation, the body's exception.
 
     Of several, a `trio.Cancelled` of the body gives way: the scope that it belongs to raises it
-    anew where there is something left to cancel. Any other are raised together, as nothing may be
-    lost.
+    anew where there is something left to cancel. Ctrl-C twice is one interrupt. Any other are
+    raised together, as nothing may be lost.
     """
     if core.body.cancel_called and _tells_only_of_the_end(core, failure):
         failure = None
@@ -168,6 +166,8 @@ def raise_outcome(core: Core, failure: BaseException | None) -> None:
         outcomes.append(core.escalation)
     if failure is not None and not (outcomes and isinstance(failure, trio.Cancelled)):
         outcomes.append(failure)
+    interrupts = [each for each in outcomes if isinstance(each, KeyboardInterrupt)]
+    outcomes = [each for each in outcomes if each not in interrupts[1:]]
     try:
         if len(outcomes) == 1:
             raise outcomes[0]
@@ -175,7 +175,7 @@ def raise_outcome(core: Core, failure: BaseException | None) -> None:
             message = f"supervisor {core.path!r} ended for several reasons"
             raise BaseExceptionGroup(message, outcomes)
     finally:
-        del outcomes, failure
+        del outcomes, interrupts, failure
 
 
 def _tells_only_of_the_end(core: Core, failure: BaseException | None) -> bool:

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, final
 
 import trio
+from trio.lowlevel import enable_ki_protection
 
 from .._exceptions import (
     ChildAlreadyPresent,
@@ -60,6 +61,7 @@ class Supervisor:
 
     # --- starting --------------------------------------------------------------------------------
 
+    @enable_ki_protection
     async def start(
         self,
         run: Callable[..., Awaitable[object]],
@@ -101,6 +103,7 @@ class Supervisor:
 
         return Child(record)
 
+    @enable_ki_protection
     def start_soon(
         self,
         run: Callable[..., Awaitable[object]],
@@ -129,6 +132,7 @@ class Supervisor:
         self._core.launch(record, awaited=False)
         return Child(record)
 
+    @enable_ki_protection
     async def start_child(self, spec: ChildSpec) -> Child:
         """Start a child by its specification and wait until it is ready.
 
@@ -153,6 +157,7 @@ class Supervisor:
 
         return Child(record)
 
+    @enable_ki_protection
     async def start_children(self, specs: Sequence[ChildSpec]) -> list[Child]:
         """Start several children one after the other, each ready before the next is started.
 
@@ -184,6 +189,7 @@ class Supervisor:
 
     # --- the verbs -------------------------------------------------------------------------------
 
+    @enable_ki_protection
     async def terminate_child(self, name: str) -> None:
         """Stop a child and wait until it has ended. It can be restarted; a temporary one is gone.
 
@@ -206,6 +212,7 @@ class Supervisor:
             if record.state is not ChildState.REMOVED:
                 await stop_one(self._core, record)
 
+    @enable_ki_protection
     async def restart_child(self, name: str) -> Child:
         """Start a child that is stopped or parked, and wait until it is ready.
 
@@ -240,6 +247,7 @@ class Supervisor:
         await hurry(record)  # not in our turn: the restart itself may need it
         return Child(record)
 
+    @enable_ki_protection
     async def delete_child(self, name: str) -> None:
         """Forget a child that is stopped or parked.
 
@@ -263,6 +271,7 @@ class Supervisor:
 
             self._core.remove(record, trio.current_time())
 
+    @enable_ki_protection
     async def stop(self) -> None:
         """Stop all children in reverse start order, and wait until the last has ended.
 

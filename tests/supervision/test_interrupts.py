@@ -1,0 +1,234 @@
+"""Ctrl-C and its like: they go through a supervisor, after an ordered stop."""
+
+# ruff: noqa: PT012 - what a whole block raises at its end is the law here
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import textwrap
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from trio_instances import (
+    RestartIntensity,
+    SupervisorNotRunning,
+    open_supervisor,
+    telemetry,
+)
+
+from .conftest import Crash, Recorder, quiet
+
+
+async def test_an_interrupt_before_a_child_is_ready_is_no_failed_start(
+    autojump_clock: MockClock, recorder: Recorder
+) -> None:
+    """Who waits for the start outside the block hears that the supervisor ended."""
+    go, heard = trio.Event(), trio.Event()
+
+    async def interrupted(*, task_status: trio.TaskStatus[None]) -> None:
+        await go.wait()
+        raise KeyboardInterrupt
+
+    async with trio.open_nursery() as nursery:
+        with pytest.raises(KeyboardInterrupt):
+            async with open_supervisor(events=recorder.bus) as supervisor:
+
+                async def start() -> None:
+                    with pytest.raises(SupervisorNotRunning):
+                        await supervisor.start(interrupted)
+                    heard.set()
+
+                nursery.start_soon(start)
+                await quiet()
+                go.set()
+                await trio.sleep_forever()
+    assert heard.is_set()
+    (failed,) = recorder.of(telemetry.ChildStartFailed)
+    assert failed.cause.error_type == "KeyboardInterrupt"
+
+
+@pytest.mark.parametrize("stray", [KeyboardInterrupt, SystemExit])
+async def test_a_group_with_an_interrupt_is_taken_apart(
+    autojump_clock: MockClock, stray: type[BaseException], recorder: Recorder
+) -> None:
+    """Law 6: the interrupt goes through, the error beside it is the child's own, and told."""
+
+    async def mixed() -> None:
+        await trio.lowlevel.checkpoint()
+        raise BaseExceptionGroup("", [Crash("beside"), BaseExceptionGroup("", [stray()])])
+
+    with pytest.raises(BaseExceptionGroup) as caught:
+        async with open_supervisor(
+            events=recorder.bus, intensity=RestartIntensity(10, 5)
+        ) as supervisor:
+            supervisor.start_soon(mixed, name="a")
+            await trio.sleep_forever()
+    assert caught.value.subgroup(stray) is not None
+    assert caught.value.subgroup(Crash) is None
+    (exited,) = recorder.of(telemetry.ChildExited)
+    assert exited.cause.detail == "beside"
+    assert recorder.of(telemetry.ChildRestarting) == []
+
+
+# --- A real Ctrl-C in a real process
+
+PROGRAM = """
+import trio
+import trio.testing
+from trio_instances import open_supervisor
+from trio_instances.telemetry import EventBus, ChildEvent
+
+def tell(event):
+    if isinstance(event, ChildEvent):
+        print(event.name, event.child, flush=True)
+
+async def permanent():
+    await trio.sleep_forever()
+
+@trio.lowlevel.enable_ki_protection  # or Ctrl-C might be its own, and not that of the start
+async def slow(*, task_status):
+    print("begun", flush=True)
+    await trio.sleep_forever()
+
+async def busy():
+    await trio.lowlevel.checkpoint()
+    print("begun", flush=True)
+    while True:
+        pass
+
+async def main():
+    bus = EventBus()
+    bus.listen(tell)
+    async with open_supervisor(events=bus) as supervisor:
+        for name in "abc":
+            supervisor.start_soon(permanent, name=name)
+        await trio.testing.wait_all_tasks_blocked()
+        {body}
+
+try:
+    trio.run(main)
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "last"),
+    [
+        ("print('begun', flush=True)", []),
+        ("print('begun', flush=True); await trio.sleep_forever()", []),
+        ("await supervisor.start(slow)", ["child.stopping slow", "child.stopped slow"]),
+        ("supervisor.start_soon(busy)", ["child.exited busy"]),
+    ],
+    ids=["while leaving", "in the body", "while starting", "in a child's own code"],
+)
+def test_ctrl_c_stops_a_process_in_order(body: str, last: list[str]) -> None:
+    """A real SIGINT: the children stop in reverse order, and `KeyboardInterrupt` comes out bare."""
+    program = textwrap.dedent(PROGRAM).format(body=body)
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line == "begun\n":
+                break
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=20)
+    lines = [line for line in out.splitlines() if "started" not in line]
+    stops = [f"child.{what} {name}" for name in "cba" for what in ("stopping", "stopped")]
+    assert (lines, err) == ([*last, *stops, "interrupted"], "")
+
+
+HURRIED = """
+import trio
+import trio.testing
+from functools import partial
+from trio_instances import ChildSpec, open_supervisor, supervise, until_stopped
+
+async def drains(seconds):
+    with until_stopped():
+        await trio.sleep_forever()
+    print("draining", flush=True)
+    try:
+        await trio.sleep(seconds)
+    finally:
+        print("cut short", flush=True)
+
+def spec(name, seconds):
+    return ChildSpec(name, drains, (seconds,), shutdown=1000)
+
+async def main():
+    async with open_supervisor() as supervisor:
+        tree = partial(supervise, [spec("inner", 1000)])
+        await supervisor.start_children([spec("outer", 1000), ChildSpec("tree", tree)])
+        await trio.testing.wait_all_tasks_blocked()
+        print("begun", flush=True)
+        await trio.sleep_forever()
+
+try:
+    trio.run(main)
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+"""
+
+
+def test_a_second_ctrl_c_cuts_every_soft_stop_short() -> None:
+    """The first asks softly; who asks again gets out of whole subtrees, by one interrupt."""
+    with subprocess.Popen(
+        [sys.executable, "-c", HURRIED], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        for awaited in ("begun\n", "draining\n"):
+            assert process.stdout.readline() == awaited
+            process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=20)
+    assert (out.splitlines(), err) == (["cut short", "interrupted"], "")
+
+
+UNLUCKY = """
+import signal
+import sys
+import trio
+from trio_instances import open_supervisor
+
+def interrupt(frame, event, arg):
+    code = frame.f_code
+    if event == "call" and code.co_name == "{method}" and "contextlib" in code.co_filename:
+        sys.setprofile(None)
+        signal.raise_signal(signal.SIGINT)
+
+async def child():
+    try:
+        await trio.sleep_forever()
+    finally:
+        print("child ended", flush=True)
+
+async def main():
+    sys.setprofile(interrupt)
+    async with open_supervisor() as supervisor:
+        supervisor.start_soon(child)
+        await trio.lowlevel.checkpoint()
+
+try:
+    trio.run(main)
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+"""
+
+
+@pytest.mark.parametrize("method", ["__aenter__", "__aexit__"])
+def test_ctrl_c_between_the_block_and_the_supervisor_loses_nothing(method: str) -> None:
+    """It may come at any line, so also in those of `contextlib` that are called in between."""
+    done = subprocess.run(
+        [sys.executable, "-X", "dev", "-c", UNLUCKY.format(method=method)],
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    assert (done.stdout.splitlines()[-1], done.stderr) == ("interrupted", "")
+    assert method == "__aenter__" or done.stdout.splitlines()[0] == "child ended"
