@@ -452,10 +452,7 @@ async def play(script: Script) -> Stage:
 
 
 @given(script=SCRIPTS, scheduling=st.random_module())
-@settings(
-    max_examples=500,
-    phases=[__import__("hypothesis").Phase.generate, __import__("hypothesis").Phase.shrink],
-)
+@settings(max_examples=500)
 def test_a_supervisor_keeps_its_laws_whatever_is_done_to_it(
     script: Script, scheduling: Any
 ) -> None:

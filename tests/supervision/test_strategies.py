@@ -244,6 +244,25 @@ async def test_deaths_during_a_group_stop_are_consumed_by_it(
         assert [child.restarts for child in supervisor.which_children()] == [1, 0, 0]
 
 
+async def test_a_child_added_while_its_group_is_stopped_is_stopped_before_those_on_its_left(
+    autojump_clock: MockClock, recorder: Recorder
+) -> None:
+    """S2: right to left holds for one that ``start_soon`` adds in the middle of the stop, too."""
+    a, b, d = puppets("abd")
+    c = Puppet("c", cleanup=5.0)
+    async with supervised(
+        recorder, a.spec(), b.spec(), c.spec(), strategy="one_for_all"
+    ) as supervisor:
+        a.crash()
+        await trio.sleep(1)  # c is cleaning up
+        supervisor.start_soon(d.run, name="d")
+        await trio.sleep(10)
+        assert recorder.take() == [
+            "crashed a#1", "stop c#1", "started d#1", "stopped c#1", "stop d#1", "stopped d#1",
+            "stop b#1", "stopped b#1", "started a#2", "started b#2", "started c#2", "started d#2",
+        ]  # fmt: skip
+
+
 async def test_rest_for_one_counts_two_deaths_twice_when_the_right_one_comes_first(
     autojump_clock: MockClock, recorder: Recorder
 ) -> None:

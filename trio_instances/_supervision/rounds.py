@@ -80,9 +80,18 @@ def _group(core: Core, record: ChildRecord) -> Sequence[ChildRecord]:
 
 
 async def _stop_group(core: Core, failed: ChildRecord) -> None:
-    for member in reversed(_group(core, failed)):
+    to_stop, newest = list(_group(core, failed)), _newest(core)
+    while to_stop:
+        member = to_stop.pop()
         if member is not failed and member.state is not ChildState.RESTARTING:
             await stop_one(core, member)
+        if _newest(core) is not newest:
+            # start_soon takes no turn: what it added meanwhile is the first to be stopped now.
+            to_stop, newest = list(_group(core, failed)), _newest(core)
+
+
+def _newest(core: Core) -> ChildRecord:
+    return next(reversed(core.children.values()))
 
 
 async def _start_group(core: Core, failed: ChildRecord) -> Due | None:
