@@ -176,7 +176,7 @@ def test_any_other_is_ready_as_soon_as_it_runs(run: Any) -> None:
 
 
 def test_the_defaults_are_those_of_otp() -> None:
-    """A permanent worker with five seconds to stop, which is essential and not significant."""
+    """V19: a permanent worker with five seconds to stop, which is essential and not significant."""
     spec = ChildSpec("poller", plain)
 
     assert spec.restart is RestartType.PERMANENT
@@ -214,7 +214,7 @@ def test_arguments_become_a_tuple(args: Any) -> None:
     ],
 )
 def test_what_has_a_meaning_is_accepted(options: dict[str, Any]) -> None:
-    """No time to stop is a budget, and so is all the time there is."""
+    """V5: no time to stop is a budget, and so is all the time there is."""
     spec = ChildSpec(**{"name": "poller", "run": plain, **options})
 
     for field, value in options.items():
@@ -259,7 +259,7 @@ SIGNIFICANT = "needs restart='transient' or 'temporary': a permanent child never
     ],
 )
 def test_a_mistake_is_refused_by_field_and_value(options: dict[str, Any], text: str) -> None:
-    """The error says where, what is accepted there, and what was given."""
+    """V3, V4, V5, V8: the error says where, what is accepted there, and what was given."""
     given: dict[str, Any] = {"name": "poller", "run": plain, **options}
     with pytest.raises(InvalidSpec) as caught:
         ChildSpec(**given)

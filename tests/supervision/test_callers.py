@@ -12,11 +12,15 @@ from trio.testing import MockClock
 
 from trio_instances import (
     ChildNotFound,
+    ChildSpec,
     ChildStartFailed,
+    RestartIntensity,
+    RestartLimitExceeded,
+    SupervisorNotRunning,
     telemetry,
 )
 
-from .conftest import Crash, Puppet, Recorder, quiet, states, supervised
+from .conftest import Crash, Puppet, Recorder, puppets, quiet, states, supervised
 
 STRATEGIES = pytest.mark.parametrize("strategy", ["one_for_one", "one_for_all", "rest_for_one"])
 GROUPS = pytest.mark.parametrize("strategy", ["one_for_all", "rest_for_one"])
@@ -174,6 +178,73 @@ async def test_a_start_that_hangs_can_be_terminated_though_it_holds_the_turn(
         assert states(supervisor) == {"a": "running", "b": "starting", "c": "stopped"}
         await supervisor.terminate_child("b")
         assert states(supervisor) == {"a": "running", "b": "stopped", "c": "stopped"}
+
+
+@GROUPS
+async def test_a_slow_start_holds_up_what_comes_after_it_in_a_group(
+    autojump_clock: MockClock, strategy: str, recorder: Recorder
+) -> None:
+    """A15: as in OTP, verbs and crashes wait for it; without a group strategy they do not."""
+    a, b = puppets("ab")
+
+    async def slow(*, task_status: trio.TaskStatus[None]) -> None:
+        await trio.sleep(5)
+        task_status.started()
+        await trio.sleep_forever()
+
+    async with (
+        supervised(recorder, a.spec(), b.spec(), strategy=strategy) as supervisor,
+        trio.open_nursery() as nursery,
+    ):
+        nursery.start_soon(supervisor.start_child, ChildSpec("slow", slow))
+        await quiet()
+        nursery.start_soon(supervisor.terminate_child, "b")
+        await quiet()
+        a.crash()
+        await trio.sleep(4)
+        assert recorder.take() == ["crashed a#1"]
+        await trio.sleep(10)
+        assert recorder.take() == [
+            "started slow#1", "stop b#1", "stopped b#1",
+            "stop slow#1", "stopped slow#1", "started a#2", "started b#2", "started slow#2",
+        ]  # fmt: skip
+
+
+async def test_a_start_under_way_when_the_supervisor_gives_up_is_taken_down(
+    autojump_clock: MockClock, recorder: Recorder
+) -> None:
+    """T19: whoever waits for it hears that the supervisor ended; the child was never ready."""
+    crashes, hanging = Puppet("a"), Puppet("b", ["hang"], cleanup=2.0)
+    async with trio.open_nursery() as nursery:
+        with pytest.raises(RestartLimitExceeded):  # noqa: PT012 - raised at the block's end
+            async with supervised(
+                recorder, crashes.spec(), intensity=RestartIntensity(0, 5)
+            ) as supervisor:
+
+                async def start() -> None:
+                    with pytest.raises(SupervisorNotRunning):
+                        await supervisor.start_child(hanging.spec())
+                    assert hanging.alive == 0
+
+                nursery.start_soon(start)
+                await quiet()
+                crashes.crash()
+                await trio.sleep_forever()
+    assert recorder.take() == ["crashed a#1", "stop b#1", "stopped b#1"]
+
+
+async def test_a_caller_of_stop_who_loses_patience_leaves_and_the_stop_goes_on(
+    autojump_clock: MockClock, recorder: Recorder
+) -> None:
+    """T17: every child still has its own time, and is stopped in its turn."""
+    a, b = Puppet("a", cleanup=3.0), Puppet("b", cleanup=3.0)
+    async with supervised(recorder, a.spec(), b.spec()) as supervisor:
+        with pytest.raises(trio.TooSlowError), trio.fail_after(1):
+            await supervisor.stop()
+        await trio.sleep(1)
+        assert recorder.take() == ["stop b#1"]
+        await trio.sleep(10)
+        assert recorder.take() == ["stopped b#1", "stop a#1", "stopped a#1"]
 
 
 async def test_stop_may_be_called_by_several_at_once(

@@ -24,7 +24,7 @@ variable: ContextVar[str] = ContextVar("variable", default="unset")
 async def test_each_incarnation_sees_the_variables_of_its_registration(
     autojump_clock: MockClock, strategy: str, recorder: Recorder
 ) -> None:
-    """Law 5: never what the one before has set, nor what the registrar has set since."""
+    """K9, law 5: never what the one before has set, nor what the registrar has set since."""
     seen = []
 
     async def child() -> None:
@@ -161,7 +161,7 @@ async def test_ten_thousand_restarts_leave_memory_where_it_was(
 async def test_every_incarnation_s_task_bears_the_path(
     autojump_clock: MockClock, recorder: Recorder
 ) -> None:
-    """Task names are paths, restarts included."""
+    """A14: task names are paths, restarts included."""
     names = []
 
     async def child() -> None:

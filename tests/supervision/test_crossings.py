@@ -157,7 +157,7 @@ async def test_terminating_a_member_whose_start_has_just_failed_in_a_round_stops
 async def test_a_retry_that_was_overtaken_does_not_come_early_for_the_next_one(
     autojump_clock: MockClock, recorder: Recorder
 ) -> None:
-    """S15: each delay belongs to its own restart; a stale one does nothing when it is over."""
+    """I12: each delay belongs to its own restart; a stale one does nothing when it is over."""
     a, b = puppets("ab")
     delays = Backoff(initial=10.0, cap=10.0, jitter="none")
     async with supervised(
@@ -197,7 +197,7 @@ async def test_an_interrupt_in_the_cleanup_of_a_cancelled_tree_comes_out_bare(
 async def test_two_children_of_a_group_that_die_together_are_one_round_or_two_but_no_more(
     autojump_clock: MockClock, recorder: Recorder
 ) -> None:
-    """S06: under one_for_all the later death is swallowed by the round of the earlier one."""
+    """S2: under one_for_all the later death is swallowed by the round of the earlier one."""
 
     async def play() -> None:
         a, b = puppets("ab")
@@ -209,6 +209,25 @@ async def test_two_children_of_a_group_that_die_together_are_one_round_or_two_bu
             await quiet()
             assert (a.attempts, b.attempts) == (2, 2)
             assert sum(child.restarts for child in supervisor.which_children()) == 1
+
+    for _ in range(PLAYS):
+        await play()
+
+
+async def test_a_child_that_dies_at_the_moment_of_its_stop_is_told_of_once_with_its_own_reason(
+    autojump_clock: MockClock, recorder: Recorder
+) -> None:
+    """T16: its end is a crash or a stop, never both, and the error is in the event."""
+
+    async def play() -> None:
+        a = Puppet("a")
+        async with supervised(recorder, a.spec()) as supervisor:
+            recorder.events.clear()
+            a.crash()
+            await supervisor.stop()
+            (end,) = recorder.of(telemetry.ChildExited, telemetry.ChildStopped)
+            assert end.cause.error_type == "Crash"
+            assert (states(supervisor), a.attempts) == ({"a": "stopped"}, 1)
 
     for _ in range(PLAYS):
         await play()

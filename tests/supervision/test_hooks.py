@@ -113,7 +113,7 @@ async def test_without_a_listener_everything_works_the_same(autojump_clock: Mock
 async def test_every_mistake_of_open_supervisor_is_listed(
     autojump_clock: MockClock, recorder: Recorder
 ) -> None:
-    """V16, law 12: one error names each field with what was given, before anything starts."""
+    """V12, V16, law 12: one error names each field with what was given; nothing starts."""
     with pytest.raises(InvalidSpec) as caught:
         async with open_supervisor(
             strategy="one_for_none",

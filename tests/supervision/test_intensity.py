@@ -9,6 +9,7 @@ import trio
 from trio.testing import MockClock
 
 from trio_instances import (
+    ChildAlreadyPresent,
     ChildRestarting,
     ChildStartFailed,
     RestartIntensity,
@@ -26,7 +27,7 @@ from .conftest import Puppet, Recorder, puppets, quiet, states, supervised
 async def test_exactly_so_many_restarts_are_made(
     autojump_clock: MockClock, strategy: str, limit: int, recorder: Recorder
 ) -> None:
-    """Section 0, I1: an intensity of N allows N restarts, and refuses the next, in any strategy."""
+    """I1: an intensity of N allows N restarts, and refuses the next, in any strategy."""
     a, b = puppets("ab")
     crashed = 0
     with pytest.raises(RestartLimitExceeded):
@@ -63,7 +64,7 @@ async def test_the_error_names_child_limit_window_and_cause(
 async def test_the_edge_of_the_window_belongs_to_it(
     *, autojump_clock: MockClock, apart: float, gives_up: bool, recorder: Recorder
 ) -> None:
-    """Section 0, window edge: a restart counts as long as no more than the period has passed."""
+    """I2: a restart counts as long as no more than the period has passed."""
     puppet = Puppet("a")
     gave_up = False
     try:
@@ -93,7 +94,7 @@ async def test_restarts_further_apart_than_the_period_go_on_for_ever(
 async def test_a_start_that_fails_again_and_again_gets_as_many_attempts_as_the_intensity(
     autojump_clock: MockClock, recorder: Recorder
 ) -> None:
-    """Section 0, I3: each attempt of a restart counts; with 3, there are 3."""
+    """I3: each attempt of a restart counts; with 3, there are 3."""
     puppet = Puppet("a", ["ok", "error"])
     with pytest.raises(RestartLimitExceeded):
         async with supervised(recorder, puppet.spec(), intensity=RestartIntensity(3, 60)):
@@ -122,7 +123,7 @@ async def test_failed_attempts_use_up_the_budget_of_the_one_that_succeeds(
 async def test_what_is_asked_for_by_hand_does_not_count(
     autojump_clock: MockClock, recorder: Recorder
 ) -> None:
-    """Section 0: `start_child`, `restart_child`, also failing, and `terminate_child` are free."""
+    """M4, M8: `terminate_child` and `restart_child`, also failing, are free, as a first start."""
     puppet, failing = Puppet("a"), Puppet("b", ["ok", "error"])
     async with supervised(recorder, intensity=RestartIntensity(0, 60)) as supervisor:
         await supervisor.start_child(puppet.spec())
@@ -138,7 +139,7 @@ async def test_what_is_asked_for_by_hand_does_not_count(
 
 
 async def test_a_group_restart_counts_once(autojump_clock: MockClock, recorder: Recorder) -> None:
-    """Section 0: however many children a crash takes along, it is one restart."""
+    """S2: however many children a crash takes along, it is one restart."""
     children = puppets("abcdef")
     async with supervised(
         recorder,
@@ -154,7 +155,7 @@ async def test_a_group_restart_counts_once(autojump_clock: MockClock, recorder: 
 async def test_several_deaths_count_each_under_one_for_one(
     autojump_clock: MockClock, recorder: Recorder
 ) -> None:
-    """Section 0: two children that die together are two restarts."""
+    """I1: two children that die together are two restarts."""
     a, b = puppets("ab")
     with pytest.raises(RestartLimitExceeded):
         async with supervised(recorder, a.spec(), b.spec(), intensity=RestartIntensity(1, 60)):
@@ -166,7 +167,7 @@ async def test_several_deaths_count_each_under_one_for_one(
 async def test_the_restart_is_stamped_at_the_decision(
     autojump_clock: MockClock, recorder: Recorder
 ) -> None:
-    """Section 0: a slow stop of siblings, or a slow start, does not move the restart in time."""
+    """I2: a slow stop of siblings, or a slow start, does not move the restart in time."""
     a, slow = Puppet("a"), Puppet("b", cleanup=5.0)
     async with supervised(
         recorder, a.spec(), slow.spec(), strategy="one_for_all", intensity=RestartIntensity(1, 5)
@@ -244,6 +245,52 @@ async def test_a_child_between_two_attempts_can_be_neither_restarted_nor_deleted
             await supervisor.delete_child("a")
         await supervisor.terminate_child("a")
         await supervisor.delete_child("a")
+
+
+async def test_the_name_of_a_child_between_two_attempts_is_taken(
+    autojump_clock: MockClock, recorder: Recorder
+) -> None:
+    """M3: it is present, if not running."""
+    failing = Puppet("a", ["ok", "error"])
+    async with supervised(
+        recorder, failing.spec(), intensity=RestartIntensity(10**9, 60)
+    ) as supervisor:
+        failing.crash()
+        while states(supervisor)["a"] != "restarting":
+            await trio.lowlevel.checkpoint()
+        with pytest.raises(ChildAlreadyPresent):
+            await supervisor.start_child(Puppet("a").spec())
+
+
+async def test_a_child_between_two_attempts_without_a_delay_cannot_be_hurried(
+    autojump_clock: MockClock, recorder: Recorder
+) -> None:
+    """M10: to restart what is being restarted is refused, where there is no delay to cut short."""
+    failing = Puppet("a", ["ok", "error"])
+    async with supervised(
+        recorder, failing.spec(), intensity=RestartIntensity(10**9, 60)
+    ) as supervisor:
+        failing.crash()
+        while states(supervisor)["a"] != "restarting":
+            await trio.lowlevel.checkpoint()
+        with pytest.raises(ChildRestarting):
+            await supervisor.restart_child("a")
+
+
+@pytest.mark.parametrize("limit", [2, 3, 10])
+async def test_children_that_fail_side_by_side_take_turns_and_share_the_budget(
+    autojump_clock: MockClock, limit: int, recorder: Recorder
+) -> None:
+    """I13: neither gets ahead of the other, and the attempts of both are counted together."""
+    a, b = Puppet("a", ["ok", "error"]), Puppet("b", ["ok", "error"])
+    with pytest.raises(RestartLimitExceeded):
+        async with supervised(recorder, a.spec(), b.spec(), intensity=RestartIntensity(limit, 60)):
+            a.crash()
+            b.crash()
+            await trio.sleep_forever()
+    failed = [line for line in recorder.take() if line.startswith("start_failed")]
+    assert len(failed) == limit
+    assert abs(a.attempts - b.attempts) <= 1
 
 
 async def test_a_crash_loop_before_the_first_checkpoint_starves_nobody(

@@ -11,6 +11,7 @@ import trio
 from trio.testing import MockClock
 
 from trio_instances import (
+    ChildDeclined,
     ChildSpec,
     ChildStartFailed,
     InvalidSpec,
@@ -63,6 +64,44 @@ async def test_a_subtree_that_cannot_start_is_a_failed_start(
         assert isinstance(caught.value.__cause__, ChildStartFailed)
         assert isinstance(caught.value.__cause__.__cause__, Crash)
         assert (a.alive, b.attempts) == (0, 1)
+
+
+async def test_a_subtree_may_decline_after_its_first_children_have_started(
+    autojump_clock: MockClock, recorder: Recorder
+) -> None:
+    """A2: its children are stopped, nothing is left of its supervisor, and that is no failure."""
+    a = Puppet("a")
+
+    async def subtree(*, task_status: trio.TaskStatus[None]) -> None:
+        async with open_supervisor() as inner:
+            await inner.start_child(a.spec())
+            raise ChildDeclined
+
+    async with supervised(recorder, intensity=RestartIntensity(0, 5)) as supervisor:
+        child = await supervisor.start_child(ChildSpec("tree", subtree))
+        assert (child.state, a.alive, a.attempts) == ("stopped", 0, 1)
+        assert supervisor.count_children().supervisors == 0
+
+
+@pytest.mark.parametrize("where", ["before its supervisor opens", "inside the block"])
+async def test_a_subtree_that_raises_before_it_is_ready_says_what_it_raised(
+    autojump_clock: MockClock, where: str, recorder: Recorder
+) -> None:
+    """A4: the error is the reason of the failed start, whatever it was in the middle of."""
+    a = Puppet("a")
+
+    async def subtree(*, task_status: trio.TaskStatus[None]) -> None:
+        if where == "before its supervisor opens":
+            raise Crash("no settings")
+        async with open_supervisor() as inner:
+            await inner.start_child(a.spec())
+            raise Crash("no settings")
+
+    async with supervised(recorder) as supervisor:
+        with pytest.raises(ChildStartFailed, match="no settings") as caught:
+            await supervisor.start_child(ChildSpec("tree", subtree))
+        assert isinstance(caught.value.__cause__, Crash)
+        assert (a.alive, states(supervisor)) == (0, {})
 
 
 async def test_each_attempt_to_restart_a_subtree_counts_on_the_outer_supervisor(
@@ -130,7 +169,7 @@ async def test_an_inner_supervisor_that_gives_up_has_crashed(
 async def test_intensities_of_levels_multiply(
     autojump_clock: MockClock, recorder: Recorder
 ) -> None:
-    """Section 0, S17d: with one restart on each of two levels the fourth crash ends the top."""
+    """N3: with one restart on each of two levels the fourth crash ends the top."""
     a = Puppet("a")
     crashes = 0
     with pytest.raises(RestartLimitExceeded) as caught:
@@ -160,6 +199,33 @@ async def test_a_tree_stops_depth_first_from_right_to_left(
         "stop c", "stopped c", "stopped right",
         "stop left", "stop b", "stopped b", "stop a", "stopped a", "stopped left",
     ]  # fmt: skip
+
+
+async def test_a_subtree_that_fails_beside_its_children_is_restarted_with_new_ones(
+    autojump_clock: MockClock, recorder: Recorder
+) -> None:
+    """N7: an error in the block of an inner supervisor takes its children down and up again."""
+    a, b = Puppet("a", cleanup=1.0), Puppet("b", cleanup=1.0)
+    fail = trio.Event()
+
+    async def subtree(*, task_status: trio.TaskStatus[None]) -> None:
+        nonlocal fail
+        fail = trio.Event()
+        async with open_supervisor() as inner:
+            await inner.start_children([a.spec(), b.spec()])
+            task_status.started()
+            await fail.wait()
+            raise Crash
+
+    async with supervised(recorder, ChildSpec("tree", subtree)) as supervisor:
+        fail.set()
+        await trio.sleep(10)
+        assert states(supervisor) == {"tree": "running"}
+        assert recorder.take() == [
+            "stop b#1", "stopped b#1", "stop a#1", "stopped a#1", "crashed tree#1",
+            "started a#1", "started b#1", "started tree#2",
+        ]  # fmt: skip
+        assert (a.attempts, b.attempts, a.most_alive, b.most_alive) == (2, 2, 1, 1)
 
 
 async def test_the_path_and_the_task_names_show_the_tree(
@@ -196,7 +262,7 @@ async def test_supervise_returns_when_no_child_is_left(
 async def test_supervise_refuses_bad_input_before_anything_starts(
     autojump_clock: MockClock, recorder: Recorder
 ) -> None:
-    """Law 12: all mistakes are listed, and no child ran."""
+    """V20, law 12: all mistakes are listed, and no child ran."""
     a = Puppet("a")
     with pytest.raises(InvalidSpec) as caught:
         await supervise([a.spec()], strategy="one_for_none", auto_shutdown="sometimes")

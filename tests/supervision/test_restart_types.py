@@ -95,7 +95,7 @@ async def test_the_restart_type_and_the_way_of_ending_decide(
 async def test_only_an_end_that_is_restarted_counts(
     *, autojump_clock: MockClock, restart: str, how: str, counts: bool, recorder: Recorder
 ) -> None:
-    """R1-R3, section 0: with an intensity of 0 the supervisor gives up exactly where one counts."""
+    """R1, R2, R3: with an intensity of 0 the supervisor gives up exactly where one counts."""
     gave_up = False
     try:
         async with supervised(recorder, intensity=RestartIntensity(0, 5)) as supervisor:

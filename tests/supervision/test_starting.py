@@ -160,7 +160,7 @@ async def test_start_child_keeps_nothing_of_a_child_that_fails_to_start(
 async def test_start_raises_what_the_child_raised_bare(
     autojump_clock: MockClock, recorder: Recorder
 ) -> None:
-    """`start` is like ``nursery.start``: the child's own exception, in no group and no wrapper."""
+    """A12, D10: `start` is like ``nursery.start``: the child's own exception, in no wrapper."""
     error = Crash("mine")
 
     async def fails(*, task_status: trio.TaskStatus[None]) -> None:
@@ -177,7 +177,7 @@ async def test_start_raises_what_the_child_raised_bare(
 async def test_a_child_that_returns_before_it_is_ready_has_failed_to_start(
     autojump_clock: MockClock, strategy: str, recorder: Recorder
 ) -> None:
-    """As in Trio, a function that never calls ``started()`` is a mistake: `RuntimeError`."""
+    """A12: as in Trio, a function that never calls ``started()`` is a mistake: `RuntimeError`."""
 
     async def silent(*, task_status: trio.TaskStatus[None]) -> None:
         await trio.sleep(1)
@@ -371,7 +371,7 @@ async def test_start_soon_beyond_the_intensity_ends_the_supervisor(
 async def test_names_are_taken_from_the_function_and_numbered(
     autojump_clock: MockClock, recorder: Recorder
 ) -> None:
-    """Without a name the function's is used; a second child gets a number."""
+    """D11: without a name the function's is used; a second child gets a number."""
     async with supervised(recorder) as supervisor:
         children: list[Child] = [await supervisor.start(forever) for _ in range(3)]
         children.append(await supervisor.start(partial(forever)))
@@ -450,7 +450,7 @@ async def test_a_start_that_the_end_of_the_supervisor_overtakes_says_so(
 async def test_a_slow_start_delays_no_other_child_under_one_for_one(
     autojump_clock: MockClock, recorder: Recorder
 ) -> None:
-    """Law 8: verbs and restarts of others go through while one child starts slowly."""
+    """A15, law 8: verbs and restarts of others go through while one child starts slowly."""
     slow, other = Puppet("slow", ["hang"]), Puppet("other")
     async with supervised(recorder, other.spec()) as supervisor, trio.open_nursery() as nursery:
 

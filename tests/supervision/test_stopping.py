@@ -173,7 +173,7 @@ async def test_every_way_of_ending_leads_to_the_same_ordered_stop(
 async def test_what_led_to_the_stop_comes_out_bare_after_it(
     autojump_clock: MockClock, ending: Ending, recorder: Recorder
 ) -> None:
-    """Law 3: the cause goes on when the stop is complete, and not as a group of one."""
+    """T11, law 3: the cause goes on when the stop is complete, and not as a group of one."""
     expected = OUTCOMES[ending]
     if ending in (by_outer_scope, by_outer_deadline, by_neighbour):
         expected = trio.Cancelled

@@ -227,7 +227,7 @@ async def test_too_many_restarts_stop_all_others_right_to_left(
 async def test_deaths_during_a_group_stop_are_consumed_by_it(
     autojump_clock: MockClock, recorder: Recorder
 ) -> None:
-    """S06: a bystander that dies while its group is being stopped neither counts nor restarts."""
+    """S2: a bystander that dies while its group is being stopped neither counts nor restarts."""
     a, b = Puppet("a"), Puppet("b")
     c = Puppet("c", cleanup=5.0)
     async with supervised(
@@ -266,7 +266,7 @@ async def test_a_child_added_while_its_group_is_stopped_is_stopped_before_those_
 async def test_rest_for_one_counts_two_deaths_twice_when_the_right_one_comes_first(
     autojump_clock: MockClock, recorder: Recorder
 ) -> None:
-    """S06c, S06d: right first makes two rounds; left first takes the right one along, uncounted."""
+    """S3: right first makes two rounds; left first takes the right one along, uncounted."""
     a, b = Puppet("a", cleanup=1.0), Puppet("b", cleanup=1.0)
     async with supervised(recorder, a.spec(), b.spec(), strategy="rest_for_one", intensity=MANY):
         b.crash()

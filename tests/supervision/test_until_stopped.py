@@ -41,7 +41,7 @@ async def test_a_stop_request_ends_it_without_an_error(
 async def test_a_child_that_is_asked_outside_of_it_is_cancelled_at_once(
     autojump_clock: MockClock, recorder: Recorder
 ) -> None:
-    """Only the marked part is soft."""
+    """T4, K6: only the marked part is soft."""
     log: list[str] = []
 
     async def child() -> None:

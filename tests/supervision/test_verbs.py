@@ -32,7 +32,7 @@ GROUPS = pytest.mark.parametrize("strategy", ["one_for_all", "rest_for_one"])
 async def test_the_life_of_a_child_by_hand(
     autojump_clock: MockClock, strategy: str, recorder: Recorder
 ) -> None:
-    """M1-M12: start, terminate, restart, delete, each once and again, and what is refused."""
+    """M1, M2, M3, M5, M7, M8, M9, M11, M12: each verb once and again, and what is refused."""
     puppet = Puppet("a")
     async with supervised(recorder, strategy=strategy) as supervisor:
         child = await supervisor.start_child(puppet.spec())
@@ -77,7 +77,7 @@ async def test_terminate_child_touches_no_sibling(
 async def test_terminate_child_forgets_a_temporary_child(
     autojump_clock: MockClock, recorder: Recorder
 ) -> None:
-    """M4, M7: there is nothing left of it afterwards."""
+    """M4, M7, K8: there is nothing left of it afterwards."""
     async with supervised(recorder, Puppet("a").spec(restart="temporary")) as supervisor:
         await supervisor.terminate_child("a")
         with pytest.raises(ChildNotFound):
@@ -126,6 +126,20 @@ async def test_which_children_shows_all_in_start_order(
         assert first.last_cause.error_type == "Crash"
         assert (second.name, second.state, second.essential) == ("b", ChildState.STOPPED, False)
         assert second.since == trio.current_time()
+
+
+async def test_one_child_is_asked_after_without_listing_all(
+    autojump_clock: MockClock, recorder: Recorder
+) -> None:
+    """M15: whether it is there, and by its handle in which state, after every change."""
+    async with supervised(recorder) as supervisor:
+        assert not supervisor.has_child("a")
+        child = await supervisor.start_child(Puppet("a").spec())
+        assert (supervisor.has_child("a"), child.state) == (True, ChildState.RUNNING)
+        await supervisor.terminate_child("a")
+        assert (supervisor.has_child("a"), child.state) == (True, ChildState.STOPPED)
+        await supervisor.delete_child("a")
+        assert (supervisor.has_child("a"), child.state) == (False, ChildState.REMOVED)
 
 
 async def test_count_children_counts_as_otp_does(
@@ -205,7 +219,7 @@ async def test_a_supervisor_that_has_ended_refuses_every_verb(
 async def test_a_verb_that_waits_for_its_turn_is_refused_when_the_supervisor_ends(
     autojump_clock: MockClock, verb: str, strategy: str, recorder: Recorder
 ) -> None:
-    """Requests queued behind another are not carried out in the middle of the stop."""
+    """T18: requests queued behind another are not carried out in the middle of the stop."""
     a, b = Puppet("a", cleanup=1.0), Puppet("b", ["hang"], cleanup=5.0)
     async with supervised(recorder, a.spec(), strategy=strategy) as supervisor:
 

@@ -93,7 +93,7 @@ async def test_a_child_may_rearrange_its_siblings(
 async def test_a_child_may_stop_its_supervisor(
     autojump_clock: MockClock, strategy: str, recorder: Recorder
 ) -> None:
-    """The stop goes its way, and the caller is cancelled when its turn comes."""
+    """T17: the stop goes its way, and the caller is cancelled when its turn comes."""
     a, b = Puppet("a", cleanup=1.0), Puppet("b", cleanup=1.0)
     got: list[object] = []
     go = trio.Event()
