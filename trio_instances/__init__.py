@@ -38,6 +38,7 @@ from ._exceptions import (
     InstanceNotFound,
     InstanceStopped,
     InvalidSpec,
+    MaxChildrenReached,
     Mistake,
     RestartLimitExceeded,
     StartTimedOut,
@@ -52,6 +53,7 @@ from ._runtime.settings import OnInstanceFailure, RuntimeSettings
 from ._supervision.context import current_child_path, until_stopped
 from ._supervision.opening import open_supervisor, supervise
 from ._supervision.record import Child, ChildCounts, ChildInfo
+from ._supervision.stop_report import ChildStop, StopReport
 from ._supervision.supervisor import Supervisor
 from .policy.backoff import Backoff, Jitter
 from .policy.connection import Exhausted, ReconnectPolicy
@@ -62,7 +64,7 @@ from .policy.pressure import PressureLevel, PressurePolicy
 from .policy.restart import ChildState, RestartType
 from .policy.specs import ChildSpec
 from .policy.status import InstanceStatus
-from .policy.strategies import AutoShutdown, Strategy
+from .policy.strategies import AutoShutdown, StopOrder, Strategy
 
 __version__ = "0.1.0"
 
@@ -84,6 +86,7 @@ __all__ = [
     "ChildSpec",
     "ChildStartFailed",
     "ChildState",
+    "ChildStop",
     "Escalation",
     "Exhausted",
     "FailureClass",
@@ -100,6 +103,7 @@ __all__ = [
     "InstanceStopped",
     "InvalidSpec",
     "Jitter",
+    "MaxChildrenReached",
     "Mistake",
     "OnInstanceFailure",
     "PressureLevel",
@@ -112,6 +116,8 @@ __all__ = [
     "Runtime",
     "RuntimeSettings",
     "StartTimedOut",
+    "StopOrder",
+    "StopReport",
     "Strategy",
     "SupervisionError",
     "Supervisor",

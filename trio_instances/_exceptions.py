@@ -11,6 +11,7 @@
     │   ├── ChildNotFound (KeyError)     you: the name is not known
     │   ├── ChildRunning                 you: stop it first
     │   ├── ChildRestarting              you: it is between two restarts
+    │   ├── MaxChildrenReached           you: stop one first, or allow more
     │   ├── SupervisorNotRunning         you: its block has ended, or is ending
     │   ├── ChildDeclined                the child: it has nothing to do
     │   ├── ChildStartFailed             the child: it ended before it was ready
@@ -27,6 +28,7 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import TYPE_CHECKING, final
 
 from attrs import field, frozen
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .policy.failures import Cause
+    from .policy.intensity import RestartIntensity
 
 
 class TrioInstancesError(Exception):
@@ -186,6 +189,27 @@ class SupervisorNotRunning(SupervisionError):
         return f"supervisor {self.path!r} is not running: its block has ended, or is ending"
 
 
+@final
+class MaxChildrenReached(SupervisionError):
+    """The supervisor has as many children up as ``max_children`` allows; nothing was started.
+
+    Args:
+        path: The supervisor's path in the tree.
+        limit: Its ``max_children``.
+    """
+
+    def __init__(self, path: str, limit: int) -> None:
+        self.path = path
+        self.limit = limit
+        super().__init__(path, limit)
+
+    def __str__(self) -> str:
+        return (
+            f"supervisor {self.path!r} has reached max_children={self.limit}: "
+            "stop a child first, or allow more"
+        )
+
+
 class ChildDeclined(SupervisionError):
     """Raised by a child before it is ready: it has nothing to do, and that is no failure.
 
@@ -259,24 +283,35 @@ class RestartLimitExceeded(Escalation):
         path: The supervisor's path in the tree.
         child: The path of the child whose exit was one too many.
         cause: The classified cause of that exit.
-        max_restarts: How many restarts the intensity allows.
-        period: ... within how many seconds.
+        intensity: How many restarts are allowed, and within how many seconds.
+        before: The last restarts before it, oldest first: each a child's path and the cause.
     """
 
     def __init__(
-        self, path: str, child: str, cause: Cause, max_restarts: int, period: float
+        self,
+        path: str,
+        child: str,
+        cause: Cause,
+        intensity: RestartIntensity,
+        before: Sequence[tuple[str, Cause]] = (),
     ) -> None:
         super().__init__(path, child, cause)
-        self.max_restarts = max_restarts
-        self.period = period
-        self.args = (path, child, cause, max_restarts, period)
+        self.intensity = intensity
+        self.before = tuple(before)
+        self.args = (path, child, cause, intensity, self.before)
 
     def __str__(self) -> str:
-        return (
+        limit, period = self.intensity.max_restarts, self.intensity.period
+        said = (
             f"supervisor {self.path!r} gave up: {self.child!r} would have been restart "
-            f"{self.max_restarts + 1} within {self.period:g} s, and {self.max_restarts} are "
-            f"allowed; its last exit: {self.cause}"
+            f"{limit + 1} within {period:g} s, and {limit} are allowed; its last exit: {self.cause}"
         )
+        lines = [said]
+        for (child, cause), alike in groupby(self.before):
+            count = len(list(alike))
+            times = f" ({count} times)" if count > 1 else ""
+            lines.append(f"  restarted before: {child!r}, {cause}{times}")
+        return "\n".join(lines)
 
 
 @final

@@ -16,6 +16,7 @@ from trio_instances import (
     InstanceSpec,
     InstanceStatus,
     OnInstanceFailure,
+    RestartIntensity,
     RestartLimitExceeded,
     Runtime,
     RuntimeSettings,
@@ -181,7 +182,7 @@ async def test_an_instance_that_crashes_too_often_escalates_too(autojump_clock: 
     with pytest.raises(RestartLimitExceeded) as caught:
         await run()
 
-    assert (caught.value.max_restarts, caught.value.period) == (6, 30.0)
+    assert caught.value.intensity == RestartIntensity(6, 30.0)
     assert held[0].status is InstanceStatus.FAILED
 
 

@@ -8,16 +8,21 @@ import signal
 import subprocess
 import sys
 import textwrap
+from functools import partial
+from typing import Any
 
 import pytest
 import trio
 from trio.testing import MockClock
 
 from trio_instances import (
+    ChildSpec,
     RestartIntensity,
     SupervisorNotRunning,
     open_supervisor,
+    supervise,
     telemetry,
+    until_stopped,
 )
 
 from .conftest import Crash, Recorder, quiet
@@ -72,6 +77,31 @@ async def test_a_group_with_an_interrupt_is_taken_apart(
     (exited,) = recorder.of(telemetry.ChildExited)
     assert exited.cause.detail == "beside"
     assert recorder.of(telemetry.ChildRestarting) == []
+
+
+async def test_a_second_ctrl_c_in_a_child_s_own_code_cuts_the_stop_short_as_well(
+    autojump_clock: MockClock,
+) -> None:
+    """Where the second one lands is chance; that it hurries is not. Subtrees are no obstacle."""
+
+    async def drains(seconds: float, error: type[BaseException] | None = None) -> None:
+        with until_stopped():
+            await trio.sleep_forever()
+        await trio.sleep(seconds)
+        if error is not None:
+            raise error
+
+    def spec(name: str, *args: Any) -> ChildSpec:
+        return ChildSpec(name, drains, args, shutdown=1000.0)
+
+    began_at = trio.current_time()
+    with pytest.raises(KeyboardInterrupt):
+        async with open_supervisor() as supervisor:
+            inner = [spec("slow", 1000.0), spec("hit", 1.0, KeyboardInterrupt)]
+            tree = partial(supervise, inner)
+            await supervisor.start_children([spec("before", 1000.0), ChildSpec("tree", tree)])
+            raise KeyboardInterrupt
+    assert trio.current_time() - began_at == 1.0
 
 
 # --- A real Ctrl-C in a real process
@@ -149,6 +179,7 @@ import trio.testing
 from functools import partial
 from trio_instances import ChildSpec, open_supervisor, supervise, until_stopped
 
+@trio.lowlevel.enable_ki_protection  # or the second might come in its own code, like a failure
 async def drains(seconds):
     with until_stopped():
         await trio.sleep_forever()

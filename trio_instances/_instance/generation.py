@@ -30,8 +30,8 @@ from .._supervision.opening import run_core
 from ..policy.connection import Phase, SignalKind
 from ..policy.failures import Cause, FailureClass
 from ..policy.health import ProbeState
+from ..policy.options import SupervisorOptions
 from ..policy.specs import ChildSpec, takes_task_status
-from ..policy.strategies import AutoShutdown
 from ..telemetry import events
 from .probing import probe_for_ever
 from .reporter import InstanceReporter, degraded_by
@@ -138,11 +138,12 @@ async def _hold(
     parent = current.get()
     core = Core(
         path=parent.path,
-        strategy=spec.strategy,
-        intensity=spec.intensity,
-        auto_shutdown=AutoShutdown.NEVER,
-        backoff=spec.child_backoff,
-        classify=spec.channel.classify,
+        options=SupervisorOptions(
+            strategy=spec.strategy,
+            intensity=spec.intensity,
+            backoff=spec.child_backoff,
+            classify=spec.channel.classify,
+        ),
         reporter=InstanceReporter(record),
         random=record.random,
     )

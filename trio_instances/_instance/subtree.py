@@ -13,8 +13,8 @@ from .._supervision.core import Core
 from .._supervision.opening import run_core
 from ..policy.connection import Phase, SignalKind
 from ..policy.failures import FailureClass
+from ..policy.options import SupervisorOptions
 from ..policy.specs import ChildSpec
-from ..policy.strategies import AutoShutdown, Strategy
 from ..telemetry import events
 from .acting import PAUSE_REQUESTED, STOP_REQUESTED
 from .generation import ENDED, ask_for_children, run_generation
@@ -44,11 +44,9 @@ async def run_instance(
     parent = current.get()
     core = Core(
         path=parent.path,
-        strategy=Strategy.ONE_FOR_ONE,
-        intensity=spec.intensity,
-        auto_shutdown=AutoShutdown.NEVER,
-        backoff=spec.child_backoff,
-        classify=spec.channel.classify,
+        options=SupervisorOptions(
+            intensity=spec.intensity, backoff=spec.child_backoff, classify=spec.channel.classify
+        ),
         reporter=InstanceReporter(record),
         random=record.random,
     )

@@ -31,7 +31,7 @@ def dump_tree(core: Core) -> str:
 
 def _about(core: Core) -> str:
     limit = core.window.intensity
-    return f"{core.strategy}, at most {limit.max_restarts} restarts in {limit.period:g} s"
+    return f"{core.options.strategy}, at most {limit.max_restarts} restarts in {limit.period:g} s"
 
 
 def _children(core: Core, indent: str, now: float) -> Iterator[str]:

@@ -14,8 +14,9 @@ from ..policy.backoff import Backoff
 from ..policy.failures import Classify, classify_failure
 from ..policy.intensity import RestartIntensity
 from ..policy.mistakes import MistakeList, member_or_given
+from ..policy.options import SupervisorOptions
 from ..policy.specs import ChildSpec
-from ..policy.strategies import AutoShutdown, Strategy
+from ..policy.strategies import AutoShutdown, StopOrder, Strategy
 from ..telemetry.bus import EventBus
 from .context import current
 from .core import Core
@@ -37,6 +38,8 @@ async def open_supervisor(
     auto_shutdown: AutoShutdown | str = AutoShutdown.NEVER,
     backoff: Backoff | None = None,
     classify: Classify = classify_failure,
+    max_children: int | None = None,
+    stop_order: StopOrder | str = StopOrder.REVERSE,
     name: str = "supervisor",
     events: EventBus | None = None,
     random: Random | None = None,
@@ -54,6 +57,10 @@ async def open_supervisor(
         auto_shutdown: When the end of significant children ends the supervisor.
         backoff: Delays between restarts; None restarts at once, as OTP does.
         classify: How a child's exception becomes a cause; must not block.
+        max_children: How many children may be up, those included that are being started, restarted
+            or stopped; None sets no limit. A child that is down takes no place.
+        stop_order: Whether the end of the supervisor stops the children one after the other, or all
+            at once, which suits children that know nothing of one another.
         name: What it is called at the root of a tree; inside a child, the child's path is used.
         events: Where it tells what happens; None takes that of the supervisor around it, if any.
         random: Where the jitter of delays comes from; None takes a generator of the library.
@@ -67,15 +74,17 @@ async def open_supervisor(
         FatalChildFailure: An essential child failed in a way that no restart can mend.
         Exception: What the body raised, bare.
     """
-    strategy = member_or_given(Strategy, strategy)
-    auto_shutdown = member_or_given(AutoShutdown, auto_shutdown)
+    options = SupervisorOptions(
+        strategy=member_or_given(Strategy, strategy),
+        intensity=intensity,
+        auto_shutdown=member_or_given(AutoShutdown, auto_shutdown),
+        backoff=backoff,
+        classify=classify,
+        max_children=max_children,
+        stop_order=member_or_given(StopOrder, stop_order),
+    )
     wrong = MistakeList("open_supervisor")
-    wrong.member("strategy", strategy, Strategy)
-    wrong.instance("intensity", intensity, RestartIntensity)
-    wrong.member("auto_shutdown", auto_shutdown, AutoShutdown)
-    wrong.instance("backoff", backoff, Backoff, optional=True)
-    if not callable(classify):
-        wrong.add("classify", classify, "must be a function from an exception to a Cause")
+    options.check(wrong)
     wrong.name("name", name)
     wrong.instance("events", events, EventBus, optional=True)
     wrong.instance("random", random, Random, optional=True)
@@ -84,11 +93,7 @@ async def open_supervisor(
     parent = current.get(None)
     core = Core(
         path=name if parent is None else parent.path,
-        strategy=strategy,
-        intensity=intensity,
-        auto_shutdown=auto_shutdown,
-        backoff=backoff,
-        classify=classify,
+        options=options,
         reporter=_reporter(events, parent),
         random=random,
     )
@@ -112,7 +117,7 @@ async def run_core(core: Core, parent: ChildRecord | None) -> AsyncIterator[Supe
     Children never raise through the nursery, and the body's exception is kept until the children
     have stopped: so it comes out bare, and the nursery never cancels anything by itself.
     """
-    if core.strategy is not Strategy.ONE_FOR_ONE:
+    if core.options.strategy is not Strategy.ONE_FOR_ONE:
         core.on_group_exit = partial(queue_round, core)
     failure: BaseException | None = None
     core.parent = parent
@@ -133,6 +138,7 @@ async def run_core(core: Core, parent: ChildRecord | None) -> AsyncIterator[Supe
         core.nursery = None
         if parent is not None:
             parent.nested.remove(core)
+            parent.core.absorb_stop_of(core)
         del failure
 
 

@@ -72,6 +72,7 @@ class ChildRecord:
         "ticket",
         "value",
         "was_soft",
+        "was_stuck",
         "window",
     )
 
@@ -105,6 +106,7 @@ class ChildRecord:
         self.ready_at = now
         self.stop_asked_at: float | None = None
         self.was_soft = False
+        self.was_stuck = False
         self.awaited = False
         """Whether somebody waits for its start, and so decides about a start that fails."""
         self.exit: ChildExit | None = None
@@ -117,9 +119,17 @@ class ChildRecord:
 
     def move(self, move: Move, now: float) -> None:
         """Change the state, by the table alone."""
+        was_down = self.is_down
         self.state = TRANSITIONS[self.state][move]
+        if was_down is not self.is_down:
+            self.core.up += 1 if was_down else -1
         self.since = now
         self.wake()
+
+    @property
+    def is_down(self) -> bool:
+        """Whether nothing of it runs, and nothing is going to by itself."""
+        return self.state in (ChildState.STOPPED, ChildState.PARKED, ChildState.REMOVED)
 
     def wake(self) -> None:
         """Wake everybody who waits for a change."""
@@ -152,12 +162,6 @@ class ChildRecord:
 
         self.exit = None
         return exit_
-
-    async def wait_ended(self) -> None:
-        """Wait until the task that runs this child now has ended, whoever may start it again."""
-        launch = self.launches
-        while self.alive and self.launches == launch:
-            await self.wait_change()
 
 
 _ON_ITS_WAY = frozenset({ChildState.STARTING, ChildState.STOPPING})

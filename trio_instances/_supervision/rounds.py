@@ -16,6 +16,7 @@ from trio.lowlevel import enable_ki_protection
 
 from ..policy.restart import ChildState, RestartType, Verdict
 from ..policy.strategies import affected
+from .exits import settle
 from .running import pause
 from .stopping import stop_one
 
@@ -51,7 +52,7 @@ async def _rounds(core: Core, record: ChildRecord, exit_: ChildExit) -> None:
         if record.exit is not exit_:
             return  # another round has consumed it
 
-        decision = core.settle(record, exit_)
+        decision = settle(core, record, exit_)
         del exit_
         if decision.verdict is not Verdict.RESTART:
             return
@@ -76,7 +77,7 @@ async def _next_round(core: Core, record: ChildRecord, delay: float) -> Due | No
 
 
 def _group(core: Core, record: ChildRecord) -> Sequence[ChildRecord]:
-    return affected(core.strategy, list(core.children.values()), record)
+    return affected(core.options.strategy, list(core.children.values()), record)
 
 
 async def _stop_group(core: Core, failed: ChildRecord) -> None:
@@ -107,7 +108,7 @@ async def _start_group(core: Core, failed: ChildRecord) -> Due | None:
         await member.wait_settled()
         exit_ = member.take_failed_start()
         if exit_ is not None:
-            decision = core.settle(member, exit_)
+            decision = settle(core, member, exit_)
             if decision.verdict is Verdict.RESTART:
                 return member, decision.delay
             if decision.verdict is Verdict.ESCALATE:

@@ -18,6 +18,7 @@ from trio.lowlevel import disable_ki_protection, enable_ki_protection
 from .._exceptions import ChildDeclined, StartTimedOut
 from ..policy.failures import classify_failure
 from ..policy.restart import ChildState, Exit, Move
+from .exits import after_exit, let_pass
 from .record import ChildExit, ChildRecord
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ async def run_child(core: Core, record: ChildRecord) -> None:
     try:
         while True:
             exit_ = await _incarnation(core, record, delay)
-            delay = core.after_exit(record, exit_)
+            delay = after_exit(core, record, exit_)
             exit_ = None
             if delay is None:
                 return
@@ -198,7 +199,7 @@ def _passing_exit(core: Core, record: ChildRecord, error: BaseException) -> Chil
     else:
         kind = Exit.START_FAILED
 
-    ordinary = core.let_pass(error)
+    ordinary = let_pass(core, error)
     if ordinary is not None:
         return ChildExit(kind, ordinary, core.classify(record.path, ordinary))
 

@@ -1,19 +1,22 @@
 """The ordered, bounded, explained stop.
 
-Reverse start order, one at a time, each fully ended before the next is asked. Trio cannot kill a
-task: a child that ignores its cancellation is reported, with its stack, and waited for.
+Reverse start order, one at a time, each fully ended before the next is asked; or all at once, where
+the supervisor says so. Trio cannot kill a task: a child that ignores its cancellation is reported,
+with its stack, and waited for.
 """
 
 from __future__ import annotations
 
 import linecache
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, final
 
 import trio
 from trio.lowlevel import enable_ki_protection
 
-from ..policy.restart import ChildState, Move, RestartType
+from ..policy.restart import ChildState, Move
+from ..policy.strategies import StopOrder
 
 if TYPE_CHECKING:
     from .core import Core
@@ -49,25 +52,23 @@ async def stop_one(core: Core, record: ChildRecord) -> None:
 
     When cancelled, the child still ends: it was asked, and its budget is a deadline of its scope.
     """
+    if _ask(core, record):
+        await _wait_ended([record])
+
+
+def _ask(core: Core, record: ChildRecord) -> bool:
+    """Ask a child to stop, or call off what was due; tell whether there is an end to wait for."""
     if record.alive and record.exit is None:
         request_stop(record)
-        await _wait_ended(record)
-        return
+        return True
     if record.awaited and record.exit is not None and not core.closing:
-        return  # its start has failed, and whoever waits for it is about to settle that
+        return False  # its start has failed, and whoever waits for it is about to settle that
 
     record.exit = None
-    if record.state in _DOWN:
-        return
-
-    # It was between two restarts, or had ended by itself: what was due is called off.
-    if record.spec.restart is RestartType.TEMPORARY:
-        core.remove(record, trio.current_time())
-    else:
-        record.move(Move.REST, trio.current_time())
-
-
-_DOWN = frozenset({ChildState.STOPPED, ChildState.PARKED, ChildState.REMOVED})
+    if not record.is_down:
+        # It was between two restarts, or had ended by itself.
+        core.rest(record, trio.current_time())
+    return False
 
 
 @enable_ki_protection
@@ -76,9 +77,13 @@ async def stop_all(core: Core) -> None:
     with trio.CancelScope(shield=True):
         for scope in core.rounds:
             scope.cancel()
-        for record in reversed(list(core.children.values())):
-            await stop_one(core, record)
-    core.stopped.set()
+        newest_first = list(reversed(core.children.values()))
+        if core.options.stop_order is StopOrder.CONCURRENT:
+            await _wait_ended([record for record in newest_first if _ask(core, record)])
+        else:
+            for record in newest_first:
+                await stop_one(core, record)
+    core.end_stop()
     core.left()
 
 
@@ -97,38 +102,66 @@ def cancel_all(core: Core) -> None:
             cancel_all(nested)
 
 
-async def _wait_ended(record: ChildRecord) -> None:
-    interval = STUCK_AFTER
-    launch = record.launches
-    while record.alive and record.launches == launch:
+async def _wait_ended(records: Sequence[ChildRecord]) -> None:
+    """Wait until children that were asked to stop have ended; report those that are stuck."""
+    watches = [_Watch(record) for record in records]
+    while watches:
         now = trio.current_time()
-        due = _cancelled_at(record) + interval
-        with trio.move_on_at(due if due > now else now + interval):
-            await record.wait_ended()
+        with trio.move_on_at(min(watch.due(now) for watch in watches)):
+            for watch in watches:
+                await watch.wait()
             return
-        if _is_stuck(record, interval):
-            interval *= 2
-            _report_stuck(record)
+        watches = [watch for watch in watches if watch.lasts]
+        for watch in watches:
+            watch.report_stuck(trio.current_time())
 
 
-def _cancelled_at(record: ChildRecord) -> float:
-    if record.was_soft and record.scope is not None:
-        return record.scope.deadline if record.scope.deadline != math.inf else trio.current_time()
+@final
+class _Watch:
+    """An eye on one run of a child that was asked to stop."""
 
-    return record.stop_asked_at if record.stop_asked_at is not None else trio.current_time()
+    __slots__ = ("_interval", "_launch", "_record")
 
+    def __init__(self, record: ChildRecord) -> None:
+        self._record = record
+        self._launch = record.launches
+        self._interval = STUCK_AFTER
 
-def _is_stuck(record: ChildRecord, interval: float) -> bool:
-    # A supervisor within the child reports its own children, and takes the time that they take.
-    cancelled = record.scope is not None and record.scope.cancel_called
-    overdue = trio.current_time() >= _cancelled_at(record) + interval
-    return record.alive and cancelled and not record.nested and overdue
+    @property
+    def lasts(self) -> bool:
+        """Whether that run has not ended, whoever may have started another."""
+        return self._record.alive and self._record.launches == self._launch
 
+    async def wait(self) -> None:
+        """Wait for its end."""
+        while self.lasts:
+            await self._record.wait_change()
 
-def _report_stuck(record: ChildRecord) -> None:
-    now = trio.current_time()
-    asked = now if record.stop_asked_at is None else record.stop_asked_at
-    record.core.reporter.stuck(record, now, now - asked, stack_of(record.task))
+    def due(self, now: float) -> float:
+        """Return when to look at it next."""
+        due = self._cancelled_at(now) + self._interval
+        return due if due > now else now + self._interval
+
+    def _cancelled_at(self, now: float) -> float:
+        record = self._record
+        if record.was_soft and record.scope is not None:
+            return record.scope.deadline if record.scope.deadline != math.inf else now
+
+        return record.stop_asked_at if record.stop_asked_at is not None else now
+
+    def report_stuck(self, now: float) -> None:
+        """Report it if it has ignored its cancellation for too long, at growing intervals."""
+        record = self._record
+        cancelled = record.scope is not None and record.scope.cancel_called
+        overdue = now >= self._cancelled_at(now) + self._interval
+        # A supervisor within the child reports its own children, and takes the time that they take.
+        if record.nested or not (cancelled and overdue):
+            return
+
+        self._interval *= 2
+        record.was_stuck = True
+        asked = now if record.stop_asked_at is None else record.stop_asked_at
+        record.core.reporter.stuck(record, now, now - asked, stack_of(record.task))
 
 
 def stack_of(task: trio.lowlevel.Task | None) -> tuple[str, ...]:

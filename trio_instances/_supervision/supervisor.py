@@ -30,6 +30,7 @@ from .starting import (
     settle_first_start,
     start_failed,
 )
+from .stop_report import StopReport
 from .stopping import request_stop, stop_one
 
 
@@ -52,12 +53,17 @@ class Supervisor:
         for record in core.children.values():
             states[record.state] = states.get(record.state, 0) + 1
         counts = "".join(f" {state}={count}" for state, count in states.items())
-        return f"<Supervisor {core.path!r} {core.strategy}{counts}>"
+        return f"<Supervisor {core.path!r} {core.options.strategy}{counts}>"
 
     @property
     def path(self) -> str:
         """Where it is in the tree: names joined by ``/``."""
         return self._core.path
+
+    @property
+    def stop_report(self) -> StopReport | None:
+        """How the stop went, whatever led to it; None until the last child has ended."""
+        return self._core.stop_report
 
     # --- starting --------------------------------------------------------------------------------
 
@@ -89,6 +95,7 @@ class Supervisor:
             InvalidSpec: The options make no valid `ChildSpec`.
             ChildAlreadyStarted: A running child has this name.
             ChildAlreadyPresent: A child that is down has this name.
+            MaxChildrenReached: As many children are up as the supervisor allows.
             StartTimedOut: It was not ready within its ``start_timeout``.
             SupervisorNotRunning: The supervisor has ended, or ends meanwhile.
             Exception: Whatever the child raised before it was ready, bare.
@@ -126,6 +133,7 @@ class Supervisor:
             InvalidSpec: The options make no valid `ChildSpec`.
             ChildAlreadyStarted: A running child has this name.
             ChildAlreadyPresent: A child that is down has this name.
+            MaxChildrenReached: As many children are up as the supervisor allows.
             SupervisorNotRunning: The supervisor has ended, or is ending.
         """
         record = self._register(ChildSpec(self._name_for(run, name), run, args, **options))
@@ -148,7 +156,9 @@ class Supervisor:
             InvalidSpec: The spec contradicts this supervisor.
             ChildAlreadyStarted: A running child has this name.
             ChildAlreadyPresent: A child that is down has this name.
-            ChildStartFailed: From what the child raised before it was ready; nothing is kept.
+            MaxChildrenReached: As many children are up as the supervisor allows.
+            ChildStartFailed: From what the child raised before it was ready; nothing is kept. Or
+                somebody stopped it before it was ready; then it is kept, stopped.
             SupervisorNotRunning: The supervisor has ended, or ends meanwhile.
         """
         record, exit_ = await self._start_new(spec)
@@ -172,6 +182,7 @@ class Supervisor:
                 was started.
             ChildAlreadyStarted: A running child has one of the names.
             ChildAlreadyPresent: A child that is down has one of the names.
+            MaxChildrenReached: As many children are up as the supervisor allows.
             ChildStartFailed: An essential one failed before it was ready.
             SupervisorNotRunning: The supervisor has ended, or ends meanwhile.
         """
@@ -227,6 +238,7 @@ class Supervisor:
             ChildNotFound: No child has this name.
             ChildRunning: It runs.
             ChildRestarting: It is between two restarts without a delay.
+            MaxChildrenReached: As many children are up as the supervisor allows.
             ChildStartFailed: From what it raised before it was ready; it stays down.
             SupervisorNotRunning: The supervisor has ended, or ends meanwhile.
         """
@@ -235,6 +247,7 @@ class Supervisor:
             if record.state in ACTIVE:
                 raise ChildRunning(record.path)
             if record.state is not ChildState.RESTARTING:
+                self._core.check_room()
                 down = Move.PARK if record.state is ChildState.PARKED else Move.REST
                 self._revive(record)
                 exit_ = await launch_and_wait(self._core, record, down)
@@ -272,17 +285,22 @@ class Supervisor:
             self._core.remove(record, trio.current_time())
 
     @enable_ki_protection
-    async def stop(self) -> None:
-        """Stop all children in reverse start order, and wait until the last has ended.
+    async def stop(self) -> StopReport:
+        """Stop all children, and wait until the last has ended.
 
-        The supervisor takes no more children; its block goes on. From within one of its own
-        children it works, and that child is cancelled when it is its turn.
+        The order is that of the supervisor's ``stop_order``: reverse start order by default. The
+        supervisor takes no more children; its block goes on. From within one of its own children it
+        works, and that child is cancelled when it is its turn.
 
-        Cancelling it ends the waiting; the stop goes on.
+        Cancelling it ends the waiting; the stop goes on, and `stop_report` tells of it.
+
+        Returns:
+            How long it took, and which children took long.
         """
         self._core.begin_stop()
-        if self._core.closing:
-            await self._core.stopped.wait()
+        await self._core.stopped.wait()
+        assert self._core.stop_report is not None
+        return self._core.stop_report
 
     # --- questions -------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from typing import final
 
 from attrs import frozen
 
+from .failures import Cause
 from .mistakes import MistakeList
 
 
@@ -30,6 +31,10 @@ class RestartIntensity:
         wrong.raise_any()
 
 
+KEPT_REASONS = 5
+"""How many reasons a window keeps: enough to see a pattern, and bounded for any intensity."""
+
+
 @final
 class RestartWindow:
     """The restarts that one intensity has seen.
@@ -41,13 +46,14 @@ class RestartWindow:
         intensity: What is allowed.
     """
 
-    __slots__ = ("_limit", "_period", "_times", "intensity")
+    __slots__ = ("_limit", "_period", "_reasons", "_times", "intensity")
 
     def __init__(self, intensity: RestartIntensity) -> None:
         self.intensity = intensity
         self._limit = intensity.max_restarts
         self._period = intensity.period
         self._times: deque[float] = deque()
+        self._reasons: deque[tuple[float, str, Cause]] = deque(maxlen=KEPT_REASONS)
 
     def allows(self, now: float) -> bool:
         """Record a restart at `now` if it is allowed, and tell whether it is.
@@ -66,6 +72,21 @@ class RestartWindow:
         times.append(now)
         return True
 
+    def note(self, now: float, child: str, cause: Cause) -> None:
+        """Keep the reason of a restart that was allowed, for who asks why it came to too many."""
+        self._reasons.append((now, child, cause))
+
+    def recent(self, now: float) -> tuple[tuple[str, Cause], ...]:
+        """Return the child and the cause of the last restarts that count, at most 5, oldest first.
+
+        Args:
+            now: The end of the window, in seconds of the same clock.
+        """
+        return tuple(
+            (child, cause) for at, child, cause in self._reasons if now - at <= self._period
+        )
+
     def forget(self) -> None:
         """Forget every restart, as after an operator has put things right."""
         self._times.clear()
+        self._reasons.clear()

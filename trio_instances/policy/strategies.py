@@ -1,4 +1,4 @@
-"""Which siblings a restart takes along."""
+"""What the children of a supervisor have to do with one another."""
 
 from __future__ import annotations
 
@@ -33,6 +33,18 @@ class AutoShutdown(StrEnum):
     NEVER = "never"
     ANY_SIGNIFICANT = "any_significant"
     ALL_SIGNIFICANT = "all_significant"
+
+
+class StopOrder(StrEnum):
+    """How a supervisor stops its children when it ends itself.
+
+    - ``reverse``: in reverse start order, each fully ended before the next is asked.
+    - ``concurrent``: all are asked at once, the last started first, and each has its own budget:
+      so the whole takes as long as the slowest, not as long as all of them together.
+    """
+
+    REVERSE = "reverse"
+    CONCURRENT = "concurrent"
 
 
 def affected(strategy: Strategy, order: Sequence[T], failed: T) -> Sequence[T]:
