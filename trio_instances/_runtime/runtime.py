@@ -29,13 +29,12 @@ from .._supervision.record import ChildRecord
 from .._supervision.supervisor import Supervisor
 from .._supervision.uninterrupted import uninterrupted
 from ..abc import Sink
-from ..policy.failures import classify_failure
 from ..policy.health import HealthSnapshot
 from ..policy.intensity import RestartIntensity
 from ..policy.mistakes import MistakeList
+from ..policy.options import SupervisorOptions
 from ..policy.specs import ChildSpec
 from ..policy.status import Change, InstanceStatus
-from ..policy.strategies import AutoShutdown, Strategy
 from ..telemetry.bus import EventBus
 from ..telemetry.events import RuntimeStarted, RuntimeStopped, RuntimeStopping
 from ..telemetry.sinks.feed import open_sinks
@@ -305,11 +304,7 @@ async def open_runtime(
     parent = current.get(None)
     core = Core(
         path=settings.name if parent is None else f"{parent.path}/{settings.name}",
-        strategy=Strategy.ONE_FOR_ONE,
-        intensity=SERVICES,
-        auto_shutdown=AutoShutdown.NEVER,
-        backoff=None,
-        classify=classify_failure,
+        options=SupervisorOptions(intensity=SERVICES, stop_order=settings.stop_order),
         reporter=RuntimeReporter(bus),
         random=random,
     )

@@ -9,6 +9,7 @@ from attrs import field, frozen
 
 from ..policy.intensity import RestartIntensity
 from ..policy.mistakes import MistakeList, member_or_given
+from ..policy.strategies import StopOrder
 
 
 class OnInstanceFailure(StrEnum):
@@ -26,6 +27,10 @@ def _on_instance_failure(value: OnInstanceFailure | str) -> OnInstanceFailure:
     return member_or_given(OnInstanceFailure, value)
 
 
+def _stop_order(value: StopOrder | str) -> StopOrder:
+    return member_or_given(StopOrder, value)
+
+
 @final
 @frozen(kw_only=True)
 class RuntimeSettings:
@@ -39,6 +44,8 @@ class RuntimeSettings:
         default=OnInstanceFailure.PARK, converter=_on_instance_failure
     )
     """What follows when an instance fails for good."""
+    stop_order: StopOrder = field(default=StopOrder.REVERSE, converter=_stop_order)
+    """Whether the end of the runtime stops its instances one after the other, or all at once."""
     sink_buffer: int = 10_000
     """Events that one slow sink may lag behind before it loses some."""
     sink_timeout: float = 5.0
@@ -49,6 +56,7 @@ class RuntimeSettings:
         wrong.name("name", self.name)
         wrong.instance("instance_intensity", self.instance_intensity, RestartIntensity)
         wrong.member("on_instance_failure", self.on_instance_failure, OnInstanceFailure)
+        wrong.member("stop_order", self.stop_order, StopOrder)
         wrong.whole("sink_buffer", self.sink_buffer, at_least=1)
         wrong.number("sink_timeout", self.sink_timeout, finite=True)
         wrong.raise_any()
