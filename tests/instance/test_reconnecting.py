@@ -295,8 +295,9 @@ async def test_a_crash_of_the_loop_itself_does_not_hang_the_instance(
     autojump_clock: MockClock,
 ) -> None:
     """A cause that is rubbish within counts as a crash, and the next run of the loop connects."""
-    rubbish = ChannelError(Cause("recoverable", "odd", retry_after="soon"))  # type: ignore[arg-type] # the point
-    channel = ScriptedChannel(rubbish)
+    rubbish = Cause("recoverable", "odd")
+    object.__setattr__(rubbish, "retry_after", "soon")  # the constructor refuses it
+    channel = ScriptedChannel(ChannelError(rubbish))
     async with scene(channel) as s:
         await s.bot.wait_status("connected")
 

@@ -59,6 +59,13 @@ def said(*checks: Check) -> str:
             lambda w: w.number("f", math.inf, finite=True),
             "f: must be a finite number at least 0, not inf",
         ),
+        (
+            lambda w: w.number("f", -1, optional=True),
+            "f: must be a number at least 0, or None, not -1",
+        ),
+        (lambda w: w.text("f", ""), "f: must be a text that is not empty, not ''"),
+        (lambda w: w.text("f", None), "f: must be a text that is not empty, not None"),
+        (lambda w: w.text("f", 5, empty=True), "f: must be a text, not 5"),
         (lambda w: w.whole("f", -1), "f: must be a whole number of at least 0, not -1"),
         (lambda w: w.whole("f", 2.0), "f: must be a whole number of at least 0, not 2.0"),
         (lambda w: w.whole("f", False), "f: must be a whole number of at least 0, not False"),

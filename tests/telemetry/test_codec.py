@@ -99,6 +99,16 @@ def test_a_value_of_another_kind_is_refused(field: str, value: object, expected:
     assert mistakes_of(changed(**{field: value})) == {field: expected}
 
 
+def test_what_a_cause_refuses_is_refused_with_its_place() -> None:
+    """A number is of the right type, and may still be none that one can wait for."""
+    cause = {**telemetry.event_to_dict(EVENT)["cause"], "reason": "", "retry_after": "inf"}
+
+    assert mistakes_of(changed(cause=cause)) == {
+        "cause.reason": "must be a text that is not empty",
+        "cause.retry_after": "must be a finite number at least 0, or None",
+    }
+
+
 @pytest.mark.parametrize("value", ["worse", 5, [], None])
 def test_a_word_that_an_enum_does_not_have_is_refused_with_those_it_has(value: object) -> None:
     """The error lists the words."""

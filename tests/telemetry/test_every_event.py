@@ -15,10 +15,16 @@ from hypothesis import strategies as st
 from loguru import logger
 
 from trio_instances import telemetry
+from trio_instances.policy.failures import Cause
 from trio_instances.policy.health import HealthSnapshot
 
 CLASSES = [pytest.param(cls, id=name) for name, cls in telemetry.catalogue().items()]
 LEVELS = {"DEBUG", "INFO", "WARNING", "ERROR"}
+BOUNDED: dict[tuple[type, str], st.SearchStrategy[Any]] = {
+    (Cause, "reason"): st.text(min_size=1),
+    (Cause, "retry_after"): st.none() | st.floats(0.0, allow_infinity=False),
+}
+"""The fields that take less than their type says."""
 
 
 def values(kind: Any) -> st.SearchStrategy[Any]:
@@ -43,7 +49,8 @@ def values(kind: Any) -> st.SearchStrategy[Any]:
 def instances(cls: type) -> st.SearchStrategy[Any]:
     """Return a strategy for an attrs class, made from its fields."""
     fields = attrs.fields(attrs.resolve_types(cls))
-    return st.builds(cls, **{field.name: values(field.type) for field in fields})
+    drawn = {f.name: BOUNDED.get((cls, f.name), values(f.type)) for f in fields}
+    return st.builds(cls, **drawn)
 
 
 EVENTS = st.sampled_from(list(telemetry.catalogue().values())).flatmap(instances)

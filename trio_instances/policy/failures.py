@@ -6,11 +6,14 @@ that this package needs to import none of the libraries whose errors it knows.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import final
 
 from attrs import evolve, field, frozen
+
+from .mistakes import MistakeList, member_or_given
 
 
 class FailureClass(StrEnum):
@@ -39,27 +42,70 @@ class WhoMustAct(StrEnum):
 _SEVERITY = {FailureClass.RECOVERABLE: 0, FailureClass.DEGRADED: 1, FailureClass.FATAL: 2}
 
 
+def _failure_class(value: FailureClass | str) -> FailureClass:
+    return member_or_given(FailureClass, value)
+
+
+def _who_must_act(value: WhoMustAct | str) -> WhoMustAct:
+    return member_or_given(WhoMustAct, value)
+
+
 @final
 @frozen
 class Cause:
-    """Why something failed, as data that policies, events and snapshots share."""
+    """Why something failed, as data that policies, events and snapshots share.
 
-    failure_class: FailureClass = field(converter=FailureClass)
+    Raises:
+        InvalidSpec: With every mistake.
+    """
+
+    failure_class: FailureClass = field(converter=_failure_class)
     """How bad it is, and so what the policies do about it."""
     reason: str
-    """A short, stable word for it, such as ``close_4004`` or ``http_429``."""
+    """A short, stable word for it, such as ``close_4004`` or ``http_429``; not empty."""
     detail: str = ""
     """The error's text, for people; bounded to 500 characters."""
     error_type: str = ""
     """The exception's type name, or nothing where there was no exception."""
     retry_after: float | None = None
-    """Seconds that the other side asked to wait before the next attempt, if it did."""
+    """Seconds that the other side asked to wait before the next attempt, if it did; finite."""
     resumable: bool = False
     """Whether the session that was lost can be resumed by the next connection."""
     lost: bool = False
     """Whether the connection itself is gone, so that restarting a worker on it is useless."""
-    who_must_act: WhoMustAct = field(default=WhoMustAct.NOBODY, converter=WhoMustAct)
+    who_must_act: WhoMustAct = field(default=WhoMustAct.NOBODY, converter=_who_must_act)
     """Who can mend it where a retry cannot."""
+
+    def __attrs_post_init__(self) -> None:
+        hint = self.retry_after
+        # One is made at each failure, so what nearly all of them hold is recognised by its exact
+        # types. The full check, which alone decides, would add half to the cost of making one.
+        if (
+            type(self.failure_class) is FailureClass
+            and type(self.reason) is str
+            and self.reason
+            and type(self.detail) is str
+            and type(self.error_type) is str
+            and (hint is None or (type(hint) is float and 0.0 <= hint < math.inf))
+            and type(self.resumable) is bool
+            and type(self.lost) is bool
+            and type(self.who_must_act) is WhoMustAct
+        ):
+            return
+
+        self._check()
+
+    def _check(self) -> None:
+        wrong = MistakeList("Cause")
+        wrong.member("failure_class", self.failure_class, FailureClass)
+        wrong.text("reason", self.reason)
+        wrong.text("detail", self.detail, empty=True)
+        wrong.text("error_type", self.error_type, empty=True)
+        wrong.number("retry_after", self.retry_after, finite=True, optional=True)
+        wrong.boolean("resumable", self.resumable)
+        wrong.boolean("lost", self.lost)
+        wrong.member("who_must_act", self.who_must_act, WhoMustAct)
+        wrong.raise_any()
 
     def __str__(self) -> str:
         text = f"{self.reason} ({self.failure_class})"
@@ -126,6 +172,9 @@ def merge_causes(causes: Iterable[Cause]) -> Cause:
         causes: At least one cause.
     """
     several = list(causes)
+    if len(several) == 1:
+        return several[0]
+
     worst = max(several, key=lambda cause: _SEVERITY[cause.failure_class])
     hints = [cause.retry_after for cause in several if cause.retry_after is not None]
     return evolve(

@@ -72,11 +72,15 @@ def cause_of_status(
     Args:
         status: The HTTP status. Any number gives a cause.
         detail: What to tell people.
-        retry_after: Seconds that the server asked to wait; kept for recoverable causes only.
+        retry_after: Seconds that the server asked to wait, as `parse_retry_after` returns them; it
+            is kept for recoverable causes only.
         platform: Rows of the platform, which go before those of HTTP.
 
     Returns:
-        The cause. Never raises.
+        The cause.
+
+    Raises:
+        InvalidSpec: `retry_after` is below 0 or not finite.
     """
     row = platform.get(status) or HTTP_STATUS_CAUSES.get(status) or _by_hundred(status)
     hint = None if row.failure_class is FailureClass.FATAL else retry_after

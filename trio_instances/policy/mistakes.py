@@ -13,6 +13,9 @@ E = TypeVar("E", bound=StrEnum)
 
 def member_or_given(enum: type[E], value: E | str) -> E:
     """Return the member that a word names; any other value as it is, for `MistakeList.member`."""
+    if isinstance(value, enum):
+        return value
+
     try:
         return enum(value)
     except ValueError:
@@ -62,8 +65,12 @@ class MistakeList:
         above: float | None = None,
         at_most: float = math.inf,
         finite: bool = False,
+        optional: bool = False,
     ) -> None:
         """Check that a field is a number within bounds; NaN never is."""
+        if optional and value is None:
+            return
+
         amount = _as_float(value)
         fits = at_least <= amount <= at_most
         if above is not None and amount <= above:
@@ -77,7 +84,8 @@ class MistakeList:
         if at_most != math.inf:
             bound += f" and at most {at_most:g}"
         kind = "a finite number" if finite else "a number"
-        self.add(field, value, f"must be {kind} {bound}")
+        none = ", or None" if optional else ""
+        self.add(field, value, f"must be {kind} {bound}{none}")
 
     def whole(self, field: str, value: object, *, at_least: int = 0) -> None:
         """Check that a field is a whole number and not below a bound."""
@@ -94,6 +102,13 @@ class MistakeList:
         if not isinstance(value, enum):
             words = ", ".join(repr(str(word)) for word in enum)
             self.add(field, value, f"must be one of {words}")
+
+    def text(self, field: str, value: object, *, empty: bool = False) -> None:
+        """Check that a field is a text, and not an empty one unless that is allowed."""
+        if not isinstance(value, str) or not (value or empty):
+            self.add(
+                field, value, "must be a text" if empty else "must be a text that is not empty"
+            )
 
     def name(self, field: str, value: object) -> None:
         """Check that a field can be a part of a path."""

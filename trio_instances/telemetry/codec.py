@@ -177,13 +177,9 @@ def _structure(what: str, data: Mapping[str, Any], cls: type[T], *, strict: bool
 # --- the converters ------------------------------------------------------------------------------
 
 
-class _Wrong(ValueError):
-    """A value of another kind than its field."""
-
-    def __init__(self, value: object, expected: str) -> None:
-        self.value = value
-        self.expected = expected
-        super().__init__(value, expected)
+def _wrong(value: object, expected: str) -> InvalidSpec:
+    """Return the refusal of a value of another kind than its field, for `_mistakes` to place."""
+    return InvalidSpec("", [Mistake("", value, expected)])
 
 
 def _mistakes(exc: Exception, place: str) -> Iterator[Mistake]:
@@ -192,7 +188,7 @@ def _mistakes(exc: Exception, place: str) -> Iterator[Mistake]:
         case cattrs.ClassValidationError():
             placed, others = exc.group_exceptions()
             for inner, note in placed:
-                yield from _mistakes(inner, f"{place}.{note.name}" if place else note.name)
+                yield from _mistakes(inner, _within(place, note.name))
             for inner in others:
                 yield from _mistakes(inner, place)
         case cattrs.IterableValidationError():
@@ -200,12 +196,16 @@ def _mistakes(exc: Exception, place: str) -> Iterator[Mistake]:
                 yield from _mistakes(inner, f"{place}[{at.index}]")
         case cattrs.ForbiddenExtraKeysError():
             for name in sorted(exc.extra_fields):
-                unknown = f"{place}.{name}" if place else name
-                yield Mistake(unknown, None, "is not known here", given=False)
-        case _Wrong():
-            yield Mistake(place, exc.value, exc.expected)
+                yield Mistake(_within(place, name), None, "is not known here", given=False)
+        case InvalidSpec():
+            for mistake in exc.mistakes:
+                yield attrs.evolve(mistake, place=_within(place, mistake.place))
         case _:  # the lookup of a required field
             yield Mistake(place, None, "is missing", given=False)
+
+
+def _within(place: str, name: str) -> str:
+    return ".".join(part for part in (place, name) if part)
 
 
 def _exactly(kind: type, expected: str) -> Structure:
@@ -213,7 +213,7 @@ def _exactly(kind: type, expected: str) -> Structure:
 
     def structure(value: Any, _: Any) -> Any:
         if type(value) is not kind:
-            raise _Wrong(value, expected)
+            raise _wrong(value, expected)
 
         return value
 
@@ -229,7 +229,7 @@ def _structure_float(value: Any, _: Any) -> float:
             return float(value)
     except OverflowError:  # a whole number can be larger than any float
         pass
-    raise _Wrong(value, "must be a number, or one of 'inf', '-inf', 'nan'")
+    raise _wrong(value, "must be a number, or one of 'inf', '-inf', 'nan'")
 
 
 def _unstructure_float(value: float) -> float | str:
@@ -241,7 +241,7 @@ def _structure_word(value: Any, enum: type[StrEnum]) -> StrEnum:
         return enum(value)
     except ValueError:
         words = ", ".join(repr(str(word)) for word in enum)
-        raise _Wrong(value, f"must be one of {words}") from None
+        raise _wrong(value, f"must be one of {words}") from None
 
 
 def _is_tuple(kind: Any) -> bool:
@@ -278,7 +278,7 @@ def _only(kind: Any, expected: str, structure: Structure) -> Structure:
 
     def guarded(value: Any, target: Any) -> Any:
         if not isinstance(value, kind):
-            raise _Wrong(value, expected)
+            raise _wrong(value, expected)
 
         return structure(value, target)
 
