@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import pytest
 import trio
-from trio.testing import MockClock
+from trio.testing import MockClock, wait_all_tasks_blocked
 
 from trio_instances import (
+    Backoff,
     ChildNotFound,
     ChildRunning,
     ChildSpec,
     ChildStartFailed,
     ChildState,
+    Instance,
+    SupervisionError,
+    SupervisorNotRunning,
     telemetry,
 )
 
@@ -118,3 +122,76 @@ async def test_cancelled_it_leaves_the_child_parked(autojump_clock: MockClock) -
         assert scope.cancelled_caught
         assert states(s)["slow"] is ChildState.PARKED
         assert s.bot.status == "degraded"
+
+
+async def test_cancelled_it_lets_a_restart_that_was_due_go_on(autojump_clock: MockClock) -> None:
+    """The delay before it is over for good: the supervisor's own restart was only hurried."""
+    channel, starts = ScriptedChannel(), []
+
+    async def slow(*, task_status: trio.TaskStatus[None]) -> None:
+        starts.append(trio.current_time())
+        await trio.sleep(2)
+        task_status.started()
+        if len(starts) == 1:
+            raise OSError
+        await trio.sleep_forever()
+
+    channel.give_own = always(ChildSpec("slow", slow))
+    delay = Backoff(initial=60, cap=60, jitter="none")
+    async with scene(channel, child_backoff=delay) as s:
+        await s.log.wait(telemetry.ChildRestarting)
+
+        with trio.move_on_after(1) as scope:
+            await s.bot.restart_child("slow")
+        await trio.sleep(2)
+
+        assert scope.cancelled_caught
+        assert starts == [0, 2]
+        assert states(s)["slow"] is ChildState.RUNNING
+
+
+async def test_a_child_of_an_instance_that_is_ending_stays_down(autojump_clock: MockClock) -> None:
+    """Nothing is started that would have to be stopped at once."""
+    channel, helper = ScriptedChannel(), Worker()
+
+    async def lingers() -> None:
+        try:
+            await trio.sleep_forever()
+        finally:
+            with trio.CancelScope(shield=True):
+                await trio.sleep(5)
+
+    channel.give_own = always(
+        ChildSpec("lingers", lingers), ChildSpec("helper", helper.run, essential=False)
+    )
+    async with scene(channel) as s, trio.open_nursery() as nursery:
+        await s.bot.wait_status("connected")
+        await park(s, helper)
+        nursery.start_soon(s.runtime.stop_instance, "bot")
+        await wait_all_tasks_blocked()
+
+        with pytest.raises(SupervisorNotRunning, match="runtime/bot"):
+            await s.bot.restart_child("helper")
+
+
+async def test_a_child_that_would_wait_for_itself_is_told_so(autojump_clock: MockClock) -> None:
+    """Under a group strategy its own start holds the turn that it asks for."""
+    channel, helper = ScriptedChannel(), Worker()
+    told: list[str] = []
+
+    def give(instance: Instance, _: int) -> list[ChildSpec]:
+        async def asks(*, task_status: trio.TaskStatus[None]) -> None:
+            with pytest.raises(SupervisionError) as refusal:
+                await instance.restart_child("helper")
+            told.append(str(refusal.value))
+            task_status.started()
+            await trio.sleep_forever()
+
+        return [ChildSpec("helper", helper.run), ChildSpec("asks", asks)]
+
+    channel.give_children = give
+    async with scene(channel, strategy="one_for_all") as s:
+        await s.bot.wait_status("connected")
+
+    assert len(told) == 1
+    assert told[0].endswith("would wait for itself: call task_status.started() first")

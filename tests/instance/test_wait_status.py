@@ -14,6 +14,7 @@ from trio_instances import (
     InstanceSpec,
     InstanceStatus,
     InstanceStopped,
+    InvalidSpec,
     telemetry,
 )
 
@@ -143,16 +144,19 @@ async def test_waiting_ends_when_the_runtime_does(autojump_clock: MockClock) -> 
 
 @pytest.mark.parametrize("words", [["conected"], ["connected", "up"], [""], [5], [None]])
 async def test_an_unknown_word_is_refused(autojump_clock: MockClock, words: list[Any]) -> None:
-    """Otherwise a misspelling would wait for ever."""
+    """Otherwise a misspelling would wait for ever; and the words that there are are listed."""
     async with scene(ScriptedChannel()) as s:
-        with pytest.raises(ValueError, match="InstanceStatus"):
+        with pytest.raises(InvalidSpec, match="must be one of 'starting', ") as refusal:
             await s.bot.wait_status(*words)
+
+        last = len(words) - 1
+        assert [m.place for m in refusal.value.mistakes] == [f"statuses[{last}]"]
 
 
 async def test_nothing_to_wait_for_is_refused(autojump_clock: MockClock) -> None:
     """That could never be met."""
     async with scene(ScriptedChannel()) as s:
-        with pytest.raises(ValueError, match="at least one"):
+        with pytest.raises(InvalidSpec, match="at least one"):
             await s.bot.wait_status()
 
 

@@ -546,6 +546,8 @@ async def test_a_runtime_that_has_ended_refuses(autojump_clock: MockClock) -> No
         await runtime.stop_instance("bot")
     with pytest.raises(SupervisorNotRunning):
         await runtime.restart_instance("bot")
+    with pytest.raises(trio.ClosedResourceError, match="the event bus is closed: "):
+        runtime.subscribe()
     assert runtime.instance_status("bot") is InstanceStatus.STOPPED
     assert [bot.id for bot in runtime.list_instances()] == ["bot"]
 

@@ -8,6 +8,7 @@ import trio
 
 from .._exceptions import ChildNotFound
 from ..policy.connection import SignalKind
+from ..policy.mistakes import MistakeList, member_or_given
 from ..policy.status import InstanceStatus
 from .acting import PAUSE_REQUESTED, RECONNECT_REQUESTED
 from .record import InstanceRecord, Queue
@@ -88,13 +89,16 @@ class Instance:
         Raises:
             InstanceFailed: It failed for good, which was not waited for.
             InstanceStopped: It was stopped, which was not waited for.
-            ValueError: There is no such status.
+            InvalidSpec: There is no such status, or none was given; all mistakes are listed.
         """
-        wanted = frozenset(InstanceStatus(word) for word in statuses)
+        wanted = [member_or_given(InstanceStatus, word) for word in statuses]
+        wrong = MistakeList("wait_status")
+        for index, status in enumerate(wanted):
+            wrong.member(f"statuses[{index}]", status, InstanceStatus)
         if not wanted:
-            raise ValueError("wait_status needs at least one status to wait for")
-
-        return await self._record.wait_status(wanted)
+            wrong.add("statuses", statuses, "must be at least one status to wait for")
+        wrong.raise_any()
+        return await self._record.wait_status(frozenset(wanted))
 
     # --- verbs: events for the connection machine ------------------------------------------------
 
@@ -113,18 +117,26 @@ class Instance:
     async def restart_child(self, name: str) -> Child:
         """Start a child that is stopped or parked, and wait until it is ready.
 
-        So a parked child is revived, and what was degraded without it is well again.
+        So a parked child is revived, and what was degraded without it is well again. One that waits
+        for the delay before its next restart is restarted now.
 
-        Cancelling it cancels the start, waits for its end, and leaves the child as it was.
+        Cancelling it cancels the start, waits for its end, and leaves the child as it was. But a
+        restart that was due anyway goes on.
 
         Args:
             name: The name of a child of the instance, or else of its connection.
 
         Raises:
-            ChildNotFound: There is no such child now.
+            ChildNotFound: There is no such child now; that is so for every child of a connection
+                while there is none.
             ChildRunning: It runs.
             ChildRestarting: It is between two restarts without a delay.
-            ChildStartFailed: From what it raised before it was ready; it stays down.
+            ChildStartFailed: From what it raised before it was ready; it stays down. Or it was
+                stopped before it was ready.
+            SupervisorNotRunning: What it belongs to, the instance or its connection, is ending, or
+                ends meanwhile.
+            SupervisionError: A child of the connection asks for it before it is ready itself, under
+                a group strategy, and would wait for itself.
         """
         for supervisor in (self._record.supervisor, self._record.connection_supervisor):
             if supervisor is not None and supervisor.has_child(name):

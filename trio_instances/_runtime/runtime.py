@@ -94,9 +94,9 @@ class Runtime:
 
         Raises:
             InstanceAlreadyStarted: The id, or the channel object, is in use.
-            ChildStartFailed: An essential child of the instance failed before it was ready; nothing
-                is kept.
-            SupervisorNotRunning: The runtime has ended, or is ending.
+            ChildStartFailed: An essential child of the instance failed before it was ready, or the
+                instance was stopped before; nothing is kept.
+            SupervisorNotRunning: The runtime has ended, or ends meanwhile.
         """
         self._check_free(spec)
         record = InstanceRecord(spec, self._bus, self._random)
@@ -122,7 +122,7 @@ class Runtime:
 
         Raises:
             InstanceNotFound: There is none of this id.
-            SupervisorNotRunning: The runtime has ended.
+            SupervisorNotRunning: The runtime has ended, or is ending.
         """
         record = self._find(instance_id)
         # Again and again, because somebody else may restart it, or forget it and start another one.
@@ -148,7 +148,7 @@ class Runtime:
             InstanceNotFound: There is none of this id, or it was stopped meanwhile.
             ChildStartFailed: An essential child of the instance failed before it was ready, or the
                 instance was stopped before.
-            SupervisorNotRunning: The runtime has ended, or is ending.
+            SupervisorNotRunning: The runtime has ended, or ends meanwhile.
         """
         record = self._find(instance_id)
         record.restarting = True
@@ -220,6 +220,7 @@ class Runtime:
 
         Raises:
             InvalidSpec: The buffer's size is not a whole number of at least 1.
+            trio.ClosedResourceError: The bus is closed, as a runtime's own is once it has ended.
         """
         return self._bus.subscribe(max_buffer=max_buffer)
 
@@ -294,6 +295,7 @@ async def open_runtime(
 
     Raises:
         InvalidSpec: An argument is not what it must be; all of them are listed.
+        trio.ClosedResourceError: The bus that was given is closed, so that no sink can hear of it.
         Escalation: An instance failed for good, and the settings say that this ends the runtime.
         Exception: What the body raised, bare.
     """

@@ -147,7 +147,7 @@ class EventBus:
             wrong.add("callback", callback, "must be a plain function of one event, not async")
         wrong.raise_any()
         if self.closed:
-            msg = "the event bus is closed"
+            msg = "the event bus is closed: listen while its owner is open, or make another bus"
             raise trio.ClosedResourceError(msg)
 
         def leave(place: Listening) -> None:
