@@ -8,14 +8,13 @@ from __future__ import annotations
 import contextvars
 import gc
 import sys
-import weakref
 
 import trio
 from trio.testing import MockClock
 
 from trio_instances import MaxChildrenReached, RestartIntensity, open_supervisor
 
-from .conftest import Crash, Puppet, Recorder, forever, quiet, supervised
+from .conftest import Crash, forever, quiet
 
 ENDLESS = RestartIntensity(10**9, 0.001)
 SLACK = 2_000
@@ -94,33 +93,3 @@ async def test_a_refused_child_is_forgotten(autojump_clock: MockClock) -> None:
         before = blocks()
         ask(10_000)
         assert blocks() - before < SLACK
-
-
-async def test_what_a_crashed_incarnation_held_is_free_when_the_next_begins(
-    autojump_clock: MockClock, recorder: Recorder
-) -> None:
-    """A dead connection in the frame of a child goes at once, with no help of the collector."""
-
-    class Connection:
-        pass
-
-    connections: list[weakref.ref[Connection]] = []
-    alive_at_start: list[int] = []
-
-    async def child() -> None:
-        alive_at_start.append(sum(each() is not None for each in connections))
-        connection = Connection()
-        held.set(connection)
-        connections.append(weakref.ref(connection))
-        await trio.lowlevel.checkpoint()
-        raise Crash
-
-    keeper = Puppet("keeper")
-    async with supervised(recorder, keeper.spec(), intensity=RestartIntensity(50, 5)) as supervisor:
-        gc.disable()
-        try:
-            supervisor.start_soon(child, intensity=RestartIntensity(49, 5), essential=False)
-            await quiet()
-        finally:
-            gc.enable()
-    assert alive_at_start == [0] * 50

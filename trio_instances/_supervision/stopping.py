@@ -107,7 +107,7 @@ async def _wait_ended(records: Sequence[ChildRecord]) -> None:
     watches = [_Watch(record) for record in records]
     while watches:
         now = trio.current_time()
-        with trio.move_on_at(min(watch.due(now) for watch in watches)):
+        with trio.move_on_at(min([watch.due(now) for watch in watches])):
             for watch in watches:
                 await watch.wait()
             return
