@@ -11,8 +11,6 @@ what OTP did. Only public events and exceptions of the library are looked at. Th
 is 0, 1 where it is not, and 2 where the file is no recording.
 """
 
-# ruff: noqa: T201 - a program prints
-
 from __future__ import annotations
 
 import json

@@ -1,7 +1,5 @@
 """Significant children: whose end ends the supervisor, and whose does not."""
 
-# ruff: noqa: PT012 - what a whole block raises at its end is the law here
-
 from __future__ import annotations
 
 from functools import partial

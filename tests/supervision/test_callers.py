@@ -216,7 +216,7 @@ async def test_a_start_under_way_when_the_supervisor_gives_up_is_taken_down(
     """T19: whoever waits for it hears that the supervisor ended; the child was never ready."""
     crashes, hanging = Puppet("a"), Puppet("b", ["hang"], cleanup=2.0)
     async with trio.open_nursery() as nursery:
-        with pytest.raises(RestartLimitExceeded):  # noqa: PT012 - raised at the block's end
+        with pytest.raises(RestartLimitExceeded):
             async with supervised(
                 recorder, crashes.spec(), intensity=RestartIntensity(0, 5)
             ) as supervisor:

@@ -5,8 +5,6 @@ been seen for all practical purposes. Children here end by themselves after a wh
 lost sight of makes a test late, and not hang.
 """
 
-# ruff: noqa: PT012 - what a whole block raises at its end is the law here
-
 from __future__ import annotations
 
 from contextlib import suppress

@@ -1,7 +1,5 @@
 """Backoff between restarts: how long, and what cuts it short."""
 
-# ruff: noqa: PT012 - what a whole block raises at its end is the law here
-
 from __future__ import annotations
 
 from random import Random

@@ -1,7 +1,5 @@
 """What the user supplies to be asked or told something may fail; the supervisor goes on."""
 
-# ruff: noqa: PT012 - what a whole block raises at its end is the law here
-
 from __future__ import annotations
 
 import pytest

@@ -1,7 +1,5 @@
 """Ctrl-C and its like: they go through a supervisor, after an ordered stop."""
 
-# ruff: noqa: PT012 - what a whole block raises at its end is the law here
-
 from __future__ import annotations
 
 import signal

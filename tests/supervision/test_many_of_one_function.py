@@ -1,7 +1,5 @@
 """Many children of one function: what OTP has dynamic supervisors for, an ordinary one does."""
 
-# ruff: noqa: PT012 - what a whole block raises at its end is the law here
-
 from __future__ import annotations
 
 import gc

@@ -1,7 +1,5 @@
 """Trees: a supervisor is an ordinary child of another."""
 
-# ruff: noqa: PT012 - what a whole block raises at its end is the law here
-
 from __future__ import annotations
 
 from functools import partial

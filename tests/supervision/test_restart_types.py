@@ -1,7 +1,5 @@
 """Restart type by way of ending: who is started again, who is kept, who is forgotten."""
 
-# ruff: noqa: PT012 - what a whole block raises at its end is the law here
-
 from __future__ import annotations
 
 import pytest

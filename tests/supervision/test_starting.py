@@ -1,7 +1,5 @@
 """Starting children: in order, until they are ready, and what happens when they are not."""
 
-# ruff: noqa: PT012 - what a whole block raises at its end is the law here
-
 from __future__ import annotations
 
 from functools import partial

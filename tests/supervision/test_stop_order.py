@@ -57,7 +57,7 @@ async def test_leaving_by_a_cancellation_or_an_error_stops_in_the_order_that_was
             await trio.sleep_forever()
     assert trio.current_time() == 10.0 + seconds
 
-    with pytest.raises(ValueError, match="body"):  # noqa: PT012 - the block's end is the law
+    with pytest.raises(ValueError, match="body"):
         async with open_supervisor(stop_order=order) as supervisor:
             await supervisor.start_children([each.spec() for each in slow])
             raise ValueError("body")

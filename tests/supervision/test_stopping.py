@@ -1,7 +1,5 @@
 """The ordered, bounded, explained stop: the same, whatever leads to it."""
 
-# ruff: noqa: PT012 - what a whole block raises at its end is the law here
-
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable

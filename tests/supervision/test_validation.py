@@ -1,7 +1,5 @@
 """What a specification may say, and what is refused before anything starts."""
 
-# ruff: noqa: PT012 - the law holds for each of several ways to do the same
-
 from __future__ import annotations
 
 import math

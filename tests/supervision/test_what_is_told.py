@@ -1,7 +1,5 @@
 """What a supervisor tells of its children: each of OTP's reports is an event here."""
 
-# ruff: noqa: PT012 - what a whole block raises at its end is the law here
-
 from __future__ import annotations
 
 import pytest
