@@ -66,6 +66,17 @@ def test_a_line_is_the_wire_form_and_the_time(path: Path) -> None:
     assert before - timedelta(seconds=1) < when < datetime.now(UTC) + timedelta(seconds=1)
 
 
+def test_a_line_by_itself_is_for_sinks_of_one_s_own() -> None:
+    """The same line for whatever else takes lines: when it happened, what, and the end."""
+    event = telemetry.RuntimeStarted(at=5.25)
+
+    line = telemetry.json_line(event, 1e9)
+
+    assert line.startswith('{"time": "2001-09-09T01:46:45.250+00:00", "event": "runtime.started", ')
+    assert (line.count("\n"), line[-1]) == (1, "\n")
+    assert telemetry.from_json(line) == event
+
+
 def test_batches_are_appended(path: Path) -> None:
     """Nothing that was there is touched, whichever sink wrote it."""
     sink = JSONLinesSink(path)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TextIO, final
 
 import trio
@@ -14,7 +12,7 @@ import trio
 from .._exceptions import TrioInstancesError
 from .._runtime.runtime import open_runtime
 from ..abc import Sink
-from ..telemetry.codec import event_to_dict
+from ..telemetry import json_line
 from .signals import stopping_on_signal
 
 if TYPE_CHECKING:
@@ -68,14 +66,9 @@ class JSONOutput(Sink):
     async def write(self, events: Sequence[Event]) -> None:
         """Write the events. A reader that is slow holds up a thread, and nothing else."""
         offset = time.time() - trio.current_time()
-        lines = "".join(_line(event, offset) for event in events)
+        lines = "".join(json_line(event, offset) for event in events)
         await trio.to_thread.run_sync(self._write, lines, abandon_on_cancel=True)
 
     def _write(self, lines: str) -> None:
         self._stream.write(lines)
         self._stream.flush()
-
-
-def _line(event: Event, offset: float) -> str:
-    when = datetime.fromtimestamp(event.at + offset, UTC).isoformat(timespec="milliseconds")
-    return json.dumps({"time": when, **event_to_dict(event)}, allow_nan=False) + "\n"

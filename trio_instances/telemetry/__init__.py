@@ -75,7 +75,7 @@ from .events import (
 )
 from .schema import SCHEMA_VERSION, ChildEvent, Event
 from .sinks.feed import SinkFeed, SinkStatistics, open_sinks
-from .sinks.json_lines import JSONLines, JSONLinesSink, read_json_lines
+from .sinks.json_lines import JSONLines, JSONLinesSink, json_line, read_json_lines
 from .sinks.loguru_sink import LoguruSink
 from .subscription import (
     Subscription,
@@ -137,6 +137,7 @@ __all__ = [
     "event_from_dict",
     "event_to_dict",
     "from_json",
+    "json_line",
     "level_of",
     "one_line",
     "open_sinks",

@@ -68,7 +68,7 @@ class JSONLinesSink(Sink):
         )
 
     def _append(self, events: Sequence[Event], offset: float) -> None:
-        lines = b"".join(_line(event, offset) for event in events)
+        lines = b"".join(json_line(event, offset).encode() for event in events)
         with self.path.open("ab+") as file:
             if file.tell() > 0:
                 file.seek(-1, os.SEEK_END)
@@ -77,9 +77,19 @@ class JSONLinesSink(Sink):
             file.write(lines)
 
 
-def _line(event: Event, offset: float) -> bytes:
+def json_line(event: Event, offset: float) -> str:
+    """Return an event as a line of JSON, newline included: the UTC time for people, the wire form.
+
+    Args:
+        event: An event of a class in the catalogue.
+        offset: What makes its time one in POSIX seconds: ``time.time() - trio.current_time()``,
+            taken in the Trio run that the event comes from.
+
+    Raises:
+        InvalidSpec: Its class is not in the catalogue.
+    """
     when = datetime.fromtimestamp(event.at + offset, UTC).isoformat(timespec="milliseconds")
-    return json.dumps({"time": when, **event_to_dict(event)}, allow_nan=False).encode() + b"\n"
+    return json.dumps({"time": when, **event_to_dict(event)}, allow_nan=False) + "\n"
 
 
 @final
