@@ -303,6 +303,8 @@ async def test_significance_that_contradicts_is_refused_at_the_door(
             await supervisor.start_child(puppet.spec(restart="transient", significant=True))
         with pytest.raises(InvalidSpec, match="significant"):
             await supervisor.start_children([puppet.spec(restart="transient", significant=True)])
+        with pytest.raises(InvalidSpec, match="significant"):
+            supervisor.start_soon(puppet.run, restart="transient", significant=True)
     with pytest.raises(InvalidSpec, match="a permanent child never ends"):
         puppet.spec(significant=True)
     assert puppet.attempts == 0

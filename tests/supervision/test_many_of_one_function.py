@@ -246,6 +246,18 @@ async def test_the_work_of_starting_and_stopping_grows_with_the_children_and_not
     assert many / few < 12
 
 
+async def test_numbers_go_on_where_they_were(autojump_clock: MockClock) -> None:
+    """M19: a free number is not searched for from the first one, so a name costs the same ever."""
+    async with open_supervisor() as supervisor:
+        names = [supervisor.start_soon(forever, restart="temporary").name for _ in range(3)]
+        assert names == ["forever", "forever-2", "forever-3"]
+        await supervisor.terminate_child("forever-2")
+        assert supervisor.start_soon(forever).name == "forever-4"
+        await supervisor.terminate_child("forever")
+        assert supervisor.start_soon(forever).name == "forever"
+        await supervisor.stop()
+
+
 async def test_a_failing_temporary_child_disturbs_nobody(
     autojump_clock: MockClock, recorder: Recorder
 ) -> None:

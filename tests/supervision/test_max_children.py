@@ -20,7 +20,7 @@ from .conftest import Puppet, Recorder, forever, puppets, quiet, states, supervi
 
 
 async def test_a_supervisor_refuses_one_child_more_than_allowed(autojump_clock: MockClock) -> None:
-    """D12: however it is asked to start it; the one that is refused leaves nothing behind."""
+    """D12, K5: however it is asked to start it; the one that is refused leaves nothing behind."""
     more = Puppet("more")
     async with open_supervisor(max_children=2) as supervisor:
         supervisor.start_soon(forever, name="a")

@@ -19,7 +19,7 @@ from .conftest import Puppet, Recorder, forever, puppets, quiet, states, supervi
 
 
 async def test_a_concurrent_stop_takes_as_long_as_the_slowest(autojump_clock: MockClock) -> None:
-    """One budget, not the sum; in reverse order each child would take its own time."""
+    """T9, T10: one budget, not the sum; in reverse order each child would take its own time."""
     for order, seconds in (("reverse", 6.0), ("concurrent", 3.0)):
         slow = [
             Puppet(name, cleanup=cleanup) for name, cleanup in zip("abc", (1, 3, 2), strict=True)

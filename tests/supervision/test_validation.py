@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from itertools import product
+from typing import Any
 
 import pytest
 from trio.testing import MockClock
 
-from trio_instances import ChildSpec, RestartType
+from trio_instances import ChildSpec, InvalidSpec, RestartType
 
 from .conftest import Puppet, Recorder, forever, states, supervised
 
@@ -23,6 +24,20 @@ def test_a_specification_needs_a_name_and_a_function(
     """V2: there is no default for what to run, nor for what it is called."""
     with pytest.raises(TypeError, match=f"missing .*: {missing}$"):
         ChildSpec(**given)  # type: ignore[arg-type]  # that is the point
+
+
+@pytest.mark.parametrize("rubbish", [{"name": "a"}, ("a", forever), None, forever])
+async def test_what_is_no_specification_is_refused(
+    autojump_clock: MockClock, rubbish: Any, recorder: Recorder
+) -> None:
+    """V1: alone or among others, before anything is started."""
+    puppet = Puppet("a")
+    async with supervised(recorder) as supervisor:
+        with pytest.raises(InvalidSpec, match="must be a ChildSpec"):
+            await supervisor.start_child(rubbish)
+        with pytest.raises(InvalidSpec, match="must be a ChildSpec"):
+            await supervisor.start_children([puppet.spec(), rubbish])
+        assert (puppet.attempts, states(supervisor)) == (0, {})
 
 
 async def test_significance_alone_is_not_judged_by_a_setting_that_nobody_has_given(

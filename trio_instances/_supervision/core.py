@@ -25,6 +25,7 @@ from .._exceptions import (
 from ..policy.failures import Cause, classify_failure, flatten, merge_causes, stated_cause
 from ..policy.intensity import RestartWindow
 from ..policy.restart import Move, RestartType
+from ..policy.specs import ChildSpec
 from ..policy.strategies import AutoShutdown, Strategy
 from .context import current
 from .record import ChildExit, ChildRecord
@@ -34,7 +35,6 @@ from .stopping import stop_all
 
 if TYPE_CHECKING:
     from ..policy.options import SupervisorOptions
-    from ..policy.specs import ChildSpec
     from .reporter import Reporter
 
 _CHANCE = Random()
@@ -67,6 +67,8 @@ class Core:
         self.window = RestartWindow(options.intensity)
         self.children: dict[str, ChildRecord] = {}
         """In start order; a restart keeps the place."""
+        self.numbers: dict[str, int] = {}
+        """By a function's name, the last number that made a child's name of it."""
         self.up = 0
         """How many of them are not down; `ChildRecord.move` counts."""
         self.parent: ChildRecord | None = None
@@ -125,7 +127,6 @@ class Core:
 
     def register(self, spec: ChildSpec) -> ChildRecord:
         """Take in a child, last in start order, with the context that each run of it is to see."""
-        self.check_spec(spec)
         self.check_room()
         path = f"{self.path}/{spec.name}"
         window = self.window if spec.intensity is None else RestartWindow(spec.intensity)
@@ -139,8 +140,12 @@ class Core:
         """Refuse a spec that contradicts this supervisor.
 
         Raises:
-            InvalidSpec: Significant children need an `AutoShutdown` other than ``never``.
+            InvalidSpec: It is no `ChildSpec`; or the child is significant, which needs an
+                `AutoShutdown` other than ``never``.
         """
+        if not isinstance(spec, ChildSpec):
+            wrong = Mistake("spec", spec, "must be a ChildSpec")
+            raise InvalidSpec(f"a child of {self.path!r}", [wrong])
         if spec.significant and self.options.auto_shutdown is AutoShutdown.NEVER:
             expected = "needs a supervisor with auto_shutdown, this one has auto_shutdown='never'"
             raise InvalidSpec(

@@ -153,7 +153,7 @@ class Supervisor:
             The child; its state is ``stopped`` when it declined to run.
 
         Raises:
-            InvalidSpec: The spec contradicts this supervisor.
+            InvalidSpec: It is no `ChildSpec`, or contradicts this supervisor.
             ChildAlreadyStarted: A running child has this name.
             ChildAlreadyPresent: A child that is down has this name.
             MaxChildrenReached: As many children are up as the supervisor allows.
@@ -178,8 +178,8 @@ class Supervisor:
             specs: What to run, in start order.
 
         Raises:
-            InvalidSpec: Two specs have the same name, or one contradicts this supervisor; nothing
-                was started.
+            InvalidSpec: Two specs have the same name, or one is no `ChildSpec` or contradicts this
+                supervisor; nothing was started.
             ChildAlreadyStarted: A running child has one of the names.
             ChildAlreadyPresent: A child that is down has one of the names.
             MaxChildrenReached: As many children are up as the supervisor allows.
@@ -187,6 +187,8 @@ class Supervisor:
             SupervisorNotRunning: The supervisor has ended, or ends meanwhile.
         """
         specs = list(specs)
+        for spec in specs:
+            self._core.check_spec(spec)
         self._check_together(specs)
         children = []
         async with in_turn(self._core):
@@ -352,14 +354,16 @@ class Supervisor:
         while isinstance(run, partial):
             run = run.func
         base = getattr(run, "__name__", type(run).__name__).strip("<>")
-        number, candidate = 1, base
-        while candidate in self._core.children:
-            number += 1
+        core, candidate = self._core, base
+        # Counting goes on from the last number: from 1 it would take ever longer.
+        while candidate in core.children:
+            number = core.numbers[base] = core.numbers.get(base, 1) + 1
             candidate = f"{base}-{number}"
         return candidate
 
     def _register(self, spec: ChildSpec) -> ChildRecord:
         core = self._running_core()
+        core.check_spec(spec)
         there = core.children.get(spec.name)
         if there is None:
             return core.register(spec)
@@ -376,7 +380,6 @@ class Supervisor:
                 place = f"[{index}].name"
                 mistakes.append(Mistake(place, spec.name, "must not be the name of another one"))
             seen.add(spec.name)
-            self._core.check_spec(spec)
         if mistakes:
             raise InvalidSpec(f"the children of {self._core.path!r}", mistakes)
 
