@@ -258,11 +258,18 @@ class InstanceRecord:
         core = self.core
         return classify_failure(exc) if core is None else core.classify(core.path, exc)
 
-    def tell(self, kind: type[Event], **fields: Any) -> None:
-        """Publish an event of this instance. Test `bus.listening` first."""
+    def tell(self, kind: type[Event], *, at: float | None = None, **fields: Any) -> None:
+        """Publish an event of this instance. Test `bus.listening` first.
+
+        Args:
+            kind: The event's class.
+            at: When it happened, where another event about the same is to have the same time: none
+                may be told after one with a later time. None takes the time now.
+            fields: What the class has beside the time and the instance.
+        """
         self.bus.publish(
             kind(
-                at=trio.current_time(),
+                at=trio.current_time() if at is None else at,
                 instance_id=self.spec.id,
                 channel_type=self.spec.channel.channel_type,
                 **fields,

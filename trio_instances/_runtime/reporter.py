@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-import trio
-
 from .._supervision.reporter import Reporter
 from ..policy.status import Change, InstanceStatus
 from ..telemetry import events
@@ -43,7 +41,7 @@ class RuntimeReporter(Reporter):
         instance = instance_of(record)
         instance.change(Change.STOP)
         if instance.bus.listening:
-            instance.tell(events.InstanceStopping)
+            instance.tell(events.InstanceStopping, at=now)
         super().stopping(record, now)
 
     def stopped(
@@ -55,8 +53,7 @@ class RuntimeReporter(Reporter):
         if not instance.restarting:
             instance.change(Change.END)
         if instance.bus.listening:
-            uptime = trio.current_time() - instance.started_at
-            instance.tell(events.InstanceStopped, uptime=uptime)
+            instance.tell(events.InstanceStopped, at=now, uptime=now - instance.started_at)
 
     def _labels(self, record: ChildRecord) -> tuple[str | None, str | None]:
         spec = instance_of(record).spec
