@@ -63,6 +63,11 @@ def always(*specs: ChildSpec) -> Callable[..., Sequence[ChildSpec]]:
     return lambda *_: specs
 
 
+def spec_of(run: Any, **options: Any) -> ChildSpec:
+    """Return the spec of a child called "child"."""
+    return ChildSpec("child", run, **options)
+
+
 class Worker:
     """A child that runs until a test makes it fail, or return."""
 

@@ -1,10 +1,9 @@
-"""Running sinks: a bad one harms nobody, and the end is bounded whatever happens."""
+"""Running sinks: a bad one harms nobody."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from itertools import pairwise
 
 import pytest
@@ -14,68 +13,9 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from trio_instances import telemetry
 from trio_instances._exceptions import InvalidSpec
 from trio_instances.abc import Sink
-from trio_instances.telemetry import Event, EventBus, HookFailed, SinkFeed, open_sinks
+from trio_instances.telemetry import Event, EventBus, SinkFeed, open_sinks
 
-Step = Callable[[], Awaitable[object]]
-
-
-async def fine() -> None:
-    """Do nothing, as a sink that takes everything."""
-
-
-async def broken() -> None:
-    """Fail, as a sink whose disk is full."""
-    raise OSError("no space left")
-
-
-class ScriptedSink(Sink):
-    """Keeps what it takes; each write does the next step of a script, and the last one for ever."""
-
-    def __init__(self, *script: Step, close: Step = fine) -> None:
-        self.script = list(script) or [fine]
-        self.close = close
-        self.batches: list[list[float]] = []
-        self.tried_at: list[float] = []
-        self.closed = 0
-
-    async def write(self, events: Sequence[Event]) -> None:
-        """Do the next step, and keep the events if it goes well."""
-        self.tried_at.append(trio.current_time())
-        step = self.script.pop(0) if len(self.script) > 1 else self.script[0]
-        await step()
-        self.batches.append([event.at for event in events])
-
-    async def aclose(self) -> None:
-        """Count the closings, and do what the script says."""
-        self.closed += 1
-        await self.close()
-
-    @property
-    def taken(self) -> list[float]:
-        """The times of all events that it took."""
-        return [at for batch in self.batches for at in batch]
-
-
-class OtherSink(ScriptedSink):
-    """One that a report tells from the first."""
-
-
-def publish(bus: EventBus, *times: float) -> None:
-    """Publish an event for each time."""
-    for at in times:
-        bus.publish(telemetry.RuntimeStarted(at=at))
-
-
-def reports_of(bus: EventBus) -> list[HookFailed]:
-    """Return a list that every failure that is reported from now on goes to."""
-    reports: list[HookFailed] = []
-
-    def note(event: Event) -> None:
-        if isinstance(event, HookFailed):
-            reports.append(event)
-
-    bus.listen(note)
-    return reports
+from .scripted_sinks import OtherSink, ScriptedSink, broken, fine, publish, reports_of
 
 
 async def test_a_sink_gets_what_is_buffered_as_one_batch() -> None:
@@ -200,144 +140,6 @@ async def test_a_sink_that_fails_at_the_end_is_not_tried_again(autojump_clock: M
     assert trio.current_time() == 0
 
 
-async def test_the_budget_covers_the_flush_and_the_closing(autojump_clock: MockClock) -> None:
-    """A sink that needs too long for both together is cut off in the second one."""
-    bus = EventBus()
-    sink = ScriptedSink(partial(trio.sleep, 2), close=partial(trio.sleep, 2))
-    async with open_sinks(bus, [sink], flush_timeout=3):
-        publish(bus, 1)
-
-    assert sink.taken == [1]
-    assert trio.current_time() == pytest.approx(3)
-
-
-async def test_a_sink_that_used_up_its_time_is_closed_all_the_same(
-    autojump_clock: MockClock,
-) -> None:
-    """What its closing does before its first checkpoint happens, and the loss is reported."""
-    bus = EventBus()
-    reports = reports_of(bus)
-    sink = ScriptedSink(trio.sleep_forever, close=trio.sleep_forever)
-    async with open_sinks(bus, [sink], flush_timeout=3) as (feed,):
-        publish(bus, 1)
-        await wait_all_tasks_blocked()
-        publish(bus, 2, 3)
-
-    assert sink.closed == 1
-    assert feed.statistics().lost == 3
-    assert [report.cause.reason for report in reports] == ["flush_timeout"]
-    assert reports[0].cause.detail == "not done within 3 s; 2 events left over"
-
-
-async def test_no_time_at_all_closes_at_once(autojump_clock: MockClock) -> None:
-    """A budget of nothing still closes the sinks."""
-    bus = EventBus()
-    sink = ScriptedSink(trio.sleep_forever)
-    async with open_sinks(bus, [sink], flush_timeout=0):
-        publish(bus, 1)
-
-    assert sink.closed == 1
-    assert trio.current_time() == 0
-
-
-async def test_cancelled_surroundings_do_not_keep_the_sinks_from_flushing(
-    autojump_clock: MockClock,
-) -> None:
-    """The cancellation waits for the flush and the closing, and goes on then."""
-    bus = EventBus()
-    sink = ScriptedSink(partial(trio.sleep, 2), close=partial(trio.sleep, 0.5))
-    with trio.CancelScope() as scope:
-        async with open_sinks(bus, [sink], flush_timeout=3):
-            publish(bus, 1)
-            scope.cancel()
-            await trio.sleep_forever()
-
-    assert scope.cancelled_caught
-    assert (sink.taken, sink.closed) == ([1], 1)
-    assert trio.current_time() == pytest.approx(2.5)
-
-
-async def test_cancelling_twice_changes_nothing(
-    autojump_clock: MockClock, nursery: trio.Nursery
-) -> None:
-    """A second cancellation, from further out and while the sinks flush, shortens nothing."""
-    bus = EventBus()
-    sink = ScriptedSink(partial(trio.sleep, 2))
-    with trio.CancelScope() as outer, trio.CancelScope() as inner:
-
-        async def cancel_again() -> None:
-            await trio.sleep(1)
-            outer.cancel()
-
-        nursery.start_soon(cancel_again)
-        async with open_sinks(bus, [sink], flush_timeout=3):
-            publish(bus, 1)
-            inner.cancel()
-            await trio.sleep_forever()
-
-    assert outer.cancelled_caught
-    assert (sink.taken, sink.closed) == ([1], 1)
-    assert trio.current_time() == pytest.approx(2)
-
-
-async def test_cancelled_surroundings_and_a_sink_that_hangs_end_in_time(
-    autojump_clock: MockClock,
-) -> None:
-    """Nothing hangs: the budget counts from the end of the body."""
-    bus = EventBus()
-    sink = ScriptedSink(trio.sleep_forever, close=trio.sleep_forever)
-    with trio.move_on_after(10) as scope:
-        async with open_sinks(bus, [sink], flush_timeout=3):
-            publish(bus, 1)
-            await trio.sleep_forever()
-
-    assert scope.cancelled_caught
-    assert sink.closed == 1
-    assert trio.current_time() == pytest.approx(13)
-
-
-async def fail_in_cleanup() -> None:
-    """Raise while being cancelled."""
-    try:
-        await trio.sleep_forever()
-    finally:
-        raise OSError("in cleanup")
-
-
-async def fail_beside_cancelled() -> None:
-    """Raise while being cancelled, so that a group of both comes out."""
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(fail_in_cleanup)
-        nursery.start_soon(trio.sleep_forever)
-
-
-@pytest.mark.parametrize("failing", [fail_in_cleanup, fail_beside_cancelled])
-async def test_a_sink_that_raises_while_it_is_cancelled_is_reported(
-    failing: Step, autojump_clock: MockClock
-) -> None:
-    """Neither its exception nor a group of it and Cancelled comes out of the block."""
-    bus = EventBus()
-    reports = reports_of(bus)
-    sink = ScriptedSink(failing, close=failing)
-    async with open_sinks(bus, [sink], flush_timeout=3) as (feed,):
-        publish(bus, 1)
-
-    assert reports[0].cause.detail == "in cleanup"
-    assert feed.statistics().failures == 2
-    assert (feed.statistics().lost, sink.closed) == (1, 1)
-    assert trio.current_time() == pytest.approx(3)
-
-
-async def test_a_sink_that_fails_to_close_is_reported() -> None:
-    """It harms nobody any more."""
-    bus = EventBus()
-    reports = reports_of(bus)
-    async with open_sinks(bus, [ScriptedSink(close=broken)]):
-        publish(bus, 1)
-
-    assert [report.cause.error_type for report in reports] == ["OSError"]
-
-
 async def test_without_listeners_nothing_is_reported() -> None:
     """The failure is counted all the same."""
     bus = EventBus()
@@ -345,92 +147,6 @@ async def test_without_listeners_nothing_is_reported() -> None:
         pass
 
     assert feed.statistics().failures == 1
-
-
-async def interrupt() -> None:
-    """Be where a Ctrl-C arrives."""
-    raise KeyboardInterrupt
-
-
-def test_a_keyboard_interrupt_in_a_sink_passes() -> None:
-    """It cancels the body; the other sinks flush; it goes through."""
-    interrupted = ScriptedSink(interrupt, close=trio.sleep_forever)
-    other = OtherSink(partial(trio.sleep, 1))
-
-    async def main() -> None:
-        bus = EventBus()
-        async with open_sinks(bus, [interrupted, other], flush_timeout=3):
-            publish(bus, 1)
-            await trio.sleep_forever()
-
-    # A run of its own: pytest-trio would take a stray Cancelled for the end of the test.
-    clock = MockClock(autojump_threshold=0)
-    with pytest.raises(BaseExceptionGroup) as caught:
-        trio.run(main, clock=clock)
-
-    assert [type(exc) for exc in caught.value.exceptions] == [KeyboardInterrupt]
-    assert (interrupted.closed, other.taken, other.closed) == (1, [1], 1)
-    assert clock.current_time() == pytest.approx(3)
-
-
-def test_a_keyboard_interrupt_is_not_lost_beside_what_the_body_raises() -> None:
-    """Both come out, as a group."""
-
-    async def main() -> None:
-        bus = EventBus()
-        async with open_sinks(bus, [ScriptedSink(interrupt)]):
-            publish(bus, 1)
-            try:
-                await trio.sleep_forever()
-            finally:
-                raise ValueError("mine")
-
-    with pytest.raises(BaseExceptionGroup) as caught:
-        trio.run(main)
-
-    assert {type(exc) for exc in caught.value.exceptions} == {KeyboardInterrupt, ValueError}
-
-
-async def test_what_the_body_raises_comes_out_bare() -> None:
-    """The nursery inside is nobody's business."""
-    bus = EventBus()
-    sink = ScriptedSink()
-    raised = ValueError("mine")
-
-    async def block() -> None:
-        async with open_sinks(bus, [sink]):
-            publish(bus, 1)
-            raise raised
-
-    with pytest.raises(ValueError, match="mine") as caught:
-        await block()
-
-    assert caught.value is raised
-    assert sink.taken == [1]
-
-
-async def test_a_group_that_the_body_raises_comes_out_as_it_is() -> None:
-    """Also where it looks like one of a nursery."""
-    raised = ExceptionGroup("mine", [ValueError()])
-    with pytest.raises(ExceptionGroup) as caught:
-        async with open_sinks(EventBus(), []):
-            raise raised
-
-    assert caught.value is raised
-
-
-async def test_a_closed_bus_ends_the_feeds_and_not_the_block() -> None:
-    """The sinks are closed once, when there is nothing more to come."""
-    bus = EventBus()
-    sink = ScriptedSink()
-    async with open_sinks(bus, [sink]):
-        publish(bus, 1)
-        bus.close()
-        await wait_all_tasks_blocked()
-
-        assert (sink.taken, sink.closed) == ([1], 1)
-
-    assert sink.closed == 1
 
 
 async def test_no_sinks_is_fine() -> None:

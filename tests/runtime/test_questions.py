@@ -1,0 +1,64 @@
+"""What a runtime can be asked."""
+
+from __future__ import annotations
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from trio_instances import InstanceStatus, InvalidSpec, Runtime, open_runtime
+
+from ..instance.scripted import HANGS, ScriptedChannel, fatal
+from .instances import spec_of
+
+
+async def test_lists_and_counts_are_in_start_order_and_complete(autojump_clock: MockClock) -> None:
+    """Whatever became of them; a restart keeps the place."""
+    async with open_runtime() as runtime:
+        for number, channel in enumerate(
+            [ScriptedChannel(HANGS), ScriptedChannel(fatal()), ScriptedChannel(), ScriptedChannel()]
+        ):
+            await runtime.start_instance(spec_of(f"bot-{number}", channel))
+        runtime.instance("bot-3").pause()
+        await trio.sleep(1)
+        await runtime.restart_instance("bot-0")
+        await trio.sleep(1)
+
+        ids = ["bot-0", "bot-1", "bot-2", "bot-3"]
+        assert [bot.id for bot in runtime.list_instances()] == ids
+        assert [health.instance_id for health in runtime.list_instance_health()] == ids
+        counts = runtime.count_instances()
+        assert counts.total == 4
+        assert set(counts.by_status) == set(InstanceStatus)
+        assert {word: n for word, n in counts.by_status.items() if n} == {
+            "connected": 2,
+            "failed": 1,
+            "paused": 1,
+        }
+        assert "instances=4" in repr(runtime)
+        assert runtime.instance_health("bot-1").status == runtime.instance_status("bot-1")
+
+
+async def test_a_subscriber_gets_what_happens_from_then_on(autojump_clock: MockClock) -> None:
+    """Until the runtime ends, which ends the iteration."""
+    names: list[str] = []
+
+    async def read(runtime: Runtime, *, task_status: trio.TaskStatus[None]) -> None:
+        async with runtime.subscribe(max_buffer=100) as events:
+            task_status.started()
+            names.extend([event.name async for event in events])
+
+    async with trio.open_nursery() as nursery, open_runtime() as runtime:
+        await nursery.start(read, runtime)
+        await runtime.start_instance(spec_of("bot"))
+        await runtime.instance("bot").wait_status("connected")
+
+    assert names.count("instance.connected") == 1
+    assert names[-1] == "runtime.stopped"
+
+
+async def test_a_bad_buffer_is_refused(autojump_clock: MockClock) -> None:
+    """At the door."""
+    async with open_runtime() as runtime:
+        with pytest.raises(InvalidSpec, match="max_buffer"):
+            runtime.subscribe(0)
