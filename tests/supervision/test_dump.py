@@ -47,7 +47,7 @@ async def test_it_shows_every_child_with_its_state_and_where_it_waits(
     expected = [
         r"supervisor  rest_for_one, at most 2 restarts in 10 s",
         rf"├─ idler  running #1 for 3\.0 s, {place}",
-        r"└─ sub  running #1 for 3\.0 s, one_for_one, at most 1 restarts in 5 s",
+        r"└─ sub  running #1 for 3\.0 s, one_for_one, at most 1 restart in 5 s",
         rf"   ├─ worker  running #1 for 3\.0 s, {place}",
         rf"   └─ crasher  running #2 for 2\.0 s, 1 restart, {failure}, {place}",
     ]

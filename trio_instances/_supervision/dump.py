@@ -31,7 +31,8 @@ def dump_tree(core: Core) -> str:
 
 def _about(core: Core) -> str:
     limit = core.window.intensity
-    return f"{core.options.strategy}, at most {limit.max_restarts} restarts in {limit.period:g} s"
+    restarts = f"{limit.max_restarts} restart{'' if limit.max_restarts == 1 else 's'}"
+    return f"{core.options.strategy}, at most {restarts} in {limit.period:g} s"
 
 
 def _children(core: Core, indent: str, now: float) -> Iterator[str]:
