@@ -8,7 +8,14 @@ from typing import final
 from attrs import frozen
 from hypothesis import strategies as st
 
-from trio_instances import AutoShutdown, Backoff, RestartIntensity, RestartType, Strategy
+from trio_instances import (
+    AutoShutdown,
+    Backoff,
+    RestartIntensity,
+    RestartType,
+    StopOrder,
+    Strategy,
+)
 
 NAMES = "abcde"
 
@@ -69,6 +76,8 @@ class Script:
     intensity: RestartIntensity
     auto_shutdown: AutoShutdown
     backoff: Backoff | None
+    max_children: int | None
+    stop_order: StopOrder
     children: Sequence[ChildScript]
     steps: Sequence[Step]
     ending: str
@@ -125,6 +134,8 @@ SCRIPTS = st.builds(
     ),
     auto_shutdown=st.sampled_from(list(AutoShutdown)),
     backoff=st.sampled_from([None, None, Backoff(initial=1.0, cap=10.0, jitter="none")]),
+    max_children=st.sampled_from([None, None, 1, 3]),
+    stop_order=st.sampled_from(list(StopOrder)),
     children=st.lists(child_scripts(), max_size=4, unique_by=lambda child: child.name),
     steps=st.lists(STEPS, max_size=12),
     ending=st.sampled_from(["stop", "leave", "error", "cancel", "deadline", "neighbour"]),

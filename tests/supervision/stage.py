@@ -15,6 +15,7 @@ from trio_instances import (
     ChildInfo,
     ChildSpec,
     ChildState,
+    StopOrder,
     Strategy,
     SupervisionError,
     Supervisor,
@@ -29,6 +30,9 @@ from .scripts import NAMES, ChildScript, Run, Script, Step
 
 class BodyFailed(Exception):
     """What the body raises, or a task beside the supervisor."""
+
+
+DOWN = frozenset({ChildState.STOPPED, ChildState.PARKED, ChildState.REMOVED})
 
 
 @final
@@ -101,6 +105,8 @@ class Stage:
         """In the stop of the whole supervisor, whoever was started later has ended already."""
         if not self.stopping or self.supervisor is None or asked in self.disowned:
             return
+        if self.script.stop_order is StopOrder.CONCURRENT:
+            return
 
         names = [info.name for info in self.supervisor.which_children()]
         for later in names[names.index(asked) + 1 :]:
@@ -108,10 +114,18 @@ class Stage:
 
     def check_quiet(self) -> None:
         """Check what must hold whenever nothing moves."""
-        if self.supervisor is not None:
-            for info in self.supervisor.which_children():
-                if info.name in NAMES:
-                    self._check_child(info)
+        if self.supervisor is None:
+            return
+
+        children = self.supervisor.which_children()
+        for info in children:
+            if info.name in NAMES:
+                self._check_child(info)
+        limit = self.script.max_children
+        # A group brings back children that others have taken the place of.
+        if limit is not None and self.script.strategy is Strategy.ONE_FOR_ONE:
+            up = [info for info in children if info.state not in DOWN]
+            self.require(len(up) <= limit, f"{len(up)} children are up, {limit} are allowed")
 
     def _check_child(self, info: ChildInfo) -> None:
         may_run = info.state in (ChildState.STARTING, ChildState.RUNNING, ChildState.STOPPING)
@@ -130,6 +144,11 @@ class Stage:
         self.require(not any(self.alive.values()), f"left behind: {self.alive}")
         self.require(not self.up, f"started and never ended: {self.up}")
         self.require(not self.asked, f"asked to stop and never ended: {self.asked}")
+        report = None if self.supervisor is None else self.supervisor.stop_report
+        self.require(report is not None, "there is no report of the stop")
+        if report is not None:
+            self.require(len(report.notable) == min(report.stopped, 20), f"{report}")
+            self.require(max(report.forced, report.failed) <= report.stopped, f"{report}")
         limit = self.script.intensity
         for last in self.restarts:
             window = [at for at in self.restarts if last - limit.period <= at <= last]

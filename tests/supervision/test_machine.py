@@ -33,6 +33,8 @@ async def supervise(stage: Stage, outer: trio.Nursery, callers: trio.Nursery) ->
             intensity=script.intensity,
             auto_shutdown=script.auto_shutdown,
             backoff=script.backoff,
+            max_children=script.max_children,
+            stop_order=script.stop_order,
             events=stage.bus,
         ) as supervisor:
             stage.supervisor = supervisor
