@@ -71,6 +71,30 @@ ages = st.sampled_from([1, 2, -1, None, 0])
 """How many generations ago a signal is about; None: it does not say."""
 
 
+# Functions with names: of a lambda, older releases of hypothesis look up the source whenever they
+# ask it, which took ten times as long as all the rest.
+
+
+def has_ended(machine: ConnectionMachine) -> bool:
+    """Return whether nothing follows any more."""
+    return machine.state.phase in ENDS
+
+
+def may_end(machine: ConnectionMachine) -> bool:
+    """Return whether anything follows."""
+    return machine.state.phase not in ENDS
+
+
+def is_on_the_road(machine: ConnectionMachine) -> bool:
+    """Return whether it can get nearer to being proven."""
+    return machine.state.phase in ROAD
+
+
+def is_up(machine: ConnectionMachine) -> bool:
+    """Return whether there is an attempt or a connection to lose."""
+    return machine.state.phase in UP
+
+
 class ConnectionMachine(RuleBasedStateMachine):
     """One connection under any order of signals."""
 
@@ -85,20 +109,20 @@ class ConnectionMachine(RuleBasedStateMachine):
         self.opens_since_proven = 0
         self.exhausted = 0
 
-    @precondition(lambda self: self.state.phase in ENDS)
+    @precondition(has_ended)
     @rule()
     def begin_anew(self) -> None:
         """Forget a connection that has come to its end."""
         self.begin(self.policy)
 
-    @precondition(lambda self: self.state.phase in ROAD)
+    @precondition(is_on_the_road)
     @rule(turn=st.integers(0, 1), u=chances)
     def go_on(self, turn: int, u: float) -> None:
         """Let happen what should happen next."""
         road = ROAD[self.state.phase]
         self.send(road[turn % len(road)], 0, None, u)
 
-    @precondition(lambda self: self.state.phase in ROAD)
+    @precondition(is_on_the_road)
     @rule()
     def go_all_the_way(self) -> None:
         """Let all go well until the connection is proven."""
@@ -106,13 +130,13 @@ class ConnectionMachine(RuleBasedStateMachine):
             for kind in ROAD[self.state.phase]:
                 self.send(kind, 0, None, 1.0)
 
-    @precondition(lambda self: self.state.phase in UP)
+    @precondition(is_up)
     @rule(cause=retried, u=chances)
     def lose(self, cause: Cause, u: float) -> None:
         """Lose the attempt or the connection."""
         self.send(SignalKind.LOST, 0, cause, u)
 
-    @precondition(lambda self: self.state.phase in UP)
+    @precondition(is_up)
     @rule(cause=retried, times=st.integers(2, 5), u=chances)
     def lose_repeatedly(self, cause: Cause, times: int, u: float) -> None:
         """Fail some attempts in a row."""
@@ -120,13 +144,13 @@ class ConnectionMachine(RuleBasedStateMachine):
             self.send(SignalKind.LOST, None, cause, u)
             self.send(SignalKind.DUE, None, None, u)
 
-    @precondition(lambda self: self.state.phase in UP)
+    @precondition(is_up)
     @rule(cause=fatal)
     def lose_for_good(self, cause: Cause) -> None:
         """Learn something that no retry can mend."""
         self.send(SignalKind.LOST, 0, cause, 0.0)
 
-    @precondition(lambda self: self.state.phase not in ENDS)
+    @precondition(may_end)
     @rule(kind=wishes, cause=st.one_of(st.none(), retried), u=chances)
     def operate(self, kind: SignalKind, cause: Cause | None, u: float) -> None:
         """Let an operator wish something."""
