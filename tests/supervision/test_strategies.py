@@ -1,7 +1,5 @@
 """What a restart takes along, in which order, and how a group that cannot start is retried."""
 
-# ruff: noqa: PT012 - what a whole block raises at its end is the law here
-
 from __future__ import annotations
 
 import pytest

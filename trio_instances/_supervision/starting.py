@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,8 @@ import trio
 from .._exceptions import (
     ChildRestarting,
     ChildStartFailed,
+    InvalidSpec,
+    Mistake,
     SupervisionError,
     SupervisorNotRunning,
 )
@@ -20,6 +22,7 @@ from .context import current
 from .stopping import stop_one
 
 if TYPE_CHECKING:
+    from ..policy.specs import ChildSpec
     from .core import Core
     from .record import ChildExit, ChildRecord
 
@@ -46,6 +49,24 @@ async def in_turn(core: Core) -> AsyncIterator[None]:
     async with core.turn:
         core.check_open()  # anew: it may have ended while this waited
         yield
+
+
+def check_together(core: Core, specs: Sequence[ChildSpec]) -> None:
+    """Refuse several specs that cannot be started together.
+
+    Raises:
+        InvalidSpec: One is no `ChildSpec` or contradicts the supervisor; or two have the same name.
+    """
+    mistakes = []
+    seen: set[str] = set()
+    for index, spec in enumerate(specs):
+        core.check_spec(spec)
+        if spec.name in seen:
+            place = f"[{index}].name"
+            mistakes.append(Mistake(place, spec.name, "must not be the name of another one"))
+        seen.add(spec.name)
+    if mistakes:
+        raise InvalidSpec(f"the children of {core.path!r}", mistakes)
 
 
 async def launch_and_wait(core: Core, record: ChildRecord, down: Move) -> ChildExit | None:

@@ -14,8 +14,6 @@ from .._exceptions import (
     ChildAlreadyStarted,
     ChildRestarting,
     ChildRunning,
-    InvalidSpec,
-    Mistake,
 )
 from ..policy.restart import ChildState, Move
 from ..policy.specs import ChildSpec
@@ -23,6 +21,7 @@ from .core import Core
 from .dump import dump_tree
 from .record import ACTIVE, Child, ChildCounts, ChildExit, ChildInfo, ChildRecord, info_of
 from .starting import (
+    check_together,
     hurry,
     in_turn,
     launch_and_wait,
@@ -187,9 +186,7 @@ class Supervisor:
             SupervisorNotRunning: The supervisor has ended, or ends meanwhile.
         """
         specs = list(specs)
-        for spec in specs:
-            self._core.check_spec(spec)
-        self._check_together(specs)
+        check_together(self._core, specs)
         children = []
         async with in_turn(self._core):
             for spec in specs:
@@ -216,7 +213,7 @@ class Supervisor:
 
         Raises:
             ChildNotFound: No child has this name.
-            SupervisorNotRunning: The supervisor has ended.
+            SupervisorNotRunning: The supervisor has ended, or is ending.
         """
         record = self._running_core().find(name)
         if record.state is ChildState.STARTING and record.alive:
@@ -241,6 +238,8 @@ class Supervisor:
             ChildRunning: It runs.
             ChildRestarting: It is between two restarts without a delay.
             MaxChildrenReached: As many children are up as the supervisor allows.
+            SupervisionError: A child asks for it before it is ready itself, under a group strategy,
+                and would wait for itself.
             ChildStartFailed: From what it raised before it was ready; it stays down.
             SupervisorNotRunning: The supervisor has ended, or ends meanwhile.
         """
@@ -275,7 +274,7 @@ class Supervisor:
             ChildNotFound: No child has this name.
             ChildRunning: It runs.
             ChildRestarting: It is between two restarts.
-            SupervisorNotRunning: The supervisor has ended.
+            SupervisorNotRunning: The supervisor has ended, or is ending.
         """
         async with in_turn(self._core):
             record = self._running_core().find(name)
@@ -371,17 +370,6 @@ class Supervisor:
             raise ChildAlreadyStarted(there.path)
 
         raise ChildAlreadyPresent(there.path)
-
-    def _check_together(self, specs: Sequence[ChildSpec]) -> None:
-        mistakes = []
-        seen: set[str] = set()
-        for index, spec in enumerate(specs):
-            if spec.name in seen:
-                place = f"[{index}].name"
-                mistakes.append(Mistake(place, spec.name, "must not be the name of another one"))
-            seen.add(spec.name)
-        if mistakes:
-            raise InvalidSpec(f"the children of {self._core.path!r}", mistakes)
 
     async def _start_new(self, spec: ChildSpec) -> tuple[ChildRecord, ChildExit | None]:
         async with in_turn(self._core):
