@@ -56,8 +56,9 @@ from ._supervision.record import Child, ChildCounts, ChildInfo
 from ._supervision.stop_report import ChildStop, StopReport
 from ._supervision.supervisor import Supervisor
 from .policy.backoff import Backoff, Jitter
+from .policy.causes.defaults import classify_failure
 from .policy.connection import Exhausted, ReconnectPolicy
-from .policy.failures import Cause, FailureClass, WhoMustAct, classify_failure
+from .policy.failures import Cause, FailureClass, WhoMustAct
 from .policy.health import HealthSnapshot, ProbePolicy
 from .policy.intensity import RestartIntensity
 from .policy.pressure import PressureLevel, PressurePolicy

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
-from .policy.failures import Cause, classify_failure
+from .policy.causes.defaults import classify_failure
+from .policy.failures import Cause
 from .policy.specs import ChildSpec
 
 if TYPE_CHECKING:

@@ -17,8 +17,9 @@ from attrs import evolve
 from .._exceptions import InstanceFailed, InstanceStopped
 from ..policy import connection as machine
 from ..policy import health, status
+from ..policy.causes.defaults import classify_failure
 from ..policy.connection import ConnectionState, Phase, Signal, SignalKind
-from ..policy.failures import Cause, FailureClass, WhoMustAct, classify_failure
+from ..policy.failures import Cause, FailureClass, WhoMustAct
 from ..policy.pressure import PressureLevel
 from ..policy.status import Change, InstanceStatus, StatusState
 from ..telemetry import events

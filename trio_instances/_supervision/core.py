@@ -22,7 +22,8 @@ from .._exceptions import (
     Mistake,
     SupervisorNotRunning,
 )
-from ..policy.failures import Cause, classify_failure, flatten, merge_causes, stated_cause
+from ..policy.causes.defaults import classify_failure
+from ..policy.failures import Cause, flatten, merge_causes, stated_cause
 from ..policy.intensity import RestartWindow
 from ..policy.restart import Move, RestartType
 from ..policy.specs import ChildSpec

@@ -11,7 +11,8 @@ import trio
 
 from .._exceptions import SupervisorNotRunning
 from ..policy.backoff import Backoff
-from ..policy.failures import Classify, classify_failure
+from ..policy.causes.defaults import classify_failure
+from ..policy.failures import Classify
 from ..policy.intensity import RestartIntensity
 from ..policy.mistakes import MistakeList, member_or_given
 from ..policy.options import SupervisorOptions

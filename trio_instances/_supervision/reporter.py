@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from ..policy.failures import Cause, classify_failure
+from ..policy.causes.defaults import classify_failure
+from ..policy.failures import Cause
 from ..telemetry import events
 
 if TYPE_CHECKING:

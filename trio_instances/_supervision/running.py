@@ -16,7 +16,7 @@ import trio
 from trio.lowlevel import disable_ki_protection, enable_ki_protection
 
 from .._exceptions import ChildDeclined, StartTimedOut
-from ..policy.failures import classify_failure
+from ..policy.causes.defaults import classify_failure
 from ..policy.restart import ChildState, Exit, Move
 from .exits import after_exit, let_pass
 from .record import ChildExit, ChildRecord

@@ -1,11 +1,10 @@
-"""Causes that only a WebSocket channel can state, beside close codes and HTTP statuses."""
+"""Causes that only a WebSocket channel can state, beside what its rules give."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
-
 from ..policy.failures import Cause, FailureClass, WhoMustAct
+from ..policy.rule_sets import RuleSet
+from ..policy.rules import on_close
 
 HANDSHAKE_CLOSED = Cause(FailureClass.RECOVERABLE, "handshake_closed", lost=True)
 """The connection ended before the server had answered."""
@@ -30,7 +29,9 @@ HANDLER_BUSY = Cause(
 )
 """A probe cannot tell anything, because the message handler holds up the reader."""
 
-FOUND_HERE: Mapping[int, Cause] = MappingProxyType({1002: BAD_DATA, 1007: BAD_DATA, 1009: TOO_BIG})
+FOUND_HERE = RuleSet(
+    "found_here", [on_close(1002, BAD_DATA), on_close(1007, BAD_DATA), on_close(1009, TOO_BIG)]
+)
 """What a close code means when this side gave it for what the server sent.
 
 The same codes from the server say that *we* are at fault, which no new connection mends. This way

@@ -9,7 +9,8 @@ from typing import final
 from attrs import evolve, frozen
 
 from ..policy.failures import Cause
-from ..policy.http_statuses import cause_of_status, parse_http_date, parse_retry_after
+from ..policy.retry_after import parse_http_date, parse_retry_after
+from ..policy.rule_sets import RuleSet
 from ._causes import HANDSHAKE_CLOSED, HANDSHAKE_INVALID, SUBPROTOCOL
 
 _SWITCHING_PROTOCOLS = 101
@@ -49,14 +50,14 @@ def parse_answer(head: bytes) -> Answer | None:
 
 
 def cause_of_failed_handshake(
-    head: bytes, *, offered: Collection[str], platform: Mapping[int, Cause], now: float
+    head: bytes, *, offered: Collection[str], causes: RuleSet, now: float
 ) -> Cause:
     """Return why a handshake failed.
 
     Args:
         head: What the server had answered until then.
         offered: The subprotocols that were offered.
-        platform: Causes by HTTP status that go before the usual ones.
+        causes: What HTTP statuses mean.
         now: The time in POSIX seconds, for a ``Retry-After`` date of a server that does not tell
             its own time.
 
@@ -71,11 +72,10 @@ def cause_of_failed_handshake(
         return evolve(HANDSHAKE_INVALID, detail="the answer is not HTTP")
 
     if answer.status != _SWITCHING_PROTOCOLS:
-        return cause_of_status(
+        return causes.cause_of_status(
             answer.status,
             detail=f"the server answered {answer.status} {answer.phrase}".rstrip(),
             retry_after=_retry_after(answer.headers, now),
-            platform=platform,
         )
 
     chosen = answer.headers.get("sec-websocket-protocol")

@@ -10,7 +10,6 @@ from urllib.parse import SplitResult, urlsplit
 
 from attrs import frozen
 
-from ..policy.failures import Cause
 from ..policy.mistakes import MistakeList
 
 Message = str | bytes
@@ -167,13 +166,3 @@ def check_close(wrong: MistakeList, code: object, reason: object) -> None:
         wrong.add("close_code", code, "must be 1000, 1001, or 3000 to 4999")
     if not isinstance(reason, str) or len(reason.encode(errors="replace")) > _CLOSE_REASON_BYTES:
         wrong.add("close_reason", reason, f"must be a text of at most {_CLOSE_REASON_BYTES} bytes")
-
-
-def check_causes(wrong: MistakeList, **tables: object) -> None:
-    """Note which of some fields is no table from numbers to causes."""
-    for field, table in tables.items():
-        fits = isinstance(table, Mapping) and all(
-            isinstance(code, int) and isinstance(cause, Cause) for code, cause in table.items()
-        )
-        if not fits:
-            wrong.add(field, table, "must map whole numbers to causes")

@@ -11,16 +11,17 @@ from typing import TYPE_CHECKING, final
 import trio
 
 from .._exceptions import ChannelError
-from ..policy.failures import classify_failure, text_of
+from ..policy.failures import text_of
 
 if TYPE_CHECKING:
+    from ..policy.rule_sets import RuleSet
     from ._options import Target
 
 _MAX_HEAD = 16_384
 
 
 async def open_transport(
-    target: Target, tls: ssl.SSLContext | None, on_bytes: Callable[[], None]
+    target: Target, tls: ssl.SSLContext | None, on_bytes: Callable[[], None], causes: RuleSet
 ) -> Transport:
     """Open the stream. When it is cancelled, nothing is left open.
 
@@ -28,6 +29,7 @@ async def open_transport(
         target: Where to.
         tls: How to speak TLS; None for plain TCP.
         on_bytes: Is called each time something has arrived.
+        causes: What failures mean.
 
     Raises:
         ChannelError: It cannot be opened, and why.
@@ -37,7 +39,7 @@ async def open_transport(
     except OSError as exc:
         # Trio sums up the attempts at all addresses as an OSError; its cause has the true errors.
         summed_up = exc.__cause__ if isinstance(exc.__cause__, BaseExceptionGroup) else exc
-        raise ChannelError(classify_failure(summed_up)) from exc
+        raise ChannelError(causes.cause_of_error(summed_up)) from exc
 
     if tls is None:
         return Transport(tcp, tcp, on_bytes)
@@ -49,7 +51,7 @@ async def open_transport(
         await stream.do_handshake()
     except trio.BrokenResourceError as exc:
         transport.drop()
-        raise ChannelError(classify_failure(_root(exc))) from exc
+        raise ChannelError(causes.cause_of_error(_root(exc))) from exc
     except BaseException:
         transport.drop()
         raise

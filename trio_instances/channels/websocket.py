@@ -6,7 +6,7 @@ import contextlib
 import functools
 import itertools
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, cast, final
 
 import trio
@@ -17,9 +17,10 @@ from wsproto.utilities import LocalProtocolError
 
 from .._exceptions import ChannelError
 from ..abc import Channel
-from ..policy.close_codes import NO_CAUSES, cause_of_close
-from ..policy.failures import Cause, classify_failure, flatten, text_of
+from ..policy.causes.defaults import DEFAULTS
+from ..policy.failures import Cause, flatten, text_of
 from ..policy.mistakes import MistakeList
+from ..policy.rule_sets import RuleSet
 from ..policy.specs import ChildSpec
 from ._causes import FOUND_HERE, HANDLER_BUSY, SUBPROTOCOL
 from ._handshake import cause_of_failed_handshake
@@ -28,7 +29,6 @@ from ._options import (
     Headers,
     Message,
     Target,
-    check_causes,
     check_close,
     check_tls,
     parse_headers,
@@ -67,11 +67,11 @@ class WebSocketConnection:
         self,
         socket: trio_websocket.WebSocketConnection,
         transport: Transport,
-        close_causes: Mapping[int, Cause],
+        causes: RuleSet,
     ) -> None:
         self._socket = socket
         self._transport = transport
-        self._close_causes = close_causes
+        self._causes = causes
         self._payloads = itertools.count()
         self._emptied = trio.Event()
 
@@ -171,10 +171,8 @@ class WebSocketConnection:
         # protocol's state tells the two apart, and only this attribute has it.
         state = self._socket._wsproto.state  # noqa: SLF001 - see above
         by_server = state in {ConnectionState.REMOTE_CLOSING, ConnectionState.CLOSED}
-        if code in FOUND_HERE and not by_server:
-            return ChannelError(evolve(FOUND_HERE[code], detail=text))
-
-        return ChannelError(cause_of_close(code, text, self._close_causes))
+        causes = self._causes if by_server else FOUND_HERE | self._causes
+        return ChannelError(causes.cause_of_close(code, text))
 
 
 @final
@@ -236,8 +234,8 @@ class WebSocketChannel(Channel[WebSocketConnection]):
             none: the probe then only finds connections that are known to be closed.
         close_code: What this side closes with: 1000, 1001, or 3000 to 4999.
         close_reason: The text with it, at most 123 bytes.
-        close_causes: What close codes mean on this platform; goes before RFC 6455.
-        status_causes: What HTTP statuses of the handshake mean on this platform.
+        causes: What failures mean on this platform, such as
+            `trio_instances.policy.causes.DISCORD`; goes before `DEFAULTS`, which None leaves alone.
 
     Raises:
         InvalidSpec: With every mistake.
@@ -259,8 +257,7 @@ class WebSocketChannel(Channel[WebSocketConnection]):
         ping: bool = True,
         close_code: int = 1000,
         close_reason: str = "",
-        close_causes: Mapping[int, Cause] = NO_CAUSES,
-        status_causes: Mapping[int, Cause] = NO_CAUSES,
+        causes: RuleSet | None = None,
     ) -> None:
         wrong = MistakeList("WebSocketChannel")
         target = parse_target(wrong, url)
@@ -274,7 +271,7 @@ class WebSocketChannel(Channel[WebSocketConnection]):
         wrong.whole("max_message_size", max_message_size, at_least=1)
         wrong.boolean("ping", ping)
         check_close(wrong, close_code, close_reason)
-        check_causes(wrong, close_causes=close_causes, status_causes=status_causes)
+        wrong.instance("causes", causes, RuleSet, optional=True)
         wrong.raise_any()
         self._target = target = cast("Target", target)
         self._tls = system_tls() if ssl_context is None and target.secure else ssl_context
@@ -282,8 +279,7 @@ class WebSocketChannel(Channel[WebSocketConnection]):
         self._outbox = Outbox[Message](outbox_capacity)
         self._ping = ping
         self._farewell = (close_code, close_reason)
-        self._close_causes = close_causes
-        self._status_causes = status_causes
+        self._causes = DEFAULTS if causes is None else causes | DEFAULTS
         self._subprotocols = offered
         self._upgrade = functools.partial(
             trio_websocket.wrap_client_stream,
@@ -295,6 +291,11 @@ class WebSocketChannel(Channel[WebSocketConnection]):
             max_message_size=max_message_size,
             receive_buffer_size=None,  # Trio's own choice: larger, and adapting
         )
+
+    @property
+    def causes(self) -> RuleSet:
+        """What failures mean to this channel, `DEFAULTS` included."""
+        return self._causes
 
     async def send(self, message: Message) -> None:
         """Put a message into the outbox; wait for room. When cancelled, it is not in there.
@@ -327,7 +328,7 @@ class WebSocketChannel(Channel[WebSocketConnection]):
             ChannelError: It cannot be opened, and why.
         """
         instance.watch_queue("outbox", self._outbox)
-        transport = await open_transport(self._target, self._tls, instance.saw_frame)
+        transport = await open_transport(self._target, self._tls, instance.saw_frame, self._causes)
         reader = _Reader(transport)
         try:
             async with open_background_nursery() as nursery:
@@ -348,14 +349,14 @@ class WebSocketChannel(Channel[WebSocketConnection]):
             cause = cause_of_failed_handshake(
                 head,
                 offered=self._subprotocols,
-                platform=self._status_causes,
+                causes=self._causes,
                 now=time.time(),
             )
             raise ChannelError(cause if cause.detail else evolve(cause, detail=transport.failure))
         if self._subprotocols and reader.socket.subprotocol is None:
             raise ChannelError(evolve(SUBPROTOCOL, detail="the server chose none of those offered"))
 
-        return WebSocketConnection(reader.socket, transport, self._close_causes)
+        return WebSocketConnection(reader.socket, transport, self._causes)
 
     def children(self, instance: Instance, connection: WebSocketConnection) -> Sequence[ChildSpec]:
         """Return the receiver and the sender. See `Channel.children`."""
@@ -379,7 +380,7 @@ class WebSocketChannel(Channel[WebSocketConnection]):
         """
         stated = (getattr(leaf, "cause", None) for leaf in flatten(exc))
         lost = any(isinstance(cause, Cause) and cause.lost for cause in stated)
-        return evolve(classify_failure(exc), lost=lost)
+        return evolve(self._causes.cause_of_error(exc), lost=lost)
 
     async def _receive(self, instance: Instance, connection: WebSocketConnection) -> None:
         while True:

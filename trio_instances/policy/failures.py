@@ -1,13 +1,12 @@
-"""What a failure means: its class, its reason, and who must act.
+"""What a failure means: its class, its reason, its hints, and who must act.
 
-Classification is data: `DEFAULT_CAUSES` maps the qualified name of an exception type to a cause, so
-that this package needs to import none of the libraries whose errors it knows.
+Which failure means what is data, and stands elsewhere: the rule sets of `causes`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
 from typing import final
 
@@ -68,11 +67,22 @@ class Cause:
     error_type: str = ""
     """The exception's type name, or nothing where there was no exception."""
     retry_after: float | None = None
-    """Seconds that the other side asked to wait before the next attempt, if it did; finite."""
+    """Seconds that the other side asked to wait before the next attempt, if it did; finite.
+
+    0.0 says that it asked for the next attempt at once.
+    """
     resumable: bool = False
     """Whether the session that was lost can be resumed by the next connection."""
     lost: bool = False
     """Whether the connection itself is gone, so that restarting a worker on it is useless."""
+    planned: bool = False
+    """Whether the connection was ended on purpose, in good order, for another to take its place.
+
+    The other side did so (it restarts, it moves its clients, it lets no connection grow old), or
+    this side's own rotation. Nothing has failed: it is no sign of trouble, and the next attempt is
+    expected. It says neither when that attempt is wanted, which is `retry_after`, nor that the
+    session goes on in it, which is `resumable`.
+    """
     who_must_act: WhoMustAct = field(default=WhoMustAct.NOBODY, converter=_who_must_act)
     """Who can mend it where a retry cannot."""
 
@@ -89,6 +99,7 @@ class Cause:
             and (hint is None or (type(hint) is float and 0.0 <= hint < math.inf))
             and type(self.resumable) is bool
             and type(self.lost) is bool
+            and type(self.planned) is bool
             and type(self.who_must_act) is WhoMustAct
         ):
             return
@@ -104,6 +115,7 @@ class Cause:
         wrong.number("retry_after", self.retry_after, finite=True, optional=True)
         wrong.boolean("resumable", self.resumable)
         wrong.boolean("lost", self.lost)
+        wrong.boolean("planned", self.planned)
         wrong.member("who_must_act", self.who_must_act, WhoMustAct)
         wrong.raise_any()
 
@@ -118,55 +130,15 @@ class Cause:
 Classify = Callable[[Exception], Cause]
 """How an exception becomes a cause. It is called once per failure and must not block."""
 
-_MAX_DETAIL = 500
-
-
-_RECOVERABLE = FailureClass.RECOVERABLE
-_FATAL = FailureClass.FATAL
-
-DEFAULT_CAUSES: Mapping[str, Cause] = {
-    "builtins.TimeoutError": Cause(_RECOVERABLE, "timeout"),
-    "trio.TooSlowError": Cause(_RECOVERABLE, "timeout"),
-    "builtins.ConnectionRefusedError": Cause(_RECOVERABLE, "connection_refused", lost=True),
-    "builtins.ConnectionResetError": Cause(_RECOVERABLE, "connection_reset", lost=True),
-    "builtins.ConnectionError": Cause(_RECOVERABLE, "connection_error", lost=True),
-    "builtins.EOFError": Cause(_RECOVERABLE, "end_of_stream", lost=True),
-    "builtins.OSError": Cause(_RECOVERABLE, "os_error"),
-    "socket.gaierror": Cause(_RECOVERABLE, "dns"),
-    "ssl.SSLCertVerificationError": Cause(
-        _FATAL, "tls_certificate", who_must_act=WhoMustAct.CONFIGURATION
-    ),
-    "ssl.SSLError": Cause(_RECOVERABLE, "tls", lost=True),
-    "trio.BrokenResourceError": Cause(_RECOVERABLE, "connection_broken", lost=True),
-    "trio.ClosedResourceError": Cause(_RECOVERABLE, "connection_closed", lost=True),
-    "trio.EndOfChannel": Cause(_RECOVERABLE, "end_of_channel", lost=True),
-    "trio_instances.InvalidSpec": Cause(_FATAL, "invalid_spec", who_must_act=WhoMustAct.AUTHOR),
-}
-"""Causes by qualified exception type; the nearest base class that has a row decides."""
-
-UNEXPECTED = Cause(_RECOVERABLE, "unexpected", who_must_act=WhoMustAct.AUTHOR)
-"""What an exception without a row means: a bug is retried within the bounded budget, and named."""
-
-
-def classify_failure(exc: BaseException, causes: Mapping[str, Cause] = DEFAULT_CAUSES) -> Cause:
-    """Classify an exception by the library's rules.
-
-    An exception that carries a `Cause` in its attribute ``cause`` has stated it itself. Of an
-    exception group the worst leaf decides, and the longest ``retry_after`` of all is kept.
-
-    Args:
-        exc: What was raised.
-        causes: Rows to use, by qualified type name.
-
-    Returns:
-        The cause, with the error's text and type filled in. Never raises.
-    """
-    leaves = [_classify_leaf(leaf, causes) for leaf in flatten(exc)]
-    return merge_causes(leaves)
+MAX_DETAIL = 500
+"""Characters of a text that are kept."""
 
 
 def merge_causes(causes: Iterable[Cause]) -> Cause:
     """Merge several causes of one exit: the worst class wins, hints are kept.
+
+    The longest wait is kept. One cause that has lost the connection has lost it; the session can be
+    resumed only if no cause speaks against it, and the end was planned only if all of it was.
 
     Args:
         causes: At least one cause.
@@ -182,6 +154,7 @@ def merge_causes(causes: Iterable[Cause]) -> Cause:
         retry_after=max(hints, default=None),
         resumable=all(cause.resumable for cause in several),
         lost=any(cause.lost for cause in several),
+        planned=all(cause.planned for cause in several),
     )
 
 
@@ -207,21 +180,6 @@ def stated_cause(exc: BaseException) -> Cause | None:
     return stated if isinstance(stated, Cause) else None
 
 
-def _classify_leaf(exc: BaseException, causes: Mapping[str, Cause]) -> Cause:
-    stated = stated_cause(exc)
-    if stated is not None:
-        return stated
-
-    row = UNEXPECTED
-    for base in type(exc).__mro__:
-        found = causes.get(f"{base.__module__}.{base.__qualname__}")
-        if found is not None:
-            row = found
-            break
-
-    return evolve(row, detail=text_of(exc), error_type=type(exc).__qualname__)
-
-
 def text_of(exc: BaseException) -> str:
     """Return an exception's text, bounded, and never raise for a broken ``__str__``."""
     try:
@@ -229,4 +187,4 @@ def text_of(exc: BaseException) -> str:
     except Exception as broken:
         text = f"<its __str__ raised {type(broken).__qualname__}>"
 
-    return text if len(text) <= _MAX_DETAIL else text[: _MAX_DETAIL - 1] + "…"
+    return text if len(text) <= MAX_DETAIL else text[: MAX_DETAIL - 1] + "…"

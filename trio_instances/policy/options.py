@@ -7,7 +7,8 @@ from typing import final
 from attrs import frozen
 
 from .backoff import Backoff
-from .failures import Classify, classify_failure
+from .causes.defaults import classify_failure
+from .failures import Classify
 from .intensity import RestartIntensity
 from .mistakes import MistakeList
 from .strategies import AutoShutdown, StopOrder, Strategy

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, final
 import trio
 from attrs import define, field
 
-from ..policy.failures import Cause, classify_failure
+from ..policy.causes.defaults import classify_failure
+from ..policy.failures import Cause
 from ..policy.mistakes import MistakeList
 from .events import HookFailed
 from .schema import Event

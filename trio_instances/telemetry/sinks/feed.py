@@ -28,7 +28,8 @@ from attrs import define, field, frozen
 
 from ...abc import Sink
 from ...policy.backoff import Backoff, Jitter
-from ...policy.failures import Cause, FailureClass, classify_failure, flatten
+from ...policy.causes.defaults import classify_failure
+from ...policy.failures import Cause, FailureClass, flatten
 from ...policy.mistakes import MistakeList
 from ..events import HookFailed
 from ..schema import Event
