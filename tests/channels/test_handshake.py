@@ -8,14 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trio_instances.channels._handshake import cause_of_failed_handshake, parse_answer
+from trio_instances.policy.causes import DEFAULTS, RuleSet, on_status
 from trio_instances.policy.failures import Cause, FailureClass
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC).timestamp()
 
 
-def cause_of(head: bytes, platform: dict[int, Cause] | None = None) -> Cause:
+def cause_of(head: bytes, causes: RuleSet = DEFAULTS) -> Cause:
     """Return the cause of an answer to a client that speaks v1."""
-    return cause_of_failed_handshake(head, offered=("v1",), platform=platform or {}, now=NOW)
+    return cause_of_failed_handshake(head, offered=("v1",), causes=causes, now=NOW)
 
 
 @given(st.binary() | st.binary().map(lambda tail: b"HTTP/1.1 503 x\r\n" + tail))
@@ -74,9 +75,10 @@ def test_a_body_is_not_read_as_headers() -> None:
 
 def test_the_platforms_statuses_go_first() -> None:
     """A platform may mean something else by a status."""
-    row = Cause(FailureClass.RECOVERABLE, "not_deployed_yet")
+    rule = on_status(404, Cause(FailureClass.RECOVERABLE, "not_deployed_yet"))
 
-    assert cause_of(b"HTTP/1.1 404 Not Found\r\n\r\n", {404: row}).reason == "not_deployed_yet"
+    cause = cause_of(b"HTTP/1.1 404 Not Found\r\n\r\n", RuleSet("own", [rule]) | DEFAULTS)
+    assert cause.reason == "not_deployed_yet"
 
 
 def test_a_subprotocol_that_was_not_offered_is_fatal() -> None:

@@ -136,9 +136,8 @@ def test_a_bad_header_is_refused_and_its_value_is_not_repeated(headers: Any, fie
         ({"close_code": True}, "close_code"),
         ({"close_reason": "é" * 62}, "close_reason"),
         ({"close_reason": None}, "close_reason"),
-        ({"close_causes": [4004]}, "close_causes"),
-        ({"close_causes": {4004: "fatal"}}, "close_causes"),
-        ({"status_causes": {"404": None}}, "status_causes"),
+        ({"causes": "discord"}, "causes"),
+        ({"causes": {4004: "fatal"}}, "causes"),
     ],
 )
 def test_a_bad_option_is_refused_by_name(options: Any, field: str) -> None:

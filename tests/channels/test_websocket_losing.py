@@ -11,12 +11,14 @@ import trio_websocket
 
 from trio_instances._exceptions import ChannelError
 from trio_instances.channels import WebSocketChannel
+from trio_instances.policy.causes import RuleSet, on_close, on_error
 from trio_instances.policy.failures import Cause, FailureClass, WhoMustAct
 
 from .failing import BIG, cause_of_end, reset
 
 RECOVERABLE = FailureClass.RECOVERABLE
 FATAL = FailureClass.FATAL
+DEGRADED = FailureClass.DEGRADED
 
 
 @pytest.mark.parametrize(
@@ -54,10 +56,23 @@ async def test_the_platforms_close_codes_go_first(instance: Any, serve: Any) -> 
         await (await request.accept()).aclose(4004, "bad token")
 
     row = Cause(FATAL, "authentication", who_must_act=WhoMustAct.CREDENTIALS)
-    channel = WebSocketChannel(await serve(handler), close_causes={4004: row})
+    channel = WebSocketChannel(await serve(handler), causes=RuleSet("own", [on_close(4004, row)]))
     cause = await cause_of_end(channel, instance)
 
     assert (cause.failure_class, cause.reason, cause.lost) == (FATAL, "authentication", True)
+
+
+def test_the_channel_classifies_by_its_own_rules_and_then_by_ours() -> None:
+    """What a handler raises is looked up where close codes are; nothing of it is a lost connection.
+
+    Only what states a cause can say that the connection is lost.
+    """
+    rule = on_error(KeyError, Cause(DEGRADED, "unknown_symbol", lost=True))
+    channel = WebSocketChannel("ws://127.0.0.1:9/", causes=RuleSet("own", [rule]))
+
+    known = channel.classify(KeyError("x"))
+    assert (known.reason, known.lost) == ("unknown_symbol", False)
+    assert channel.classify(TimeoutError()).reason == "timeout"
 
 
 async def test_a_connection_reset_is_an_abnormal_close(

@@ -11,6 +11,7 @@ import trio.testing
 import trio_websocket
 
 from trio_instances.channels import WebSocketChannel
+from trio_instances.policy.causes import RuleSet, on_error, on_status
 from trio_instances.policy.failures import Cause, FailureClass, WhoMustAct
 
 from .failing import cause_of_connect, reset
@@ -78,7 +79,7 @@ async def test_the_platforms_statuses_go_first(instance: Any, serve: Any) -> Non
         await request.reject(404)
 
     row = Cause(RECOVERABLE, "not_deployed_yet")
-    channel = WebSocketChannel(await serve(handler), status_causes={404: row})
+    channel = WebSocketChannel(await serve(handler), causes=RuleSet("own", [on_status(404, row)]))
 
     assert (await cause_of_connect(channel, instance)).reason == "not_deployed_yet"
 
@@ -142,6 +143,18 @@ async def test_a_refused_connection_is_recoverable(instance: Any) -> None:
         cause = await cause_of_connect(channel, instance)
 
     assert (cause.failure_class, cause.reason) == (RECOVERABLE, "connection_refused")
+
+
+async def test_the_platforms_exceptions_go_first(instance: Any) -> None:
+    """A channel may know better what it means when nobody listens."""
+    asleep = on_error(ConnectionRefusedError, Cause(RECOVERABLE, "asleep", planned=True))
+    with socket.socket() as reserved:
+        reserved.bind(("127.0.0.1", 0))
+        url = f"ws://127.0.0.1:{reserved.getsockname()[1]}"
+        channel = WebSocketChannel(url, causes=RuleSet("own", [asleep]))
+        cause = await cause_of_connect(channel, instance)
+
+    assert (cause.reason, cause.planned) == ("asleep", True)
 
 
 async def test_a_name_that_cannot_be_resolved_is_recoverable(instance: Any) -> None:

@@ -1,10 +1,19 @@
-"""What the property tests of the policies draw: causes, delays, policies."""
+"""What the property tests of the policies draw: causes, rules, errors, delays, policies."""
 
 from __future__ import annotations
 
 from hypothesis import strategies as st
 
+from trio_instances import ChannelError
 from trio_instances.policy.backoff import Backoff, Jitter
+from trio_instances.policy.causes import (
+    RuleSet,
+    on_close,
+    on_error,
+    on_match,
+    on_status,
+    on_word,
+)
 from trio_instances.policy.connection import Exhausted, ReconnectPolicy
 from trio_instances.policy.failures import Cause, FailureClass, WhoMustAct
 from trio_instances.policy.intensity import RestartIntensity
@@ -30,8 +39,80 @@ def causes(
         retry_after=hints,
         resumable=st.booleans(),
         lost=st.booleans(),
+        planned=st.booleans(),
         who_must_act=st.sampled_from(WhoMustAct),
     )
+
+
+class BrokenTextError(Exception):
+    """An error that cannot be shown."""
+
+    def __str__(self) -> str:
+        raise RuntimeError
+
+
+class BrokenCauseError(Exception):
+    """An error of somebody else, with a property that fails."""
+
+    @property
+    def cause(self) -> str:
+        """Fail."""
+        raise RuntimeError
+
+
+single_errors = st.one_of(
+    st.builds(ChannelError, causes()),
+    st.sampled_from([ValueError("v"), TimeoutError(), OSError(5, "io"), EOFError()]),
+    st.builds(BrokenTextError),
+    st.builds(BrokenCauseError),
+)
+"""Exceptions of every kind that is classified in a way of its own."""
+
+errors = st.recursive(
+    single_errors,
+    lambda inner: st.lists(inner, min_size=1, max_size=4).map(lambda e: ExceptionGroup("some", e)),
+    max_leaves=8,
+)
+"""Those, and groups of them."""
+
+codes = st.integers(3998, 4006)
+"""Close codes, few enough for rules to meet them."""
+
+_ranges = st.builds(lambda first, length: range(first, first + length), codes, st.integers(1, 4))
+rules = st.one_of(
+    st.builds(on_close, codes | _ranges, causes()),
+    st.builds(on_status, st.sampled_from([401, 429, range(400, 500)]), causes()),
+    st.builds(on_word, st.sampled_from(["warning", "reconnect"]), causes()),
+    st.builds(
+        on_error,
+        st.sampled_from([TimeoutError, OSError, EOFError, Exception, "a.Unknown"]),
+        causes(),
+    ),
+    st.builds(
+        on_match,
+        st.sampled_from(
+            [
+                lambda seen: seen.close == 4000,
+                lambda seen: isinstance(seen.error, ValueError),
+                lambda seen: seen.error.code == 7,
+                lambda seen: seen.nonsense,
+            ]
+        ),
+        causes(),
+    ),
+)
+"""Rules of every kind, a function that raises among them."""
+
+rule_sets = st.builds(
+    RuleSet,
+    st.sampled_from(["one", "two", "three"]),
+    st.lists(
+        rules,
+        max_size=6,
+        unique_by=lambda rule: rule if rule.kind == "predicate" else (rule.kind, rule.key),
+    ),
+)
+"""Sets of one part."""
 
 
 def backoffs() -> st.SearchStrategy[Backoff]:

@@ -38,6 +38,7 @@ ACCEPTED: dict[str, Any] = {
     "retry_after": lambda v: v is None or is_amount(v),
     "resumable": lambda v: isinstance(v, bool),
     "lost": lambda v: isinstance(v, bool),
+    "planned": lambda v: isinstance(v, bool),
     "who_must_act": lambda v: v in list(WhoMustAct),
 }
 """What each field takes."""

@@ -10,14 +10,16 @@ from typing import cast
 import pytest
 import trustme
 
+from trio_instances import InstanceSpec
 from trio_instances._exceptions import InvalidSpec
 from trio_instances._runtime.config import Config, load_config
 from trio_instances._runtime.settings import OnInstanceFailure
 from trio_instances._runtime.tables import CHANNEL_FIELDS
 from trio_instances.channels.websocket import WebSocketChannel
 from trio_instances.policy.backoff import Backoff, Jitter
+from trio_instances.policy.causes import DEFAULTS, PLATFORMS, RuleSet
 from trio_instances.policy.connection import Exhausted
-from trio_instances.policy.failures import Cause, FailureClass, WhoMustAct
+from trio_instances.policy.failures import Cause
 from trio_instances.policy.health import ProbePolicy
 from trio_instances.policy.strategies import Strategy
 
@@ -113,9 +115,13 @@ def test_probes_can_be_switched_off(load: Load) -> None:
 
 
 def test_every_option_of_the_channel_has_a_field() -> None:
-    """The file knows what the channel takes, but for the handler, which is code."""
+    """The file knows what the channel takes, but for the handler, which is code.
+
+    A TLS context and rules, which are objects, are written as tables.
+    """
     options = set(inspect.signature(WebSocketChannel).parameters)
-    assert set(CHANNEL_FIELDS) == options - {"on_message", "ssl_context"} | {"tls"}
+    tables = {"tls", "close_causes", "status_causes"}
+    assert set(CHANNEL_FIELDS) == options - {"on_message", "ssl_context"} | tables
 
 
 def test_every_option_of_the_channel_can_be_set(load: Load) -> None:
@@ -131,6 +137,7 @@ def test_every_option_of_the_channel_can_be_set(load: Load) -> None:
         close_code = 4000
         close_reason = "bye"
         headers = { User-Agent = "bots", Authorization = { env = "BOT_KEY" } }
+        causes = "discord"
         close_causes = { 4004 = { failure_class = "fatal", who_must_act = "credentials" } }
         status_causes = { 418 = { failure_class = "recoverable", retry_after = 60 } }
         """,
@@ -138,13 +145,54 @@ def test_every_option_of_the_channel_can_be_set(load: Load) -> None:
     )
 
 
+def causes_of(spec: InstanceSpec) -> RuleSet:
+    """Return the rules of an instance's channel."""
+    return cast("WebSocketChannel", spec.channel).causes
+
+
 def test_close_codes_of_a_platform_mean_what_the_file_says(load: Load) -> None:
     """A row of ``close_causes`` is a cause, named after its code where no reason is given."""
     row = '{ failure_class = "fatal", who_must_act = "credentials" }'
     (spec,) = load(MINIMAL + f"close_causes.4004 = {row}").instances
-    expected = Cause(FailureClass.FATAL, "close_4004", who_must_act=WhoMustAct.CREDENTIALS)
-    channel = cast("WebSocketChannel", spec.channel)
-    assert channel._close_causes == {4004: expected}  # noqa: SLF001 - it shows nowhere else
+    expected = Cause("fatal", "close_4004", lost=True, who_must_act="credentials")
+
+    assert causes_of(spec).cause_of_close(4004) == expected
+
+
+def test_a_row_of_the_file_has_every_field_of_a_cause_but_lost(load: Load) -> None:
+    """Hints are data too; whether the connection is lost is known without being told."""
+    row = """{
+        failure_class = "recoverable", reason = "moved", detail = "to another node",
+        who_must_act = "operator", retry_after = 2, resumable = true, planned = true
+    }""".replace("\n", " ")
+    (spec,) = load(MINIMAL + f"status_causes.418 = {row}").instances
+
+    assert causes_of(spec).cause_of_status(418) == Cause(
+        "recoverable",
+        "moved",
+        "to another node",
+        retry_after=2,
+        resumable=True,
+        planned=True,
+        who_must_act="operator",
+    )
+
+
+@pytest.mark.parametrize("word", sorted(PLATFORMS))
+def test_a_platform_is_named_by_its_word(load: Load, word: str) -> None:
+    """``causes`` takes the name of any rule set that is shipped for a platform."""
+    (spec,) = load(MINIMAL + f"causes = '{word}'").instances
+
+    assert causes_of(spec) == RuleSet("file", (), PLATFORMS[word]) | DEFAULTS
+
+
+def test_the_rows_of_the_file_go_before_the_platform(load: Load) -> None:
+    """A file corrects what a platform's rules say of one code, and keeps the rest."""
+    row = '{ failure_class = "recoverable", reason = "flaky_login" }'
+    (spec,) = load(MINIMAL + f"causes = 'discord'\nclose_causes.4004 = {row}").instances
+
+    assert causes_of(spec).cause_of_close(4004).reason == "flaky_login"
+    assert causes_of(spec).cause_of_close(4014).failure_class == "fatal"
 
 
 def test_defaults_lie_under_every_instance_table_by_table(load: Load) -> None:
@@ -270,12 +318,30 @@ def test_every_mistake_is_named_with_its_place(mistakes: Mistakes) -> None:
             "instances[0].tls.key_file: needs a cert_file beside it, not 'k'",
         ),
         (
+            MINIMAL + "causes = 'discort'",
+            (
+                "instances[0].causes: must be one of 'binance', 'discord', 'discord_voice', "
+                "'mattermost', 'pusher', 'slack', 'telegram', 'twitch', not 'discort'"
+            ),
+        ),
+        (
+            MINIMAL + "causes = 4004",
+            (
+                "instances[0].causes: must be one of 'binance', 'discord', 'discord_voice', "
+                "'mattermost', 'pusher', 'slack', 'telegram', 'twitch', not 4004"
+            ),
+        ),
+        (
             MINIMAL + "close_causes = 1",
             "instances[0].close_causes: must be a table, with a table for each code",
         ),
         (
             MINIMAL + "close_causes.x.failure_class = 'fatal'",
             "instances[0].close_causes.x: must be a whole number",
+        ),
+        (
+            MINIMAL + "close_causes.04004.failure_class = 'fatal'",
+            "instances[0].close_causes.04004: must be a whole number",
         ),
         (
             MINIMAL
@@ -289,7 +355,7 @@ def test_every_mistake_is_named_with_its_place(mistakes: Mistakes) -> None:
             MINIMAL + "status_causes.418 = { failure_class = 'fatal', retry_after = 'soon' }",
             (
                 "instances[0].status_causes.418.retry_after: must be a finite number at least 0, "
-                "not 'soon'"
+                "or None, not 'soon'"
             ),
         ),
         (

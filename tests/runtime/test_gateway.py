@@ -10,7 +10,6 @@ import trio
 
 from trio_instances import (
     Backoff,
-    Cause,
     Instance,
     InstanceFailed,
     InstanceSpec,
@@ -21,6 +20,7 @@ from trio_instances import (
     telemetry,
 )
 from trio_instances.channels.websocket import WebSocketChannel
+from trio_instances.policy.causes import DISCORD
 from trio_instances.telemetry import EventBus
 from trio_instances.testing.gateway import Gateway, Refusal, open_gateway
 from trio_instances.testing.gateway_client import Handshake
@@ -154,9 +154,8 @@ async def test_a_server_that_asks_to_wait_is_obeyed(gateway: Gateway) -> None:
 
 async def test_a_close_code_that_forbids_to_come_back_is_obeyed(gateway: Gateway) -> None:
     """The platform's own table says what 4004 means, and who must act."""
-    banned = Cause("fatal", "close_4004", who_must_act="credentials")
     async with open_runtime() as runtime:
-        bot = await start(runtime, gateway, close_causes={4004: banned})
+        bot = await start(runtime, gateway, causes=DISCORD)
         await bot.wait_status("connected")
         client = await gateway.wait_client("/bot")
         await client.close(4004, "authentication failed")

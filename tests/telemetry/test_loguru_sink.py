@@ -63,6 +63,7 @@ async def test_an_event_is_a_record_with_flat_fields(records: list[dict[str, Any
         "cause_retry_after": 2.0,
         "cause_resumable": False,
         "cause_lost": False,
+        "cause_planned": False,
         "cause_who_must_act": "nobody",
         "delay": 0.25,
         "restarts": 1,

@@ -19,8 +19,9 @@ Fields have the names that they have in Python, with these additions:
   of ``headers``. No header's value, and no text from a variable, is repeated in a mistake.
 - ``probe = false`` means that there are no probes.
 - ``tls`` holds ``ca_file``, ``cert_file`` and ``key_file``, relative to the file's folder.
-- ``close_causes`` and ``status_causes`` hold a table for each code, with ``failure_class``,
-  ``reason``, ``who_must_act`` and ``retry_after``.
+- ``causes`` is the word for a platform's rules, such as ``"discord"``.
+- ``close_causes`` and ``status_causes`` hold a table for each code, with the fields of a cause.
+  They go before the platform's rules.
 
 Places count from 0, as Python does: ``instances[2].reconnect.attempts`` is of the third instance.
 """

@@ -22,9 +22,12 @@ import cattrs
 from .._exceptions import InvalidSpec, Mistake
 from .._instance.spec import InstanceSpec
 from ..channels.websocket import WebSocketChannel
+from ..policy.causes import PLATFORMS
 from ..policy.failures import Cause, FailureClass, WhoMustAct
 from ..policy.health import ProbePolicy
-from ..policy.mistakes import MistakeList, member_or_given
+from ..policy.mistakes import MistakeList
+from ..policy.rule_sets import RuleSet
+from ..policy.rules import Rule, on_close, on_status
 from .settings import RuntimeSettings
 
 T = TypeVar("T")
@@ -33,8 +36,9 @@ Text = NewType("Text", str)
 """A text that may stand in an environment variable."""
 Headers = NewType("Headers", dict[str, str])
 Tls = NewType("Tls", ssl.SSLContext)
-CloseCauses = NewType("CloseCauses", dict[int, Cause])
-StatusCauses = NewType("StatusCauses", dict[int, Cause])
+Platform = NewType("Platform", RuleSet)
+CloseRules = NewType("CloseRules", list[Rule])
+StatusRules = NewType("StatusRules", list[Rule])
 
 CHANNEL_FIELDS: Mapping[str, Any] = {
     "url": Text,
@@ -47,8 +51,9 @@ CHANNEL_FIELDS: Mapping[str, Any] = {
     "ping": bool,
     "close_code": int,
     "close_reason": str,
-    "close_causes": CloseCauses,
-    "status_causes": StatusCauses,
+    "causes": Platform,
+    "close_causes": CloseRules,
+    "status_causes": StatusRules,
 }
 """What a file may say of a channel, by kind. Plain kinds are checked by the channel."""
 
@@ -56,8 +61,11 @@ _TLS_FIELDS: Mapping[str, Any] = {"ca_file": str, "cert_file": str, "key_file": 
 _CAUSE_FIELDS: Mapping[str, Any] = {
     "failure_class": FailureClass,
     "reason": str,
+    "detail": str,
     "who_must_act": WhoMustAct,
     "retry_after": float,
+    "resumable": bool,
+    "planned": bool,
 }
 _PLAIN = (int, float, str, bool, tuple, StrEnum)
 """Kinds of values, subclasses included, that the specifications check themselves."""
@@ -133,8 +141,9 @@ class TableReader:
             Text: self._text,
             Headers: self._headers,
             Tls: partial(self._build, self._make_tls, _TLS_FIELDS),
-            CloseCauses: partial(self._causes, "close"),
-            StatusCauses: partial(self._causes, "http"),
+            Platform: _platform,
+            CloseRules: partial(self._rules, on_close, "close"),
+            StatusRules: partial(self._rules, on_status, "http"),
             ProbePolicy | None: self._probe,
             **dict.fromkeys(_PLAIN, _as_it_is),
         }
@@ -258,30 +267,38 @@ class TableReader:
         found.raise_any()
         return context
 
-    def _causes(self, prefix: str, value: object) -> dict[int, Cause]:
+    def _rules(self, on: Callable[[int, Cause], Rule], prefix: str, value: object) -> list[Rule]:
         if not isinstance(value, dict):
             raise refuse("must be a table, with a table for each code")
 
         found = Findings()
-        causes = {}
+        rules = []
         for code, table in value.items():
-            if not re.fullmatch("[0-9]{1,9}", code):
+            if not re.fullmatch("0|[1-9][0-9]{0,8}", code):
                 found.extend(code, refuse("must be a whole number").mistakes)
                 continue
 
             make = partial(_make_cause, f"{prefix}_{code}")
             cause = found.collect(code, self._build, make, _CAUSE_FIELDS, table)
             if cause is not None:
-                causes[int(code)] = cause
+                rules.append(on(int(code), cause))
         found.raise_any()
-        return causes
+        return rules
 
 
 def _make_channel(
-    *, url: str = _NEEDLESS_URL, tls: ssl.SSLContext | None = None, **options: Any
+    *,
+    url: str = _NEEDLESS_URL,
+    tls: ssl.SSLContext | None = None,
+    causes: RuleSet | None = None,
+    close_causes: Iterable[Rule] = (),
+    status_causes: Iterable[Rule] = (),
+    **options: Any,
 ) -> WebSocketChannel:
+    # The file's own rules go before the platform's, which it may be there to correct.
+    own = RuleSet("file", (*close_causes, *status_causes), causes)
     try:
-        return WebSocketChannel(url, ssl_context=tls, **options)
+        return WebSocketChannel(url, ssl_context=tls, causes=own, **options)
     except InvalidSpec as exc:
         raise InvalidSpec("", [_in_file_words(each, url) for each in exc.mistakes]) from None
 
@@ -302,19 +319,16 @@ def _in_file_words(mistake: Mistake, url: object) -> Mistake:
     return mistake
 
 
+def _platform(word: object) -> RuleSet:
+    if not isinstance(word, str) or word not in PLATFORMS:
+        words = ", ".join(repr(name) for name in PLATFORMS)
+        raise InvalidSpec("", [Mistake("", word, f"must be one of {words}")])
+
+    return PLATFORMS[word]
+
+
 def _make_cause(code: str, **given: Any) -> Cause:
-    wrong = MistakeList("cause")
-    failure_class = member_or_given(FailureClass, given.get("failure_class", ""))
-    who_must_act = member_or_given(WhoMustAct, given.get("who_must_act", "nobody"))
-    reason = given.get("reason", code)
-    retry_after = given.get("retry_after")
-    wrong.member("failure_class", failure_class, FailureClass)
-    wrong.member("who_must_act", who_must_act, WhoMustAct)
-    wrong.name("reason", reason)
-    if retry_after is not None:
-        wrong.number("retry_after", retry_after, finite=True)
-    wrong.raise_any()
-    return Cause(failure_class, reason, retry_after=retry_after, who_must_act=who_must_act)
+    return Cause(**{"failure_class": "", "reason": code, **given})
 
 
 def _loaded(load: Callable[[Path], object], file: Path) -> None:
