@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from trio_instances.policy.connection import (
+from trio_instances.policy.connection import step
+from trio_instances.policy.failures import Cause, FailureClass
+from trio_instances.policy.reconnect import ReconnectPolicy
+from trio_instances.policy.signals import (
     Action,
     ActionKind,
     ConnectionState,
     Phase,
-    ReconnectPolicy,
     Signal,
     SignalKind,
-    step,
 )
-from trio_instances.policy.failures import Cause, FailureClass
 
 REFUSED = Cause(FailureClass.RECOVERABLE, "connection_refused")
 LIMITED = Cause(FailureClass.DEGRADED, "limited")

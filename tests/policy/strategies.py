@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 from trio_instances.policy.backoff import Backoff, Jitter
-from trio_instances.policy.connection import Exhausted, ReconnectPolicy
 from trio_instances.policy.failures import Cause, FailureClass, WhoMustAct
 from trio_instances.policy.intensity import RestartIntensity
+from trio_instances.policy.reconnect import Exhausted, ReconnectPolicy
 
 chances = st.floats(0.0, 1.0)
 """Random numbers in [0, 1], both ends included."""

@@ -9,17 +9,9 @@ import pytest
 
 from trio_instances._exceptions import InvalidSpec
 from trio_instances.policy.backoff import Backoff, Jitter
-from trio_instances.policy.connection import (
-    TABLE,
-    Action,
-    ActionKind,
-    Exhausted,
-    Phase,
-    ReconnectPolicy,
-    Signal,
-    SignalKind,
-    step,
-)
+from trio_instances.policy.connection import TABLE, step
+from trio_instances.policy.reconnect import Exhausted, ReconnectPolicy
+from trio_instances.policy.signals import Action, ActionKind, Phase, Signal, SignalKind
 
 from .lines import BANNED, POLICY, REFUSED, at, kinds
 

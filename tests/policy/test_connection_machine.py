@@ -6,18 +6,17 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from trio_instances.policy.connection import (
+from trio_instances.policy.connection import step
+from trio_instances.policy.failures import Cause, FailureClass
+from trio_instances.policy.reconnect import Exhausted, ReconnectPolicy
+from trio_instances.policy.signals import (
     Action,
     ActionKind,
     ConnectionState,
-    Exhausted,
     Phase,
-    ReconnectPolicy,
     Signal,
     SignalKind,
-    step,
 )
-from trio_instances.policy.failures import Cause, FailureClass
 
 from .strategies import causes, chances, reconnect_policies
 

@@ -8,16 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trio_instances.policy.backoff import Backoff, Jitter
-from trio_instances.policy.connection import (
-    Action,
-    ActionKind,
-    Exhausted,
-    Phase,
-    ReconnectPolicy,
-    Signal,
-    SignalKind,
-)
 from trio_instances.policy.failures import Cause
+from trio_instances.policy.reconnect import Exhausted, ReconnectPolicy
+from trio_instances.policy.signals import Action, ActionKind, Phase, Signal, SignalKind
 
 from .lines import LIMITED, REFUSED, Line, at, kinds
 from .strategies import chances, reconnect_policies

@@ -1,11 +1,11 @@
-"""One generation of a connection: opened, lived in, closed; never two at once.
+"""One generation of a connection: opened, lived in, closed.
 
 ::
 
     scope                    deadline: connect_timeout until open, close_timeout while closing
       async with channel.connect(instance)
         until_stopped        a stop of the instance ends the body softly
-          body_scope         a loss, a reconnect or a pause ends the body
+          life.body          a loss, a reconnect or a pause ends the body
             the connection's supervisor, its children, its probes
 
 However the body ends, ``connect``'s block is left normally, so that it can close in peace, within
@@ -16,6 +16,7 @@ attempt's own budget.
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any
@@ -27,16 +28,17 @@ from .._exceptions import ChildDeclined, InvalidSpec, Mistake
 from .._supervision.context import current, stop_requested, until_stopped
 from .._supervision.core import Core
 from .._supervision.opening import run_core
-from ..policy.connection import Phase, SignalKind
 from ..policy.failures import Cause, FailureClass
 from ..policy.health import ProbeState
 from ..policy.options import SupervisorOptions
+from ..policy.signals import Phase, SignalKind
 from ..policy.specs import ChildSpec, takes_task_status
 from ..telemetry import events
 from .probing import probe_for_ever
 from .reporter import InstanceReporter, degraded_by
 
 if TYPE_CHECKING:
+    from .life import Life
     from .record import InstanceRecord
 
 CONNECT_TIMEOUT = Cause(FailureClass.RECOVERABLE, "connect_timeout")
@@ -44,24 +46,26 @@ ENDED = Cause(FailureClass.RECOVERABLE, "connection_ended", lost=True)
 CLOSE_TIMEOUT = Cause(FailureClass.RECOVERABLE, "close_timeout")
 
 
-async def run_generation(record: InstanceRecord) -> None:
+async def run_generation(record: InstanceRecord, life: Life) -> None:
     """Make one connection, keep it, close it; return when nothing of it is left.
 
     Failures are signals to the connection machine, never exceptions. Cancelling it drops the
     connection at once.
     """
-    generation = record.connection.generation
+    generation, life.runs = life.generation, True
     scope = trio.CancelScope(deadline=trio.current_time() + record.spec.reconnect.connect_timeout)
-    record.attempt_scope = scope
+    life.attempt = scope
     cause: Cause | None = None
     try:
         with scope:
             await _enter_fresh_context()
-            await _open_and_hold(record, generation, scope)
+            await _open_and_hold(record, life, scope)
     except Exception as exc:
         cause = record.classify(exc)
     finally:
-        record.attempt_scope = None
+        life.attempt = None
+        record.lives.pop(generation, None)
+        life.ended.set()
     # By its deadline, that is, and not by a loss or a pause during the attempt.
     late = scope.cancel_called and trio.current_time() >= scope.deadline
     _tell_end(record, generation, cause, timed_out=late)
@@ -85,7 +89,7 @@ def _tell_end(
     """Say why it ended, where the machine does not know yet; else what went wrong in closing."""
     state = record.connection
     mine = state.generation == generation
-    if mine and state.phase is Phase.CONNECTING:
+    if state.successor == generation or (mine and state.phase is Phase.CONNECTING):
         budget = f"not connected within {record.spec.reconnect.connect_timeout:g} s"
         late = evolve(CONNECT_TIMEOUT, detail=budget) if timed_out else ENDED
         record.signal(SignalKind.LOST, cause=cause or late, generation=generation)
@@ -100,19 +104,20 @@ def _tell_bad_close(record: InstanceRecord, cause: Cause) -> None:
         record.tell(events.HookFailed, hook="close", path=record.spec.id, cause=cause)
 
 
-async def _open_and_hold(record: InstanceRecord, generation: int, scope: trio.CancelScope) -> None:
+async def _open_and_hold(record: InstanceRecord, life: Life, scope: trio.CancelScope) -> None:
     spec = record.spec
     async with _ask_to_connect(record) as connection:
         try:
             with until_stopped(), trio.CancelScope() as body:
-                record.attempt_scope, record.body_scope = None, body
-                await _hold(record, generation, scope, connection)
+                life.attempt, life.body = None, body
+                await _hold(record, life, scope, connection)
         except Exception as exc:
             # Decided now, and not after the closing, which can be slow, or lose the failure.
             if not stop_requested():
-                record.signal(SignalKind.LOST, cause=record.classify(exc), generation=generation)
+                cause = record.classify(exc)
+                record.signal(SignalKind.LOST, cause=cause, generation=life.generation)
         finally:
-            record.body_scope = None
+            life.body = None
             if not scope.cancel_called:
                 scope.deadline = trio.current_time() + spec.reconnect.close_timeout
 
@@ -129,9 +134,9 @@ def _ask_to_connect(record: InstanceRecord) -> AbstractAsyncContextManager[Any]:
 
 
 async def _hold(
-    record: InstanceRecord, generation: int, scope: trio.CancelScope, connection: Any
+    record: InstanceRecord, life: Life, scope: trio.CancelScope, connection: Any
 ) -> None:
-    spec = record.spec
+    spec, generation = record.spec, life.generation
     children = ask_for_children(
         f"children of {spec.id!r}", spec.channel.children(record.handle, connection)
     )
@@ -149,22 +154,41 @@ async def _hold(
     )
     try:
         async with run_core(core, parent) as supervisor, trio.open_nursery() as services:
-            record.connection_supervisor = supervisor
+            life.supervisor = supervisor
             await supervisor.start_children([_bound(record, generation, c) for c in children])
             # A channel, or a child, may have swallowed the end of the attempt.
             await trio.lowlevel.checkpoint_if_cancelled()
             scope.deadline = float("inf")
             record.signal(SignalKind.OPENED, generation=generation)
             services.start_soon(_become_stable, record, generation)
+            if spec.channel.overlaps or record.connection.rotate_at is not None:
+                services.start_soon(_rotate_when_due, record, generation)
             if spec.probe is not None:
                 services.start_soon(probe_for_ever, record, spec.probe, generation, connection)
             await trio.sleep_forever()
     finally:
-        record.connection_supervisor = None
+        life.supervisor = None
+        _recover_from(record, generation, children)
+
+
+def _recover_from(record: InstanceRecord, generation: int, children: Sequence[ChildSpec]) -> None:
+    """End what was degraded by a connection that is over, unless its successor is so too."""
+    if record.connection.generation == generation:
         record.probe = ProbeState()
+    if not record.probe.degraded:
         record.recover("probe")
-        for child in children:
+    for child in children:
+        if not record.child_is_parked(child.name):
             record.recover(degraded_by(child.name))
+
+
+async def _rotate_when_due(record: InstanceRecord, generation: int) -> None:
+    while True:
+        at = record.connection.rotate_at
+        with trio.move_on_at(math.inf if at is None else at) as wait:
+            await record.wakeup.wait()
+        if wait.cancelled_caught:
+            record.rotate(generation)
 
 
 async def _become_stable(record: InstanceRecord, generation: int) -> None:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from ..policy import health
-from ..policy.connection import SignalKind
 from ..policy.failures import Cause, FailureClass
 from ..policy.health import ProbeAction, ProbePolicy, ProbeVerdict
+from ..policy.signals import SignalKind
 from ..telemetry import events
 
 if TYPE_CHECKING:

@@ -33,6 +33,8 @@ def make_snapshot(record: InstanceRecord) -> HealthSnapshot:
     acts = WhoMustAct.NOBODY
     if cause is not None and status in (InstanceStatus.FAILED, InstanceStatus.DEGRADED):
         acts = cause.who_must_act
+    if connection.needs_attention and acts is WhoMustAct.NOBODY:
+        acts = WhoMustAct.OPERATOR
     return HealthSnapshot(
         instance_id=spec.id,
         name=spec.name or spec.id,
@@ -48,6 +50,10 @@ def make_snapshot(record: InstanceRecord) -> HealthSnapshot:
         last_error=None if cause is None else cause.detail or cause.reason,
         last_error_class=None if cause is None else cause.failure_class,
         who_must_act=acts,
+        needs_attention=connection.needs_attention or status is InstanceStatus.FAILED,
+        draining=connection.drain_by is not None,
+        handover=connection.successor is not None,
+        rotate_at=connection.rotate_at,
         attempt=connection.attempt,
         next_retry_at=connection.next_retry_at,
         reconnect_attempts=record.reconnect_attempts,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import trio
@@ -11,9 +12,9 @@ from .._exceptions import ChannelError, InvalidSpec, Mistake
 from .._supervision.context import current, stop_requested
 from .._supervision.core import Core
 from .._supervision.opening import run_core
-from ..policy.connection import Phase, SignalKind
 from ..policy.failures import FailureClass
 from ..policy.options import SupervisorOptions
+from ..policy.signals import Phase, SignalKind
 from ..policy.specs import ChildSpec
 from ..telemetry import events
 from .acting import PAUSE_REQUESTED, STOP_REQUESTED
@@ -23,6 +24,7 @@ from .reporter import InstanceReporter
 from .snapshot import CONNECTION
 
 if TYPE_CHECKING:
+    from .life import Life
     from .record import InstanceRecord
 
 
@@ -87,10 +89,31 @@ async def keep_connected(record: InstanceRecord) -> None:
     """
     _begin_to_connect(record)
     try:
-        while not stop_requested():
-            await _live_in_phase(record)
+        if record.spec.channel.overlaps:
+            await _keep_connected_overlapping(record)
+        else:
+            await _live(record)
     finally:
+        record.handovers = None
         record.signal(SignalKind.STOP, cause=STOP_REQUESTED)
+    if record.connection.phase is Phase.FAILED:
+        # Only the machine makes connections anew, and it will not: no restart of this loop, nor of
+        # the whole instance, may go on trying in its place.
+        cause = record.connection.cause or ENDED
+        raise ChannelError(evolve(cause, failure_class=FailureClass.FATAL))
+
+
+async def _keep_connected_overlapping(record: InstanceRecord) -> None:
+    context = current.get().context
+    assert context is not None
+    # A nursery costs an instance more memory than the rest of its loop: only those pay who need it.
+    async with trio.open_nursery() as nursery:
+
+        def beside(life: Life) -> None:
+            context.run(nursery.start_soon, run_generation, record, life)
+
+        record.handovers = beside
+        await _live(record)
 
 
 def _begin_to_connect(record: InstanceRecord) -> None:
@@ -101,20 +124,37 @@ def _begin_to_connect(record: InstanceRecord) -> None:
         record.signal(SignalKind.START)
 
 
-async def _live_in_phase(record: InstanceRecord) -> None:
-    state = record.connection
-    match state.phase:
-        case Phase.CONNECTING:
-            await run_generation(record)
-        case Phase.WAITING:
-            assert state.next_retry_at is not None
-            with trio.move_on_at(state.next_retry_at) as wait:
+async def _live(record: InstanceRecord) -> None:
+    while not stop_requested() and record.connection.phase is not Phase.FAILED:
+        match record.connection.phase:
+            case Phase.CONNECTING:
+                await _connect(record)
+            case Phase.WAITING:
+                await _wait(record)
+            case _:
                 await record.wakeup.wait()
-            if wait.cancelled_caught:
-                record.signal(SignalKind.DUE)
-        case Phase.FAILED:
-            # Only the machine makes connections anew, and it will not: no restart of this loop,
-            # nor of the whole instance, may go on trying in its place.
-            raise ChannelError(evolve(state.cause or ENDED, failure_class=FailureClass.FATAL))
-        case _:
-            await record.wakeup.wait()
+
+
+async def _connect(record: InstanceRecord) -> None:
+    """Run the attempt that is due, once nothing is left of the connections before it."""
+    mine = record.lives[record.connection.generation]
+    others = [life for life in record.lives.values() if life is not mine]
+    if mine.runs:
+        await record.wakeup.wait()  # it began beside another, and runs in a task of its own
+    elif others:
+        await others[0].ended.wait()
+    else:
+        await run_generation(record, mine)
+
+
+async def _wait(record: InstanceRecord) -> None:
+    state = record.connection
+    due = state.next_retry_at
+    assert due is not None
+    overdue = math.inf
+    if state.exhausted_at is not None and not state.needs_attention:
+        overdue = state.exhausted_at + record.spec.reconnect.attention_after
+    with trio.move_on_at(min(due, overdue)) as wait:
+        await record.wakeup.wait()
+    if wait.cancelled_caught:
+        record.signal(SignalKind.OVERDUE if overdue < due else SignalKind.DUE)

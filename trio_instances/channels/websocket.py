@@ -284,13 +284,13 @@ class WebSocketChannel(Channel[WebSocketConnection]):
         self._farewell = (close_code, close_reason)
         self._close_causes = close_causes
         self._status_causes = status_causes
+        self._headers = encoded
         self._subprotocols = offered
         self._upgrade = functools.partial(
             trio_websocket.wrap_client_stream,
             host=target.authority,
             resource=target.resource,
             subprotocols=offered,
-            extra_headers=encoded,
             message_queue_size=inbox_capacity,
             max_message_size=max_message_size,
             receive_buffer_size=None,  # Trio's own choice: larger, and adapting
@@ -331,7 +331,8 @@ class WebSocketChannel(Channel[WebSocketConnection]):
         reader = _Reader(transport)
         try:
             async with open_background_nursery() as nursery:
-                nursery.start_soon(reader.run, self._upgrade)
+                upgrade = functools.partial(self._upgrade, extra_headers=list(self._headers))
+                nursery.start_soon(reader.run, upgrade)
                 try:
                     connection = await self._shake_hands(reader, transport)
                     yield connection
@@ -372,6 +373,22 @@ class WebSocketChannel(Channel[WebSocketConnection]):
             connection.check()
             await trio.lowlevel.checkpoint()
 
+    def update_credentials(self, credentials: Headers) -> None:
+        """Take new headers for the handshakes to come; those of the same name are replaced.
+
+        Args:
+            credentials: Headers, as a mapping or pairs; ``Authorization``, say.
+
+        Raises:
+            InvalidSpec: They are no headers; nothing was changed.
+        """
+        wrong = MistakeList("update_credentials")
+        newer = parse_headers(wrong, credentials)
+        wrong.raise_any()
+        names = {name.lower() for name, _ in newer}
+        kept = [pair for pair in self._headers if pair[0].lower() not in names]
+        self._headers = [*kept, *newer]
+
     def classify(self, exc: Exception) -> Cause:
         """Return the cause of a failure; only what states a cause can say that it is lost.
 
@@ -390,6 +407,4 @@ class WebSocketChannel(Channel[WebSocketConnection]):
 
     async def _send(self, connection: WebSocketConnection) -> None:
         while True:
-            message = await self._outbox.wait_first()
-            await connection.send(message)
-            self._outbox.drop_first()
+            await self._outbox.send_first(connection.send)

@@ -150,6 +150,56 @@ class InstanceFailed(Event):
     """Why, and who must act."""
 
 
+@catalogued("instance.needs_attention")
+@frozen(kw_only=True)
+class InstanceNeedsAttention(Event):
+    """The quick attempts were used up long ago, and none of the slow ones has led to anything."""
+
+    elapsed: float
+    """How long ago they were used up."""
+    cause: Cause
+    """Why the last attempt failed."""
+
+
+@catalogued("instance.handed_over")
+@frozen(kw_only=True)
+class InstanceHandedOver(Event):
+    """A new connection is open, and takes the place of one that is closed only now."""
+
+    generation: int
+    """Which connection there is from now on."""
+    previous: int
+    """Which one it replaces."""
+    uptime: float
+    """How long that one was open."""
+
+
+@catalogued("instance.asked")
+@frozen(kw_only=True)
+class InstanceAsked(Event):
+    """An operator has asked something of an instance."""
+
+    verb: str
+    """What: ``reconnect``, ``retry_now``, ``pause``, ``resume`` or ``drain``."""
+    changed: bool
+    """Whether that has changed anything; if not, it was so already, or is not possible now."""
+
+
+@catalogued("instance.draining")
+@frozen(kw_only=True)
+class InstanceDraining(Event):
+    """An instance sends what is left, and pauses then."""
+
+    timeout: float
+    """Seconds that it has for it."""
+
+
+@catalogued("instance.credentials_updated")
+@frozen(kw_only=True)
+class InstanceCredentialsUpdated(Event):
+    """An instance was given new credentials, which its next connection uses."""
+
+
 @catalogued("instance.stopping")
 @frozen(kw_only=True)
 class InstanceStopping(Event):

@@ -20,6 +20,7 @@ from .events import (
     InstanceDegraded,
     InstanceDisconnected,
     InstanceFailed,
+    InstanceNeedsAttention,
     PressureChanged,
     ProbeCompleted,
     ReconnectExhausted,
@@ -30,6 +31,7 @@ from .schema import Event
 
 LEVELS: Mapping[type[Event], str] = {
     InstanceFailed: "ERROR",
+    InstanceNeedsAttention: "ERROR",
     SupervisorEscalated: "ERROR",
     ChildStuck: "ERROR",
     HookFailed: "ERROR",
@@ -47,7 +49,7 @@ LEVELS: Mapping[type[Event], str] = {
 and the runtime is dealing with it.
 """
 
-_SECONDS = frozenset({"elapsed", "uptime", "outage", "delay", "latency", "period"})
+_SECONDS = frozenset({"elapsed", "uptime", "outage", "delay", "latency", "period", "timeout"})
 _NOT_SAID_AGAIN = frozenset({"at", "instance_id", "channel_type", "path", "cause"})
 
 
