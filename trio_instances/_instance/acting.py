@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from ..policy.failures import Cause, FailureClass
-from ..policy.health import ProbeState
 from ..policy.signals import Action, ActionKind, ConnectionState, Phase
 from ..policy.status import Change
 from ..telemetry import events
@@ -77,6 +76,7 @@ def _disconnect(
         record.tell(
             events.InstanceDisconnected, generation=before.generation, cause=cause, uptime=uptime
         )
+    record.forget_probes()
 
 
 def _abandon(record: InstanceRecord, action: Action, before: ConnectionState, now: float) -> None:
@@ -127,7 +127,7 @@ def _opened(record: InstanceRecord, action: Action, _: ConnectionState, now: flo
     record.lost_at = None
     if record.connection.generation > 1:
         record.reconnects += 1
-    record.probe = ProbeState()
+    record.forget_probes()
     record.change(Change.OPEN)
     if record.bus.listening:
         supervisor = record.connection_supervisor

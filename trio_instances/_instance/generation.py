@@ -29,7 +29,6 @@ from .._supervision.context import current, stop_requested, until_stopped
 from .._supervision.core import Core
 from .._supervision.opening import run_core
 from ..policy.failures import Cause, FailureClass
-from ..policy.health import ProbeState
 from ..policy.options import SupervisorOptions
 from ..policy.signals import Phase, SignalKind
 from ..policy.specs import ChildSpec, takes_task_status
@@ -52,7 +51,15 @@ async def run_generation(record: InstanceRecord, life: Life) -> None:
     Failures are signals to the connection machine, never exceptions. Cancelling it drops the
     connection at once.
     """
-    generation, life.runs = life.generation, True
+    try:
+        await _run(record, life)
+    finally:
+        record.lives.pop(life.generation, None)
+        life.ended.set()
+
+
+async def _run(record: InstanceRecord, life: Life) -> None:
+    life.runs = True
     scope = trio.CancelScope(deadline=trio.current_time() + record.spec.reconnect.connect_timeout)
     life.attempt = scope
     cause: Cause | None = None
@@ -64,11 +71,9 @@ async def run_generation(record: InstanceRecord, life: Life) -> None:
         cause = record.classify(exc)
     finally:
         life.attempt = None
-        record.lives.pop(generation, None)
-        life.ended.set()
     # By its deadline, that is, and not by a loss or a pause during the attempt.
     late = scope.cancel_called and trio.current_time() >= scope.deadline
-    _tell_end(record, generation, cause, timed_out=late)
+    _tell_end(record, life.generation, cause, timed_out=late)
 
 
 async def _enter_fresh_context() -> None:
@@ -168,18 +173,9 @@ async def _hold(
             await trio.sleep_forever()
     finally:
         life.supervisor = None
-        _recover_from(record, generation, children)
-
-
-def _recover_from(record: InstanceRecord, generation: int, children: Sequence[ChildSpec]) -> None:
-    """End what was degraded by a connection that is over, unless its successor is so too."""
-    if record.connection.generation == generation:
-        record.probe = ProbeState()
-    if not record.probe.degraded:
-        record.recover("probe")
-    for child in children:
-        if not record.child_is_parked(child.name):
-            record.recover(degraded_by(child.name))
+        for child in children:
+            if not record.child_is_parked(child.name):  # its successor's, that is
+                record.recover(degraded_by(child.name))
 
 
 async def _rotate_when_due(record: InstanceRecord, generation: int) -> None:

@@ -261,6 +261,11 @@ class InstanceRecord:
         self.change(Change.STOP)
         self.change(Change.END)
 
+    def forget_probes(self) -> None:
+        """What the probes said was about a connection that there is no more."""
+        self.probe = health.ProbeState()
+        self.recover("probe")
+
     def count_restart(self, cause: Cause) -> None:
         """Something within it, or it itself, is restarted."""
         self.restarts += 1

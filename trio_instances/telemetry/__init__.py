@@ -27,6 +27,18 @@ from .bus import (
     Listener,
     Listening,
 )
+from .child_events import (
+    ChildDeclined,
+    ChildExited,
+    ChildParked,
+    ChildRestarting,
+    ChildRevived,
+    ChildStarted,
+    ChildStartFailed,
+    ChildStopped,
+    ChildStopping,
+    ChildStuck,
+)
 from .codec import (
     event_from_dict,
     event_to_dict,
@@ -38,16 +50,6 @@ from .codec import (
     to_json,
 )
 from .events import (
-    ChildDeclined,
-    ChildExited,
-    ChildParked,
-    ChildRestarting,
-    ChildRevived,
-    ChildStarted,
-    ChildStartFailed,
-    ChildStopped,
-    ChildStopping,
-    ChildStuck,
     HookFailed,
     InstanceAsked,
     InstanceConnected,

@@ -9,13 +9,15 @@ import attrs
 from ..policy.failures import Cause
 from ..policy.health import ProbeVerdict
 from ..policy.pressure import PressureLevel
-from .events import (
+from .child_events import (
     ChildExited,
     ChildParked,
     ChildRestarting,
     ChildStartFailed,
     ChildStopped,
     ChildStuck,
+)
+from .events import (
     HookFailed,
     InstanceDegraded,
     InstanceDisconnected,
