@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from ..policy.failures import Cause, FailureClass
+from ..policy.restart import ChildState
 from ..policy.signals import Action, ActionKind, ConnectionState, Phase
 from ..policy.status import Change
 from ..telemetry import events
 from .life import Life
+from .reporter import degraded_by
 
 if TYPE_CHECKING:
     from .record import InstanceRecord
@@ -177,6 +179,7 @@ def _attend(record: InstanceRecord, action: Action, _: ConnectionState, __: floa
 def _open_beside(record: InstanceRecord, action: Action, _: ConnectionState, now: float) -> None:
     assert record.handovers is not None
     life = record.lives[action.generation] = Life(action.generation, now)
+    life.runs = True
     record.reconnect_attempts += 1
     if record.bus.listening:
         attempt = record.connection.besides + 1
@@ -186,6 +189,7 @@ def _open_beside(record: InstanceRecord, action: Action, _: ConnectionState, now
 
 def _leave(record: InstanceRecord, action: Action, _: ConnectionState, now: float) -> None:
     _end(record, action.generation)
+    _judge_children(record)
     if record.bus.listening:
         record.tell(
             events.InstanceHandedOver,
@@ -195,11 +199,23 @@ def _leave(record: InstanceRecord, action: Action, _: ConnectionState, now: floa
         )
 
 
-def _promote(*_: object) -> None:
-    """The attempt is under way already, and was told of when it began."""
+def _promote(record: InstanceRecord, *_: object) -> None:
+    # The attempt is under way already, and was told of when it began.
+    _judge_children(record)
+
+
+def _judge_children(record: InstanceRecord) -> None:
+    """Say of a successor's children what was not said while the old connection was there."""
+    supervisor = record.connection_supervisor
+    for child in () if supervisor is None else supervisor.which_children():
+        if child.state is ChildState.PARKED:
+            record.degrade(degraded_by(child.name), child.last_cause or _UNKNOWN)
+        else:
+            record.recover(degraded_by(child.name))
 
 
 def _drain(record: InstanceRecord, action: Action, _: ConnectionState, __: float) -> None:
+    record.paused = True  # a crash before the drain is over leads to its end, and not back
     record.look_again.set()
     if record.bus.listening:
         record.tell(events.InstanceDraining, timeout=action.seconds)

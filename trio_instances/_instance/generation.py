@@ -33,6 +33,7 @@ from ..policy.options import SupervisorOptions
 from ..policy.signals import Phase, SignalKind
 from ..policy.specs import ChildSpec, takes_task_status
 from ..telemetry import events
+from .acting import STOP_REQUESTED
 from .probing import probe_for_ever
 from .reporter import InstanceReporter, degraded_by
 
@@ -60,12 +61,14 @@ async def run_generation(record: InstanceRecord, life: Life) -> None:
 
 async def _run(record: InstanceRecord, life: Life) -> None:
     life.runs = True
-    scope = trio.CancelScope(deadline=trio.current_time() + record.spec.reconnect.connect_timeout)
-    life.attempt = scope
+    scope = life.attempt
+    assert scope is not None
     cause: Cause | None = None
     try:
         with scope:
             await _enter_fresh_context()
+            await _wait_for_room(record, life)
+            scope.deadline = trio.current_time() + record.spec.reconnect.connect_timeout
             await _open_and_hold(record, life, scope)
     except Exception as exc:
         cause = record.classify(exc)
@@ -86,6 +89,25 @@ async def _enter_fresh_context() -> None:
     assert context is not None
     trio.lowlevel.current_task().context = context.copy()
     await trio.lowlevel.checkpoint()
+
+
+async def _wait_for_room(record: InstanceRecord, life: Life) -> None:
+    """Wait until nothing is left of older ones, but for the one that this one is to replace.
+
+    So there are never two at once, and in a handover never three, however slowly they are closed.
+    """
+    while others := _in_the_way(record, life):
+        await others[0].ended.wait()
+
+
+def _in_the_way(record: InstanceRecord, life: Life) -> list[Life]:
+    state = record.connection
+    replaced = state.generation if state.successor == life.generation else None
+    return [
+        other
+        for number, other in record.lives.items()
+        if number < life.generation and number != replaced
+    ]
 
 
 def _tell_end(
@@ -123,6 +145,10 @@ async def _open_and_hold(record: InstanceRecord, life: Life, scope: trio.CancelS
                 record.signal(SignalKind.LOST, cause=cause, generation=life.generation)
         finally:
             life.body = None
+            if stop_requested():
+                # Told now, as what else there is of the instance has not heard of a soft stop: the
+                # connection loop, and an attempt beside.
+                record.signal(SignalKind.STOP, cause=STOP_REQUESTED)
             if not scope.cancel_called:
                 scope.deadline = trio.current_time() + spec.reconnect.close_timeout
 
@@ -154,7 +180,7 @@ async def _hold(
             backoff=spec.child_backoff,
             classify=spec.channel.classify,
         ),
-        reporter=InstanceReporter(record),
+        reporter=InstanceReporter(record, generation),
         random=record.random,
     )
     try:

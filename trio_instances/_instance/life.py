@@ -25,9 +25,10 @@ class Life:
         self.generation = generation
         self.began_at = now
         self.runs = False
-        """Whether its task has begun with it."""
-        self.attempt: trio.CancelScope | None = None
-        """Around an attempt that has no connection yet; cancelling it gives the attempt up."""
+        """Whether there is a task for it."""
+        self.attempt: trio.CancelScope | None = trio.CancelScope()
+        """Around an attempt that has no connection yet; cancelling it gives the attempt up, also
+        one whose task has not begun with it."""
         self.body: trio.CancelScope | None = None
         """Around all that is done with the connection; cancelling it begins the closing."""
         self.supervisor: Supervisor | None = None

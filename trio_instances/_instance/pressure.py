@@ -6,20 +6,13 @@ import math
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-import trio
-
 from ..policy.failures import Cause, FailureClass
 from ..policy.health import QueueHealth
 from ..policy.pressure import PressureLevel
-from ..policy.signals import SignalKind
 from ..telemetry import events
-from .acting import DRAIN_REQUESTED
 
 if TYPE_CHECKING:
     from .record import InstanceRecord, Queue
-
-DRAIN_INTERVAL = 0.05
-"""Seconds between two looks at the queues while an instance is drained."""
 
 
 def queue_health(name: str, queue: Queue) -> QueueHealth:
@@ -37,31 +30,6 @@ def all_queues(record: InstanceRecord) -> tuple[QueueHealth, ...]:
         with suppress(Exception):  # told of, and given up, at the next look
             found.append(queue_health(name, queue))
     return tuple(found)
-
-
-async def watch_pressure(record: InstanceRecord) -> None:
-    """Look at the queues again and again, once there is one; ends only by cancellation."""
-    while True:
-        record.look_again = trio.Event()
-        look_at_queues(record)
-        draining = _look_at_drain(record)
-        interval = record.spec.pressure.interval if record.queues else math.inf
-        with trio.move_on_after(min(interval, DRAIN_INTERVAL) if draining else interval):
-            await record.look_again.wait()
-
-
-def _look_at_drain(record: InstanceRecord) -> bool:
-    """Tell the machine when nothing is left to be sent, or the time is over."""
-    until = record.connection.drain_by
-    if until is None:
-        return False
-
-    empty = all(queue.used == 0 for queue in all_queues(record))
-    if empty or trio.current_time() >= until:
-        record.signal(SignalKind.DRAINED, cause=DRAIN_REQUESTED)
-        return False
-
-    return True
 
 
 def look_at_queues(record: InstanceRecord) -> None:

@@ -58,6 +58,9 @@ def _take_in(
     cause: Cause | None,
     latency: float,
 ) -> None:
+    if not record.connected or record.connection.generation != generation:
+        return  # it comes late, and what it says is about a connection that there is no more
+
     state, action = health.step(record.probe, policy, cause, latency, trio.current_time())
     record.probe = state
     if record.bus.listening:

@@ -67,7 +67,8 @@ class InstanceRecord:
         self.started_at = now
         self.connected_at = now
         self.paused = False
-        """Whether an operator keeps it disconnected; a restart does not change that."""
+        """Whether an operator wants it disconnected, at once or once it is drained; a restart does
+        not change that."""
         self.restarting = False
         """Whether its present stop is half of a restart."""
         self.lost_at: float | None = None
@@ -99,7 +100,7 @@ class InstanceRecord:
         self.look_again = trio.Event()
         """Set when the queues are to be looked at before their time."""
         self.wakeup = trio.Event()
-        self._signals: deque[Signal] = deque()
+        self._signals: deque[tuple[Signal, str | None]] = deque()
         self._signalling = False
         self._waiters: dict[trio.Event, frozenset[InstanceStatus]] = {}
 
@@ -136,14 +137,27 @@ class InstanceRecord:
 
         A listener of an event may send a signal itself: it waits until this one is done with.
         """
-        self._signals.append(Signal(kind, generation, cause, seconds))
+        self._take_in(Signal(kind, generation, cause, seconds))
+
+    def ask(self, verb: str, kind: SignalKind, **details: Any) -> InstanceStatus:
+        """Send the machine what an operator wishes, and answer by an event and the status."""
+        self._take_in(Signal(kind, **details), verb)
+        return self.status.status
+
+    def _take_in(self, signal: Signal, verb: str | None = None) -> None:
+        self._signals.append((signal, verb))
         if self._signalling:
             return
 
         self._signalling = True
         try:
             while self._signals:
-                self._step(self._signals.popleft())
+                signal, verb = self._signals.popleft()
+                before = self.connection
+                self._step(signal)
+                if verb is not None and self.bus.listening:
+                    changed = self.connection is not before
+                    self.tell(events.InstanceAsked, verb=verb, changed=changed)
         finally:
             self._signalling = False
 
@@ -158,14 +172,8 @@ class InstanceRecord:
         if actions:
             self.wakeup.set()
             self.wakeup = trio.Event()
-
-    def ask(self, verb: str, kind: SignalKind, **details: Any) -> InstanceStatus:
-        """Send the machine what an operator wishes, and answer by an event and the status."""
-        before = self.connection
-        self.signal(kind, **details)
-        if self.bus.listening:
-            self.tell(events.InstanceAsked, verb=verb, changed=self.connection is not before)
-        return self.status.status
+            if after.exhausted:
+                self.look_again.set()  # it may have been away for too long already
 
     def rotate(self, generation: int | None = None) -> None:
         """Have the connection replaced as planned: the new one first, where the channel can."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import trio
@@ -19,9 +18,9 @@ from ..policy.specs import ChildSpec
 from ..telemetry import events
 from .acting import PAUSE_REQUESTED, STOP_REQUESTED
 from .generation import ENDED, ask_for_children, run_generation
-from .pressure import watch_pressure
 from .reporter import InstanceReporter
 from .snapshot import CONNECTION
+from .watching import watch
 
 if TYPE_CHECKING:
     from .life import Life
@@ -64,7 +63,7 @@ async def run_instance(
             supervisor.start_soon(keep_connected, record, name=CONNECTION, shutdown=float("inf"))
             _begin_to_connect(record)
             task_status.started()
-            await watch_pressure(record)
+            await watch(record)
     finally:
         record.signal(SignalKind.STOP, cause=STOP_REQUESTED)  # if it never came to the connection
         record.core = record.supervisor = None
@@ -136,25 +135,18 @@ async def _live(record: InstanceRecord) -> None:
 
 
 async def _connect(record: InstanceRecord) -> None:
-    """Run the attempt that is due, once nothing is left of the connections before it."""
-    mine = record.lives[record.connection.generation]
-    others = [life for life in record.lives.values() if life is not mine]
-    if mine.runs:
+    """Run the attempt that is due."""
+    life = record.lives[record.connection.generation]
+    if life.runs:
         await record.wakeup.wait()  # it began beside another, and runs in a task of its own
-    elif others:
-        await others[0].ended.wait()
     else:
-        await run_generation(record, mine)
+        await run_generation(record, life)
 
 
 async def _wait(record: InstanceRecord) -> None:
-    state = record.connection
-    due = state.next_retry_at
+    due = record.connection.next_retry_at
     assert due is not None
-    overdue = math.inf
-    if state.exhausted_at is not None and not state.needs_attention:
-        overdue = state.exhausted_at + record.spec.reconnect.attention_after
-    with trio.move_on_at(min(due, overdue)) as wait:
+    with trio.move_on_at(due) as wait:
         await record.wakeup.wait()
     if wait.cancelled_caught:
-        record.signal(SignalKind.OVERDUE if overdue < due else SignalKind.DUE)
+        record.signal(SignalKind.DUE)

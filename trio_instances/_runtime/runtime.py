@@ -33,7 +33,7 @@ from ..policy.health import HealthSnapshot
 from ..policy.intensity import RestartIntensity
 from ..policy.mistakes import MistakeList
 from ..policy.options import SupervisorOptions
-from ..policy.signals import SignalKind
+from ..policy.signals import Phase, SignalKind
 from ..policy.specs import ChildSpec
 from ..policy.status import Change, InstanceStatus
 from ..telemetry.bus import EventBus
@@ -178,7 +178,9 @@ class Runtime:
         """Give an instance's channel new credentials, and see to it that they are used.
 
         One that has failed is started anew; one that waits for its next attempt makes it now; one
-        that is connected stays so, and uses them the next time: `Instance.reconnect` makes it now.
+        that is connected, or connecting, stays so, and uses them the next time: then
+        `Instance.reconnect` makes it now. Should the other side refuse the old ones meanwhile, that
+        is no reason to fail.
 
         Cancelling it leaves the new credentials in place; see `restart_instance` for the rest.
 
@@ -200,10 +202,10 @@ class Runtime:
         record.spec.channel.update_credentials(credentials)
         if self._bus.listening:
             record.tell(InstanceCredentialsUpdated)
-        if record.status.link is InstanceStatus.FAILED:
+        if record.connection.phase is Phase.FAILED or record.status.link is InstanceStatus.FAILED:
             return await self.restart_instance(instance_id)
 
-        record.signal(SignalKind.RETRY)
+        record.signal(SignalKind.CREDENTIALS)
         await trio.lowlevel.checkpoint()
         return record.handle
 

@@ -23,7 +23,7 @@ from collections.abc import Callable, Mapping
 
 from attrs import evolve
 
-from .failures import Cause, FailureClass
+from .failures import Cause, FailureClass, WhoMustAct
 from .reconnect import Exhausted, ReconnectPolicy
 from .signals import Action, ActionKind, ConnectionState, Phase, Signal, SignalKind
 
@@ -113,6 +113,11 @@ def _lost(s: ConnectionState, signal: Signal, p: ReconnectPolicy, now: float, u:
     if cause is None:
         raise ValueError("a signal 'lost' needs a cause")
 
+    if s.generation <= s.outdated and cause.who_must_act is WhoMustAct.CREDENTIALS:
+        # They have acted: nobody has refused the credentials that there are now.
+        cause = evolve(
+            cause, failure_class=FailureClass.RECOVERABLE, who_must_act=WhoMustAct.NOBODY
+        )
     close = Action(ActionKind.CLOSE, cause, generation=s.generation)
     if cause.failure_class is FailureClass.FATAL:
         return _fail(s, cause, close)
@@ -164,7 +169,8 @@ def _leave_successor(s: ConnectionState, cause: Cause | None = None) -> tuple[Ac
 
 def _overdue(s: ConnectionState, _: Signal, p: ReconnectPolicy, now: float, __: float) -> Step:
     since = s.exhausted_at
-    if since is None or s.needs_attention or now - since < p.attention_after:
+    # As whoever has the timer reckons: the difference of the two may be a little less.
+    if since is None or s.needs_attention or now < since + p.attention_after:
         return s, ()
 
     attention = Action(ActionKind.ATTENTION, s.cause, seconds=now - since)
@@ -181,6 +187,10 @@ def _reopen(s: ConnectionState, g: Signal, p: ReconnectPolicy, now: float, u: fl
 
     after, actions = _open(_down(s), g, p, now, u)
     return after, (close, *actions)
+
+
+def _outdate(s: ConnectionState, _: Signal, __: ReconnectPolicy, ___: float, ____: float) -> Step:
+    return evolve(s, outdated=s.begun), ()
 
 
 def _pause(s: ConnectionState, g: Signal, _: ReconnectPolicy, __: float, ___: float) -> Step:
@@ -279,6 +289,7 @@ _OPEN: Mapping[SignalKind, Rule] = {
     SignalKind.RECONNECT: _reopen,
     SignalKind.ROTATE: _reopen,
     SignalKind.HANDOVER: _beside,
+    SignalKind.CREDENTIALS: _outdate,
     **_WISHES,
 }
 
@@ -293,6 +304,8 @@ TABLE: Mapping[Phase, Mapping[SignalKind, Rule]] = {
         SignalKind.OPENED: _opened,
         SignalKind.DATA: _data,
         SignalKind.LOST: _lost,
+        SignalKind.OVERDUE: _overdue,
+        SignalKind.CREDENTIALS: _outdate,
         **_WISHES,
     },
     Phase.CONNECTED: {
@@ -305,6 +318,7 @@ TABLE: Mapping[Phase, Mapping[SignalKind, Rule]] = {
         SignalKind.DUE: _open,
         SignalKind.RECONNECT: _open,
         SignalKind.RETRY: _open,
+        SignalKind.CREDENTIALS: _open,
         SignalKind.OVERDUE: _overdue,
         **_WISHES,
     },

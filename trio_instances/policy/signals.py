@@ -41,6 +41,7 @@ class SignalKind(StrEnum):
     - ``stable``, ``data``: it has been open for long enough; an application event came.
     - ``due``: the time of the next attempt has come.
     - ``overdue``: it may have been away for too long.
+    - ``credentials``: its next attempt has new ones.
     - ``rotate``, ``handover``: it is to be replaced; the new one beside the old one.
     - ``reconnect``, ``retry``, ``pause``, ``resume``, ``drain``, ``stop``: the verbs.
     - ``drained``: nothing is left to be sent, or the time for it is over.
@@ -53,6 +54,7 @@ class SignalKind(StrEnum):
     DATA = "data"
     DUE = "due"
     OVERDUE = "overdue"
+    CREDENTIALS = "credentials"
     ROTATE = "rotate"
     HANDOVER = "handover"
     RECONNECT = "reconnect"
@@ -159,6 +161,8 @@ class ConnectionState:
     """When the open connection is to be replaced, if it is to be."""
     besides: int = 0
     """Attempts at a handover that failed in a row."""
+    outdated: int = 0
+    """The newest generation that was begun with credentials which are not the present ones."""
     drain_by: float | None = None
     """Until when there is time to send what is left, while an operator drains it."""
     stable: bool = False

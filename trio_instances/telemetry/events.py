@@ -82,7 +82,8 @@ class InstanceConnected(Event):
     children: tuple[str, ...]
     """The names of the connection's children, in start order."""
     outage: float | None
-    """Seconds since the connection before it was lost; None for the first one."""
+    """Seconds since the connection before it was lost; None where none was: for the first one, and
+    after a handover."""
 
 
 @catalogued("instance.proven")
