@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from hypothesis import strategies as st
 
 from trio_instances.policy.backoff import Backoff, Jitter
@@ -59,5 +61,8 @@ reconnect_policies = st.builds(
     exhausted=st.sampled_from(Exhausted),
     stable_after=seconds,
     needs_data=st.booleans(),
+    hint_floor=st.sampled_from([0.0, 1.0, 100.0]),
+    attention_after=st.sampled_from([0.0, 3.3, 7200.0, math.inf]),
+    max_age=st.sampled_from([1.0, 86400.0, math.inf]),
 )
 """Ways to reconnect, also those where the slow delays are the shorter ones."""
