@@ -20,7 +20,7 @@ RECONNECT_REQUESTED = Cause(FailureClass.RECOVERABLE, "reconnect_requested")
 PAUSE_REQUESTED = Cause(FailureClass.RECOVERABLE, "pause_requested")
 STOP_REQUESTED = Cause(FailureClass.RECOVERABLE, "stop_requested")
 DRAIN_REQUESTED = Cause(FailureClass.RECOVERABLE, "drain_requested")
-ROTATION = Cause(FailureClass.RECOVERABLE, "rotation", resumable=True)
+ROTATION = Cause(FailureClass.RECOVERABLE, "rotation_requested", resumable=True)
 _REQUESTED = frozenset(
     {RECONNECT_REQUESTED, PAUSE_REQUESTED, STOP_REQUESTED, DRAIN_REQUESTED, ROTATION}
 )
