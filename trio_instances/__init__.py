@@ -57,11 +57,11 @@ from ._supervision.stop_report import ChildStop, StopReport
 from ._supervision.supervisor import Supervisor
 from .policy.backoff import Backoff, Jitter
 from .policy.causes.defaults import classify_failure
-from .policy.connection import Exhausted, ReconnectPolicy
 from .policy.failures import Cause, FailureClass, WhoMustAct
 from .policy.health import HealthSnapshot, ProbePolicy
 from .policy.intensity import RestartIntensity
 from .policy.pressure import PressureLevel, PressurePolicy
+from .policy.reconnect import Exhausted, ReconnectPolicy
 from .policy.restart import ChildState, RestartType
 from .policy.specs import ChildSpec
 from .policy.status import InstanceStatus

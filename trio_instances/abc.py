@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from .policy.causes.defaults import classify_failure
 from .policy.failures import Cause
@@ -33,6 +33,12 @@ class Channel(ABC, Generic[C]):
 
     channel_type: ClassVar[str]
     """A short, stable word for the kind, which telemetry is keyed by."""
+    overlaps: bool = False
+    """Whether a planned replacement opens the new connection before it leaves the old one.
+
+    Only for a kind whose other side allows two connections of one instance for a while; then
+    `connect` and the children must bear that the old ones are still there.
+    """
 
     @abstractmethod
     def connect(self, instance: Instance) -> AbstractAsyncContextManager[C]:
@@ -71,6 +77,22 @@ class Channel(ABC, Generic[C]):
         What it raises itself is reported, and the library's own rules are used instead.
         """
         return classify_failure(exc)
+
+    def update_credentials(self, credentials: Any) -> None:
+        """Take in new credentials, for the connections to come; must not block.
+
+        `Runtime.update_credentials` calls it, and then sees to it that they are used.
+
+        Args:
+            credentials: Whatever this kind of channel takes.
+
+        Raises:
+            TypeError: This kind of channel takes none.
+        """
+        kind = type(self).__qualname__
+        raise TypeError(
+            f"{kind} takes no credentials: implement {kind}.update_credentials, or apply a new spec"
+        )
 
 
 class Sink(ABC):

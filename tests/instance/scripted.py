@@ -126,6 +126,8 @@ class ScriptedChannel(Channel[int]):
         """Generations that are between entering and leaving `connect` now."""
         self.most = 0
         """... and the most there ever were at once."""
+        self.story: list[tuple[str, int]] = []
+        """Which attempt began, opened, was closed in peace, or dropped, in order."""
 
     def _only_reader(self, _: Instance, __: int) -> Sequence[ChildSpec]:
         return [ChildSpec("reader", self.reader.run)]
@@ -138,15 +140,24 @@ class ScriptedChannel(Channel[int]):
         outcome = self.outcomes.pop(0) if self.outcomes else 0.0
         self.living += 1
         self.most = max(self.most, self.living)
+        self.story.append(("began", number))
+        end = "dropped"
         try:
             if isinstance(outcome, BaseException):
                 raise outcome
             await trio.sleep(outcome)
+            self.story.append(("opened", number))
             yield number
-            await self.close()
+            await self.leave(number)
             self.closed.append(trio.current_time())
+            end = "closed"
         finally:
             self.living -= 1
+            self.story.append((end, number))
+
+    async def leave(self, number: int) -> None:
+        """Close a connection as the test says."""
+        await self.close()
 
     def children(self, instance: Instance, connection: int) -> Sequence[ChildSpec]:
         """Give what the test says."""
@@ -173,6 +184,32 @@ class ScriptedChannel(Channel[int]):
             later - earlier
             for earlier, later in zip(self.attempts, self.attempts[1:], strict=False)
         ]
+
+
+class OverlappingChannel(ScriptedChannel):
+    """One that bears two connections at once; each has a reader of its own.
+
+    Args:
+        outcomes: Seconds after which an attempt succeeds, or what it raises.
+    """
+
+    overlaps = True
+
+    def __init__(self, *outcomes: float | BaseException) -> None:
+        super().__init__(*outcomes)
+        self.readers: dict[int, Worker] = {}
+        """The only child of each connection, by the attempt's number."""
+        self.closings: dict[int, Callable[[], Awaitable[object]]] = {}
+        """How connections are closed that are not closed as the others are."""
+        self.give_children = self._own_reader
+
+    def _own_reader(self, _: Instance, number: int) -> Sequence[ChildSpec]:
+        reader = self.readers[number] = Worker()
+        return [ChildSpec("reader", reader.run)]
+
+    async def leave(self, number: int) -> None:
+        """Close a connection as the test says."""
+        await self.closings.get(number, self.close)()
 
 
 class Log(list[Event]):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import trio
+from attrs import evolve
 from trio.testing import MockClock
 
 from trio_instances import (
@@ -14,7 +15,16 @@ from trio_instances import (
     open_runtime,
 )
 
-from .scripted import STEADY, ScriptedChannel, Worker, always, degraded, fatal, lost
+from .scripted import (
+    STEADY,
+    OverlappingChannel,
+    ScriptedChannel,
+    Worker,
+    always,
+    degraded,
+    fatal,
+    lost,
+)
 
 
 class Filling:
@@ -75,4 +85,28 @@ async def test_an_instance_nobody_listens_to_lives_the_same_life(
         await bot.wait_status("connected")
 
     assert bot.status == "stopped"
+    assert channel.living == 0
+
+
+async def test_a_handover_and_a_drain_that_nobody_hears_of(autojump_clock: MockClock) -> None:
+    """A successor that fails, one that takes over, attention, and what is left to be sent."""
+    channel = OverlappingChannel(*[OSError("no")] * 6, 0.0, OSError("no"))
+    queue = Filling()
+    policy = evolve(STEADY, attention_after=10.0)
+    async with open_runtime() as runtime:
+        spec = InstanceSpec(id="bot", channel=channel, reconnect=policy, probe=None)
+        bot = await runtime.start_instance(spec)
+        await trio.sleep(20)
+        assert bot.health().needs_attention
+        assert bot.retry_now() == "degraded"
+        await trio.sleep(100)
+        bot.retry_now()
+        await bot.wait_status("connected")
+        bot.rotate()
+        await trio.sleep(5)
+        assert (len(channel.attempts), channel.living) == (9, 1)
+        bot.watch_queue("outbox", queue)
+        bot.drain(3.0)
+        await bot.wait_status("paused")
+
     assert channel.living == 0

@@ -1,4 +1,4 @@
-"""`reconnect`, `pause` and `resume`: at any time, and twice."""
+"""`reconnect`, `retry_now`, `pause` and `resume`: at any time, and twice."""
 
 from __future__ import annotations
 
@@ -13,6 +13,17 @@ from trio_instances import ChildSpec, InstanceFailed, InstanceSpec, RestartInten
 from .scripted import HANGS, STEADY, Log, ScriptedChannel, Worker, fatal, lost, scene
 
 REFUSED = ConnectionRefusedError("no")
+VERBS = ["reconnect", "retry_now", "pause", "resume", "drain"]
+
+
+def asked(told: list[telemetry.Event]) -> list[tuple[str, bool]]:
+    """Return the verbs that were answered, and whether each has changed anything.
+
+    Nothing else may have been told.
+    """
+    answers = [event for event in told if isinstance(event, telemetry.InstanceAsked)]
+    assert answers == told
+    return [(answer.verb, answer.changed) for answer in answers]
 
 
 # --- reconnect -----------------------------------------------------------------------------------
@@ -98,6 +109,96 @@ async def test_reconnect_does_not_make_the_attempts_count_anew(
         await s.bot.wait_status("degraded")
 
         assert channel.attempts == pytest.approx([0, 0.1, 0.2, 0.3, 0.4])
+
+
+# --- retry_now -----------------------------------------------------------------------------------
+
+
+async def test_retry_now_wakes_a_retry_that_waits(autojump_clock: MockClock) -> None:
+    """The delay is cut short, a hint too; the retry is not made a second time."""
+    channel = ScriptedChannel(lost(retry_after=50.0))
+    async with scene(channel) as s:
+        await trio.sleep(10)
+        assert s.bot.retry_now() == "reconnecting"
+        s.bot.retry_now()
+        await trio.sleep(100)
+
+        assert channel.attempts == [0, 10]
+
+
+async def test_retry_now_leaves_alone_what_is_open_or_under_way(autojump_clock: MockClock) -> None:
+    """So it may be sent to a whole fleet, and only those are woken that wait."""
+    channel = ScriptedChannel(5.0)
+    async with scene(channel) as s:
+        await trio.sleep(1)
+        assert s.bot.retry_now() == "connecting"
+        await trio.sleep(10)
+        assert s.bot.retry_now() == "connected"
+        await trio.sleep(100)
+        assert s.bot.health().proven
+        s.bot.retry_now()
+        s.bot.pause()
+        assert s.bot.retry_now() == "paused"
+        await trio.sleep(100)
+
+        assert channel.attempts == [0]
+
+
+async def test_retry_now_does_not_make_the_attempts_count_anew(autojump_clock: MockClock) -> None:
+    """An attempt that was hurried is an attempt: five of them are used up as quickly as asked."""
+    channel = ScriptedChannel(*[REFUSED] * 6)
+    async with scene(channel) as s:
+        for _ in range(4):
+            await trio.sleep(0.1)
+            s.bot.retry_now()
+        await s.bot.wait_status("degraded")
+
+        assert channel.attempts == pytest.approx([0, 0.1, 0.2, 0.3, 0.4])
+
+
+# --- what each answers ---------------------------------------------------------------------------
+
+
+async def test_each_verb_is_answered_by_an_event_and_a_status(autojump_clock: MockClock) -> None:
+    """After all that it led to: whether it has changed anything, and the status that follows."""
+    channel = ScriptedChannel(HANGS)
+    async with scene(channel) as s:
+        await trio.sleep(1)
+        told = len(s.log)
+        answers = [
+            s.bot.reconnect(),
+            s.bot.retry_now(),
+            s.bot.drain(),
+            s.bot.resume(),
+            s.bot.resume(),
+            s.bot.pause(),
+            s.bot.pause(),
+            s.bot.resume(),
+        ]
+
+        assert answers == [*["connecting"] * 5, "paused", "paused", "reconnecting"]
+        verbs = [
+            (event.verb, event.changed)
+            if isinstance(event, telemetry.InstanceAsked)
+            else event.name
+            for event in s.log[told:]
+        ]
+        assert verbs == [
+            ("reconnect", False),
+            ("retry_now", False),
+            "instance.draining",
+            ("drain", True),
+            "instance.resumed",
+            ("resume", True),
+            ("resume", False),
+            "instance.paused",
+            ("pause", True),
+            ("pause", False),
+            "instance.resumed",
+            "instance.connecting",
+            "reconnect.attempt",
+            ("resume", True),
+        ]
 
 
 # --- pause and resume ----------------------------------------------------------------------------
@@ -256,7 +357,7 @@ async def test_an_instance_may_be_paused_while_its_own_children_start(
         assert known.attempts == [15]
 
 
-@pytest.mark.parametrize("verb", ["reconnect", "pause", "resume"])
+@pytest.mark.parametrize("verb", VERBS)
 async def test_verbs_change_nothing_of_an_instance_that_has_failed(
     autojump_clock: MockClock, verb: str
 ) -> None:
@@ -270,13 +371,13 @@ async def test_verbs_change_nothing_of_an_instance_that_has_failed(
         await trio.sleep(10)
 
         assert s.bot.status == "failed"
-        assert len(s.log) == told
+        assert asked(s.log[told:]) == [(verb, False)]
         await s.runtime.restart_instance("bot")
         assert await s.bot.wait_status("connected") == "connected"
 
 
 @pytest.mark.parametrize("paused", [True, False])
-@pytest.mark.parametrize("verb", ["reconnect", "pause", "resume"])
+@pytest.mark.parametrize("verb", VERBS)
 async def test_verbs_change_nothing_of_an_instance_that_was_stopped(
     autojump_clock: MockClock, verb: str, *, paused: bool
 ) -> None:
@@ -292,7 +393,7 @@ async def test_verbs_change_nothing_of_an_instance_that_was_stopped(
         await trio.sleep(10)
 
         assert s.bot.status == "stopped"
-        assert len(s.log) == told
+        assert asked(s.log[told:]) == [(verb, False)]
         assert len(channel.attempts) == 1
 
 

@@ -78,7 +78,14 @@ async def test_a_signal_from_within_an_event_waits_until_the_one_before_is_done_
         await s.bot.wait_status("paused")
 
         names = [name for name in s.log.names[told:] if name.startswith(("instance", "reconnect"))]
-        assert names == ["instance.disconnected", "reconnect.scheduled", "instance.paused"]
+        assert names == [
+            "instance.disconnected",
+            "reconnect.scheduled",
+            "instance.paused",
+            "instance.asked",
+        ]
+        (answer,) = s.log.of(telemetry.InstanceAsked)
+        assert answer.changed
 
 
 async def test_a_reconnect_from_within_an_event_wakes_the_retry_once(

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from trio_instances.policy.connection import (
+from trio_instances.policy.connection import step
+from trio_instances.policy.failures import Cause, FailureClass
+from trio_instances.policy.reconnect import ReconnectPolicy
+from trio_instances.policy.signals import (
     Action,
     ActionKind,
     ConnectionState,
     Phase,
-    ReconnectPolicy,
     Signal,
     SignalKind,
-    step,
 )
-from trio_instances.policy.failures import Cause, FailureClass
 
 REFUSED = Cause(FailureClass.RECOVERABLE, "connection_refused")
 LIMITED = Cause(FailureClass.DEGRADED, "limited")
@@ -37,11 +37,15 @@ ROAD: dict[Phase, list[Signal]] = {
 
 
 class Line:
-    """A connection that is told things at time 0, with a chance of 1, and keeps what it said."""
+    """A connection that is told things, with a chance of 1, and keeps what it said.
+
+    Its time is 0 until a test moves it.
+    """
 
     def __init__(self, policy: ReconnectPolicy = POLICY, *, u: float = 1.0) -> None:
         self.policy = policy
         self.u = u
+        self.now = 0.0
         self.state = ConnectionState()
         self.said: list[Action] = []
 
@@ -54,7 +58,7 @@ class Line:
 
     def take(self, signal: Signal) -> tuple[Action, ...]:
         """Take in one signal and return what is to be done."""
-        self.state, actions = step(self.state, signal, self.policy, 0.0, self.u)
+        self.state, actions = step(self.state, signal, self.policy, self.now, self.u)
         self.said += actions
         return actions
 

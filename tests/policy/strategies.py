@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from hypothesis import strategies as st
 
 from trio_instances import ChannelError
@@ -14,9 +16,9 @@ from trio_instances.policy.causes import (
     on_status,
     on_word,
 )
-from trio_instances.policy.connection import Exhausted, ReconnectPolicy
 from trio_instances.policy.failures import Cause, FailureClass, WhoMustAct
 from trio_instances.policy.intensity import RestartIntensity
+from trio_instances.policy.reconnect import Exhausted, ReconnectPolicy
 
 chances = st.floats(0.0, 1.0)
 """Random numbers in [0, 1], both ends included."""
@@ -140,5 +142,8 @@ reconnect_policies = st.builds(
     exhausted=st.sampled_from(Exhausted),
     stable_after=seconds,
     needs_data=st.booleans(),
+    hint_floor=st.sampled_from([0.0, 1.0, 100.0]),
+    attention_after=st.sampled_from([0.0, 3.3, 7200.0, math.inf]),
+    max_age=st.sampled_from([1.0, 86400.0, math.inf]),
 )
 """Ways to reconnect, also those where the slow delays are the shorter ones."""

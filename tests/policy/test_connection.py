@@ -9,47 +9,54 @@ import pytest
 
 from trio_instances._exceptions import InvalidSpec
 from trio_instances.policy.backoff import Backoff, Jitter
-from trio_instances.policy.connection import (
-    TABLE,
-    Action,
-    ActionKind,
-    Exhausted,
-    Phase,
-    ReconnectPolicy,
-    Signal,
-    SignalKind,
-    step,
-)
+from trio_instances.policy.connection import TABLE, step
+from trio_instances.policy.reconnect import Exhausted, ReconnectPolicy
+from trio_instances.policy.signals import Action, ActionKind, Phase, Signal, SignalKind
 
 from .lines import BANNED, POLICY, REFUSED, at, kinds
 
 LEADS = {
     (Phase.IDLE, SignalKind.START): Phase.CONNECTING,
     (Phase.IDLE, SignalKind.PAUSE): Phase.PAUSED,
+    (Phase.IDLE, SignalKind.DRAIN): Phase.PAUSED,
     (Phase.IDLE, SignalKind.STOP): Phase.STOPPED,
     (Phase.CONNECTING, SignalKind.OPENED): Phase.CONNECTED,
     (Phase.CONNECTING, SignalKind.DATA): Phase.CONNECTING,
     (Phase.CONNECTING, SignalKind.LOST): Phase.WAITING,
+    (Phase.CONNECTING, SignalKind.CREDENTIALS): Phase.CONNECTING,
     (Phase.CONNECTING, SignalKind.PAUSE): Phase.PAUSED,
+    (Phase.CONNECTING, SignalKind.DRAIN): Phase.CONNECTING,
     (Phase.CONNECTING, SignalKind.STOP): Phase.STOPPED,
     (Phase.CONNECTED, SignalKind.STABLE): Phase.PROVEN,
     (Phase.CONNECTED, SignalKind.DATA): Phase.CONNECTED,
     (Phase.CONNECTED, SignalKind.LOST): Phase.WAITING,
+    (Phase.CONNECTED, SignalKind.CREDENTIALS): Phase.CONNECTED,
+    (Phase.CONNECTED, SignalKind.ROTATE): Phase.CONNECTING,
+    (Phase.CONNECTED, SignalKind.HANDOVER): Phase.CONNECTED,
     (Phase.CONNECTED, SignalKind.RECONNECT): Phase.CONNECTING,
     (Phase.CONNECTED, SignalKind.PAUSE): Phase.PAUSED,
+    (Phase.CONNECTED, SignalKind.DRAIN): Phase.CONNECTED,
     (Phase.CONNECTED, SignalKind.STOP): Phase.STOPPED,
     (Phase.PROVEN, SignalKind.LOST): Phase.WAITING,
+    (Phase.PROVEN, SignalKind.CREDENTIALS): Phase.PROVEN,
+    (Phase.PROVEN, SignalKind.ROTATE): Phase.CONNECTING,
+    (Phase.PROVEN, SignalKind.HANDOVER): Phase.PROVEN,
     (Phase.PROVEN, SignalKind.RECONNECT): Phase.CONNECTING,
     (Phase.PROVEN, SignalKind.PAUSE): Phase.PAUSED,
+    (Phase.PROVEN, SignalKind.DRAIN): Phase.PROVEN,
     (Phase.PROVEN, SignalKind.STOP): Phase.STOPPED,
     (Phase.WAITING, SignalKind.DUE): Phase.CONNECTING,
+    (Phase.WAITING, SignalKind.CREDENTIALS): Phase.CONNECTING,
     (Phase.WAITING, SignalKind.RECONNECT): Phase.CONNECTING,
+    (Phase.WAITING, SignalKind.RETRY): Phase.CONNECTING,
     (Phase.WAITING, SignalKind.PAUSE): Phase.PAUSED,
+    (Phase.WAITING, SignalKind.DRAIN): Phase.WAITING,
     (Phase.WAITING, SignalKind.STOP): Phase.STOPPED,
     (Phase.PAUSED, SignalKind.RESUME): Phase.CONNECTING,
     (Phase.PAUSED, SignalKind.STOP): Phase.STOPPED,
 }
-"""Where each signal leads, with a recoverable cause and the default policy."""
+"""Where each signal leads, with a recoverable cause and the default policy, while nothing is
+drained and quick attempts are left."""
 
 PAIRS = list(product(Phase, SignalKind))
 
@@ -142,11 +149,16 @@ def test_a_loss_without_a_cause_is_a_bug() -> None:
         (Phase.CONNECTED, SignalKind.STABLE, ["proven"]),
         (Phase.PROVEN, SignalKind.LOST, ["close", "wait"]),
         (Phase.CONNECTED, SignalKind.RECONNECT, ["close", "open"]),
+        (Phase.CONNECTED, SignalKind.ROTATE, ["close", "open"]),
+        (Phase.CONNECTED, SignalKind.HANDOVER, ["open_beside"]),
         (Phase.PROVEN, SignalKind.RECONNECT, ["close", "open"]),
         (Phase.WAITING, SignalKind.DUE, ["open"]),
         (Phase.WAITING, SignalKind.RECONNECT, ["open"]),
+        (Phase.WAITING, SignalKind.RETRY, ["open"]),
+        (Phase.WAITING, SignalKind.CREDENTIALS, ["open"]),
         (Phase.PROVEN, SignalKind.PAUSE, ["close", "pause"]),
         (Phase.PAUSED, SignalKind.RESUME, ["resume", "open"]),
+        (Phase.PROVEN, SignalKind.DRAIN, ["drain"]),
         (Phase.PROVEN, SignalKind.STOP, ["close"]),
     ],
 )
@@ -161,7 +173,7 @@ def test_a_fatal_loss_fails_at_once_with_its_cause(phase: Phase) -> None:
     line = at(phase)
 
     assert line.lose(BANNED) == (
-        Action(ActionKind.CLOSE, BANNED),
+        Action(ActionKind.CLOSE, BANNED, generation=1),
         Action(ActionKind.FAIL, BANNED),
     )
     assert line.state.phase is Phase.FAILED
@@ -173,7 +185,7 @@ def test_a_wait_says_why_how_long_and_when() -> None:
     line = at(Phase.CONNECTING)
     line.state, actions = step(line.state, Signal(SignalKind.LOST, 1, REFUSED), POLICY, 100.0, 0.5)
 
-    assert actions[-1] == Action(ActionKind.WAIT, REFUSED, 0.25, quick=True)
+    assert actions[-1] == Action(ActionKind.WAIT, REFUSED, 0.25, quick=True, generation=1)
     assert line.state.next_retry_at == 100.25
     assert line.state.cause == REFUSED
 
@@ -192,6 +204,9 @@ def test_the_defaults_are_those_of_the_design() -> None:
         needs_data=False,
         connect_timeout=30.0,
         close_timeout=10.0,
+        hint_floor=1.0,
+        attention_after=7200.0,
+        max_age=math.inf,
     )
 
 
@@ -219,6 +234,9 @@ def test_every_mistake_is_listed() -> None:
             needs_data="yes",  # type: ignore[arg-type]  # ... as well
             connect_timeout=0,
             close_timeout=math.inf,
+            hint_floor=math.inf,
+            attention_after=-1,
+            max_age=0,
         )
 
     assert [mistake.place for mistake in caught.value.mistakes] == [
@@ -230,7 +248,16 @@ def test_every_mistake_is_listed() -> None:
         "needs_data",
         "connect_timeout",
         "close_timeout",
+        "hint_floor",
+        "attention_after",
+        "max_age",
     ]
+
+
+def test_nobody_need_be_told() -> None:
+    """Attention after no time at all, or never."""
+    assert ReconnectPolicy(attention_after=0).attention_after == 0
+    assert ReconnectPolicy(attention_after=math.inf).attention_after == math.inf
 
 
 def test_an_attempt_may_take_for_ever() -> None:

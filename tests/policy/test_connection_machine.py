@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import math
+
+from attrs import evolve
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from trio_instances.policy.connection import (
+from trio_instances.policy.connection import step
+from trio_instances.policy.failures import Cause, FailureClass, WhoMustAct
+from trio_instances.policy.reconnect import Exhausted, ReconnectPolicy
+from trio_instances.policy.signals import (
     Action,
     ActionKind,
     ConnectionState,
-    Exhausted,
     Phase,
-    ReconnectPolicy,
     Signal,
     SignalKind,
-    step,
 )
-from trio_instances.policy.failures import Cause, FailureClass
 
 from .strategies import causes, chances, reconnect_policies
 
@@ -39,6 +41,7 @@ MAY_FOLLOW = {
         Phase.STOPPED,
     },
     Phase.PROVEN: {
+        Phase.CONNECTED,
         Phase.CONNECTING,
         Phase.WAITING,
         Phase.PAUSED,
@@ -51,7 +54,9 @@ MAY_FOLLOW = {
     Phase.STOPPED: set(),
 }
 ENDS = {Phase.FAILED, Phase.STOPPED}
-UP = {Phase.CONNECTING, Phase.CONNECTED, Phase.PROVEN}
+OPEN = {Phase.CONNECTED, Phase.PROVEN}
+UP = {Phase.CONNECTING, *OPEN}
+RUNNING = {*UP, Phase.WAITING}
 
 ROAD = {
     Phase.IDLE: [SignalKind.START],
@@ -65,78 +70,84 @@ ROAD = {
 retried = causes(st.sampled_from([FailureClass.RECOVERABLE, FailureClass.DEGRADED]))
 fatal = causes(st.just(FailureClass.FATAL))
 wishes = st.sampled_from(
-    [SignalKind.RECONNECT, SignalKind.PAUSE, SignalKind.RESUME, SignalKind.STOP]
+    [
+        SignalKind.CREDENTIALS,
+        SignalKind.ROTATE,
+        SignalKind.RECONNECT,
+        SignalKind.RETRY,
+        SignalKind.PAUSE,
+        SignalKind.RESUME,
+        SignalKind.DRAIN,
+        SignalKind.DRAINED,
+        SignalKind.STOP,
+    ]
 )
-ages = st.sampled_from([1, 2, -1, None, 0])
-"""How many generations ago a signal is about; None: it does not say."""
-
-
-# Functions with names: of a lambda, older releases of hypothesis look up the source whenever they
-# ask it, which took ten times as long as all the rest.
-
-
-def has_ended(machine: ConnectionMachine) -> bool:
-    """Return whether nothing follows any more."""
-    return machine.state.phase in ENDS
-
-
-def may_end(machine: ConnectionMachine) -> bool:
-    """Return whether anything follows."""
-    return machine.state.phase not in ENDS
-
-
-def is_on_the_road(machine: ConnectionMachine) -> bool:
-    """Return whether it can get nearer to being proven."""
-    return machine.state.phase in ROAD
-
-
-def is_up(machine: ConnectionMachine) -> bool:
-    """Return whether there is an attempt or a connection to lose."""
-    return machine.state.phase in UP
+ages = st.sampled_from([0, 1, 2, -1, None])
+"""How many generations before the newest a signal is about; None: it does not say."""
 
 
 class ConnectionMachine(RuleBasedStateMachine):
     """One connection under any order of signals."""
 
-    @initialize(policy=reconnect_policies)
-    def begin(self, policy: ReconnectPolicy) -> None:
-        """Begin with nothing."""
+    @initialize(policy=reconnect_policies, far=st.integers(0, 4))
+    def begin(self, policy: ReconnectPolicy, far: int) -> None:
+        """Begin with nothing, and let some things go well before all the others."""
         self.policy = policy
         self.state = ConnectionState()
         self.now = 0.0
-        self.up = False
-        self.opens = 0
-        self.opens_since_proven = 0
+        self.begun = 0
+        self.living: list[int] = []
+        """The generations that were begun and neither closed nor left."""
+        self.outdated = 0
+        self.begin_to_count()
+        for _ in range(far):
+            self.go_on(0, 1.0)
+
+    def begin_to_count(self) -> None:
+        """Count anew what counts until a connection is proven or an operator resumes."""
+        self.attempts = 0
         self.exhausted = 0
+        self.exhausted_at = math.inf
+        self.attentions = 0
+        self.steps = {True: 0.0, False: 0.0}
+        """The last step of the quick delays, and of the slow ones."""
 
-    @precondition(has_ended)
-    @rule()
-    def begin_anew(self) -> None:
+    def teardown(self) -> None:
+        """Nothing is ever stuck: what has not ended can still be proven, and then be parked."""
+        if self.state.phase not in ENDS:
+            self.go_all_the_way()
+            self.lose_for_good(Cause(FailureClass.FATAL, "banned"))
+            assert self.state.phase is Phase.FAILED
+
+    @precondition(lambda self: self.state.phase in ENDS)
+    @rule(far=st.integers(1, 4))
+    def begin_anew(self, far: int) -> None:
         """Forget a connection that has come to its end."""
-        self.begin(self.policy)
+        self.begin(self.policy, far)
 
-    @precondition(is_on_the_road)
+    @precondition(lambda self: self.state.phase in ROAD)
     @rule(turn=st.integers(0, 1), u=chances)
     def go_on(self, turn: int, u: float) -> None:
         """Let happen what should happen next."""
-        road = ROAD[self.state.phase]
-        self.send(road[turn % len(road)], 0, None, u)
+        road = ROAD.get(self.state.phase, [SignalKind.DATA])
+        self.send(road[turn % len(road)], self.state.generation, None, u)
 
-    @precondition(is_on_the_road)
+    @precondition(lambda self: self.state.phase in ROAD)
     @rule()
     def go_all_the_way(self) -> None:
-        """Let all go well until the connection is proven."""
+        """Let all go well until the connection is proven, as it then is."""
         while self.state.phase in ROAD:
             for kind in ROAD[self.state.phase]:
-                self.send(kind, 0, None, 1.0)
+                self.send(kind, self.state.generation, None, 1.0)
+        assert self.state.phase is Phase.PROVEN
 
-    @precondition(is_up)
+    @precondition(lambda self: self.state.phase in UP)
     @rule(cause=retried, u=chances)
     def lose(self, cause: Cause, u: float) -> None:
         """Lose the attempt or the connection."""
-        self.send(SignalKind.LOST, 0, cause, u)
+        self.send(SignalKind.LOST, self.state.generation, cause, u)
 
-    @precondition(is_up)
+    @precondition(lambda self: self.state.phase in UP)
     @rule(cause=retried, times=st.integers(2, 5), u=chances)
     def lose_repeatedly(self, cause: Cause, times: int, u: float) -> None:
         """Fail some attempts in a row."""
@@ -144,97 +155,178 @@ class ConnectionMachine(RuleBasedStateMachine):
             self.send(SignalKind.LOST, None, cause, u)
             self.send(SignalKind.DUE, None, None, u)
 
-    @precondition(is_up)
+    @precondition(lambda self: self.state.phase in UP)
     @rule(cause=fatal)
     def lose_for_good(self, cause: Cause) -> None:
         """Learn something that no retry can mend."""
-        self.send(SignalKind.LOST, 0, cause, 0.0)
+        self.send(SignalKind.LOST, self.state.generation, cause, 0.0)
 
-    @precondition(may_end)
+    @precondition(lambda self: self.state.phase in OPEN)
+    @rule(u=chances)
+    def hand_over(self, u: float) -> None:
+        """Have a successor made."""
+        self.send(SignalKind.HANDOVER, self.state.generation, None, u)
+
+    @precondition(lambda self: self.state.successor is not None)
+    @rule(u=chances)
+    def take_over(self, u: float) -> None:
+        """Let the successor be open."""
+        self.send(SignalKind.OPENED, self.state.successor, None, u)
+
+    @precondition(lambda self: self.state.successor is not None)
+    @rule(cause=causes(), u=chances)
+    def fail_beside(self, cause: Cause, u: float) -> None:
+        """Let the successor fail."""
+        self.send(SignalKind.LOST, self.state.successor, cause, u)
+
+    @precondition(lambda self: self.state.successor is not None)
+    @rule(kind=st.sampled_from([SignalKind.PAUSE, SignalKind.STOP, SignalKind.ROTATE]))
+    def end_both(self, kind: SignalKind) -> None:
+        """Wish in the middle of a handover that there were none."""
+        self.send(kind, None, None, 0.0)
+
+    @precondition(lambda self: self.state.phase in RUNNING and self.state.drain_by is None)
+    @rule()
+    def drain(self) -> None:
+        """Let an operator wish that what is left were sent first."""
+        self.send(SignalKind.DRAIN, None, None, 0.0)
+
+    @precondition(lambda self: self.state.drain_by is not None)
+    @rule(kind=st.sampled_from([SignalKind.DRAINED, SignalKind.RESUME, SignalKind.STOP]))
+    def end_the_drain(self, kind: SignalKind) -> None:
+        """Let it be done, or called off."""
+        self.send(kind, None, None, 0.0)
+
+    @precondition(lambda self: self.state.phase not in ENDS)
     @rule(kind=wishes, cause=st.one_of(st.none(), retried), u=chances)
     def operate(self, kind: SignalKind, cause: Cause | None, u: float) -> None:
         """Let an operator wish something."""
         self.send(kind, None, cause, u)
 
+    @precondition(lambda self: self.state.exhausted)
+    @rule(hours=st.sampled_from([1, 2, 3]))
+    def stay_away(self, hours: int) -> None:
+        """Let time pass, and somebody ask whether it was too long, more than once."""
+        self.now += hours * 3600.0
+        for _ in range(2):
+            self.send(SignalKind.OVERDUE, None, None, 0.0)
+
     @rule(kind=st.sampled_from(SignalKind), cause=causes(), age=ages, u=chances)
     def hear_anything(self, kind: SignalKind, cause: Cause, age: int | None, u: float) -> None:
         """Hear what fits the phase or does not, often about another connection."""
-        self.send(kind, age, cause, u)
+        self.send(kind, None if age is None else self.state.begun - age, cause, u)
 
-    def send(self, kind: SignalKind, age: int | None, cause: Cause | None, u: float) -> None:
+    # --- the laws --------------------------------------------------------------------------------
+
+    def send(self, kind: SignalKind, generation: int | None, cause: Cause | None, u: float) -> None:
         """Send a signal, and hold what comes out against the laws."""
         self.now += 0.5
         before = self.state
-        generation = None if age is None else before.generation - age
-        signal = Signal(kind, generation, cause)
+        signal = Signal(kind, generation, cause, 30.0)
         self.state, actions = step(before, signal, self.policy, self.now, u)
 
-        self.check_generations(before, signal, actions)
-        self.check_attempts(before, actions)
-        self.check_connections(actions)
+        if generation not in (None, before.generation, before.successor):
+            assert (self.state, actions) == (before, ())
+        if kind is SignalKind.CREDENTIALS and before.phase in UP and self.state is not before:
+            self.outdated = before.begun
+        for action in actions:
+            self.check_life(before, action)
+            self.count(before, action)
+        assert self.state.attempt == self.attempts
         if self.state.phase is not before.phase:
             assert self.state.phase in MAY_FOLLOW[before.phase]
-        if kind is SignalKind.LOST and before.phase in UP and actions:
+        if kind is SignalKind.LOST and actions:
             assert cause is not None
-            self.check_loss(before, cause, actions)
+            self.check_loss(before, signal, self.excuse(before, cause), actions)
 
-    def check_generations(
-        self, before: ConnectionState, signal: Signal, actions: tuple[Action, ...]
-    ) -> None:
-        """A generation begins with each `open` and never else; the old ones change nothing."""
-        if signal.generation not in (None, before.generation):
-            assert (self.state, actions) == (before, ())
-        opens = [action.kind for action in actions].count(ActionKind.OPEN)
-        assert opens <= 1
-        self.opens += opens
-        assert self.state.generation == self.opens
+    def check_life(self, before: ConnectionState, action: Action) -> None:
+        """Nothing is begun while something is open, but one beside it; nothing is closed twice."""
+        match action.kind:
+            case ActionKind.OPEN:
+                assert self.living == []
+            case ActionKind.OPEN_BESIDE:
+                assert self.living == [before.generation]
+                assert before.phase in OPEN
+            case ActionKind.LEAVE:
+                assert self.living == [before.generation, before.successor]
+            case ActionKind.PROMOTE:
+                assert self.living == [before.successor]
+        if action.kind in (ActionKind.OPEN, ActionKind.OPEN_BESIDE):
+            self.begun += 1
+            self.living.append(self.begun)
+            assert action.generation == self.begun
+        if action.kind in (ActionKind.CLOSE, ActionKind.LEAVE):
+            assert (action.generation in self.living) is (before.phase in UP)
+            self.living = [number for number in self.living if number != action.generation]
 
-    def check_attempts(self, before: ConnectionState, actions: tuple[Action, ...]) -> None:
-        """Attempts grow by one with each `open`; only proof and a resume begin anew."""
-        for action in actions:
-            if action.kind in (ActionKind.PROVEN, ActionKind.RESUME):
-                self.opens_since_proven = 0
-                self.exhausted = 0
-            if action.kind is ActionKind.OPEN:
-                self.opens_since_proven += 1
-            if action.kind is ActionKind.EXHAUSTED:
-                self.exhausted += 1
-        assert self.state.attempt == self.opens_since_proven
-        assert self.exhausted <= 1
-        if before.exhausted and not self.state.exhausted:
-            assert actions[0].kind in (ActionKind.PROVEN, ActionKind.RESUME)
+    def count(self, before: ConnectionState, action: Action) -> None:
+        """Attempts grow by one with each; only proof and the end of a pause begin anew."""
+        resumed = action.kind is ActionKind.RESUME and before.phase is Phase.PAUSED
+        if action.kind is ActionKind.PROVEN or resumed:
+            self.begin_to_count()
+        if action.kind in (ActionKind.OPEN, ActionKind.LEAVE, ActionKind.PROMOTE):
+            self.attempts += 1
+        if action.kind is ActionKind.EXHAUSTED:
+            self.exhausted += 1
+            self.exhausted_at = self.now
+        if action.kind is ActionKind.ATTENTION:
+            self.attentions += 1
+            assert self.now >= self.exhausted_at + self.policy.attention_after
+            assert before.phase in (Phase.WAITING, Phase.CONNECTING)
 
-    def check_connections(self, actions: tuple[Action, ...]) -> None:
-        """Nothing is opened while something is open."""
-        for action in actions:
-            if action.kind is ActionKind.CLOSE:
-                self.up = False
-            if action.kind is ActionKind.OPEN:
-                assert not self.up
-                self.up = True
+    def excuse(self, before: ConnectionState, cause: Cause) -> Cause:
+        """Return what a cause is taken for: old credentials may well be refused."""
+        old = before.generation <= self.outdated
+        if old and cause.who_must_act is WhoMustAct.CREDENTIALS:
+            nobody = WhoMustAct.NOBODY
+            return evolve(cause, failure_class=FailureClass.RECOVERABLE, who_must_act=nobody)
+
+        return cause
 
     def check_loss(
-        self, before: ConnectionState, cause: Cause, actions: tuple[Action, ...]
+        self, before: ConnectionState, signal: Signal, cause: Cause, actions: tuple[Action, ...]
     ) -> None:
-        """Close, and then wait within the cap or for as long as was asked, or fail."""
-        assert actions[0] == Action(ActionKind.CLOSE, cause)
-        assert self.state.cause == cause
-        last = actions[-1]
-        used_up = before.attempt >= self.policy.attempts
-        escalates = used_up and self.policy.exhausted is Exhausted.ESCALATE
-        if cause.failure_class is FailureClass.FATAL or escalates:
-            assert last == Action(ActionKind.FAIL, cause)
-            assert self.state.phase is Phase.FAILED
+        """Close first. A successor that fails changes no more; a connection without one is made."""
+        if signal.generation is not None and signal.generation == before.successor:
+            assert actions == (
+                Action(ActionKind.CLOSE, signal.cause, generation=signal.generation),
+            )
+            assert self.state.phase is before.phase
+            assert self.state.rotate_at is not None
             return
 
-        assert last.kind is ActionKind.WAIT
-        assert last.quick is (not used_up and cause.failure_class is FailureClass.RECOVERABLE)
-        assert self.state.exhausted or last.quick
-        asked = cause.retry_after or 0.0
-        cap = self.policy.backoff.cap if last.quick else self.policy.slow.cap
-        assert last.seconds >= asked
-        assert last.seconds <= cap or last.seconds == asked
-        assert self.state.next_retry_at == self.now + last.seconds
+        assert actions[0] == Action(ActionKind.CLOSE, cause, generation=before.generation)
+        assert self.state.cause == cause
+        used_up = before.attempt >= self.policy.attempts
+        escalates = used_up and self.policy.exhausted is Exhausted.ESCALATE
+        if cause.failure_class is FailureClass.FATAL:
+            assert self.state.phase is Phase.FAILED
+        elif before.successor is not None:
+            assert self.state.phase is Phase.CONNECTING
+        elif escalates:
+            assert self.state.phase is Phase.FAILED
+        else:
+            quick = not used_up and cause.failure_class is FailureClass.RECOVERABLE
+            self.check_wait(actions[-1], cause, quick=quick)
+        if self.state.phase is Phase.FAILED:
+            assert actions[-1] == Action(ActionKind.FAIL, cause)
+
+    def check_wait(self, wait: Action, cause: Cause, *, quick: bool) -> None:
+        """Within the caps, above the floor, as was asked; the steps never shrink until proven."""
+        assert (wait.kind, wait.quick) == (ActionKind.WAIT, quick)
+        assert self.state.exhausted or quick
+        assert self.state.next_retry_at == self.now + wait.seconds
+        assert self.state.waited >= self.steps[quick]
+        self.steps[quick] = self.state.waited
+        asked = cause.retry_after
+        if asked is None:
+            assert wait.seconds <= self.state.waited
+        elif quick:
+            least = max(asked, self.policy.hint_floor)
+            assert least <= wait.seconds <= least + self.policy.backoff.cap
+        else:
+            assert wait.seconds >= asked
+            assert wait.seconds <= self.state.waited or wait.seconds == asked
 
     @invariant()
     def a_retry_has_a_time_exactly_while_waiting(self) -> None:
@@ -243,14 +335,35 @@ class ConnectionMachine(RuleBasedStateMachine):
 
     @invariant()
     def what_was_asked_for_is_what_is(self) -> None:
-        """The machine believes in a connection exactly when it has asked for one."""
-        assert self.up is (self.state.phase in UP)
+        """The machine believes in exactly those connections that it has asked for."""
+        believed = [self.state.generation] if self.state.phase in UP else []
+        if self.state.successor is not None:
+            believed.append(self.state.successor)
+        assert self.living == believed
+        assert self.state.begun == self.begun
+
+    @invariant()
+    def what_is_planned_is_about_an_open_connection(self) -> None:
+        """A successor, a time for it, a row of its failures: only beside what it is to replace."""
+        if self.state.phase not in OPEN:
+            assert self.state.successor is None
+            assert self.state.besides == 0
+        if self.state.phase not in OPEN or self.state.successor is not None:
+            assert self.state.rotate_at is None
+
+    @invariant()
+    def only_what_runs_is_drained(self) -> None:
+        """What is paused, or has ended, has nothing to be drained for."""
+        assert self.state.drain_by is None or self.state.phase in RUNNING
 
     @invariant()
     def exhaustion_was_told(self) -> None:
-        """Who is to know of it has been told, once."""
+        """Who is to know of it has been told, once; and so of the need for attention."""
+        assert self.exhausted <= 1
+        assert self.attentions <= 1
         if self.state.phase is not Phase.FAILED:
             assert self.state.exhausted is (self.exhausted == 1)
+        assert self.state.needs_attention is (self.attentions == 1)
 
     @invariant()
     def a_failure_has_a_cause(self) -> None:

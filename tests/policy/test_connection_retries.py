@@ -7,20 +7,13 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trio_instances.policy.backoff import Backoff, Jitter
-from trio_instances.policy.connection import (
-    Action,
-    ActionKind,
-    Exhausted,
-    Phase,
-    ReconnectPolicy,
-    Signal,
-    SignalKind,
-)
+from trio_instances.policy.backoff import Backoff
 from trio_instances.policy.failures import Cause
+from trio_instances.policy.reconnect import Exhausted, ReconnectPolicy
+from trio_instances.policy.signals import Action, ActionKind, Phase, Signal, SignalKind
 
 from .lines import LIMITED, REFUSED, Line, at, kinds
-from .strategies import chances, reconnect_policies
+from .strategies import chances, hints, reconnect_policies
 
 # --- Attempts and delays
 
@@ -78,18 +71,69 @@ def test_a_degraded_loss_is_retried_slowly_at_once() -> None:
     line = at(Phase.PROVEN)
 
     assert kinds(line.lose(LIMITED)) == ["close", "exhausted", "wait"]
-    assert line.said[-1] == Action(ActionKind.WAIT, LIMITED, 60.0, quick=False)
+    assert line.said[-1] == Action(ActionKind.WAIT, LIMITED, 60.0, quick=False, generation=1)
 
 
-@pytest.mark.parametrize("cause", [REFUSED, LIMITED])
+@pytest.mark.parametrize(("asked", "delay"), [(0.0, 1.25), (1.0, 1.25), (3.0, 3.25), (900, 900.25)])
+def test_a_quick_attempt_comes_when_it_was_asked_for(asked: float, delay: float) -> None:
+    """Sooner or later than our own delay, never sooner than the floor, and spread by chance."""
+    line = Line().tell(SignalKind.START)
+    line.fail(3)
+
+    assert line.fail(1, evolve(REFUSED, retry_after=asked)) == [delay]
+
+
+def test_a_hint_is_spread_by_chance() -> None:
+    """With no luck it is the first step later than asked, with all luck it is exactly then."""
+    asked = evolve(REFUSED, retry_after=10.0)
+
+    assert Line(u=0.0).tell(SignalKind.START).fail(1, asked) == [10.0]
+    assert Line(u=1.0).tell(SignalKind.START).fail(1, asked) == [10.25]
+
+
 @pytest.mark.parametrize(("asked", "delay"), [(0.0, 60.0), (59.0, 60.0), (61.0, 61.0)])
-def test_a_longer_wait_asked_for_is_kept(cause: Cause, asked: float, delay: float) -> None:
-    """The other side's Retry-After is a floor under our own delay, and may exceed the cap."""
-    policy = ReconnectPolicy(
-        backoff=Backoff(initial=60.0, cap=60.0, jitter=Jitter.NONE), slow=Backoff(60.0, cap=60.0)
-    )
+def test_a_slow_attempt_never_comes_sooner_for_a_hint(asked: float, delay: float) -> None:
+    """The hints so far were in vain, or quality is lost: a longer wait is kept, and no shorter."""
+    line = Line().tell(SignalKind.START)
+    line.fail(4)
+    assert line.fail(1, evolve(REFUSED, retry_after=asked)) == [delay]
 
-    assert Line(policy).tell(SignalKind.START).fail(1, evolve(cause, retry_after=asked)) == [delay]
+    limited = evolve(LIMITED, retry_after=asked)
+    assert Line().tell(SignalKind.START).fail(1, limited) == [delay]
+
+
+def test_the_floor_is_a_setting() -> None:
+    """A fleet that must not come back at once says so."""
+    line = Line(ReconnectPolicy(hint_floor=5.0)).tell(SignalKind.START)
+
+    assert line.fail(1, evolve(REFUSED, retry_after=0.0)) == [5.25]
+
+
+def test_hints_do_not_save_attempts() -> None:
+    """A server that says "now" all the time has as many quick attempts as one that says nothing."""
+    line = Line().tell(SignalKind.START)
+
+    assert line.fail(6, evolve(REFUSED, retry_after=0.0)) == [1.25, 1.25, 1.25, 1.25, 60.0, 120.0]
+
+
+@given(reconnect_policies, st.integers(1, 9), hints, chances, st.booleans())
+def test_the_law_of_hints(
+    policy: ReconnectPolicy,
+    attempt: int,
+    hint: float | None,
+    u: float,
+    quick: bool,  # noqa: FBT001 - hypothesis gives it
+) -> None:
+    """Never sooner than asked; quick ones above the floor, slow ones above their own delay."""
+    asked = hint or 0.0
+    delay = policy.delay_after_hint(attempt, asked, u, quick=quick)
+
+    assert delay >= asked
+    if quick:
+        assert delay >= policy.hint_floor
+        assert delay <= max(asked, policy.hint_floor) + policy.backoff.step(0)
+    else:
+        assert delay == max(asked, policy.delay(attempt, u, quick=False))
 
 
 def test_a_reconnect_while_waiting_opens_at_once_and_does_not_double() -> None:

@@ -18,9 +18,9 @@ from trio_instances._runtime.tables import CHANNEL_FIELDS
 from trio_instances.channels.websocket import WebSocketChannel
 from trio_instances.policy.backoff import Backoff, Jitter
 from trio_instances.policy.causes import DEFAULTS, PLATFORMS, RuleSet
-from trio_instances.policy.connection import Exhausted
 from trio_instances.policy.failures import Cause
 from trio_instances.policy.health import ProbePolicy
+from trio_instances.policy.reconnect import Exhausted
 from trio_instances.policy.strategies import Strategy
 
 Load = Callable[..., Config]

@@ -145,7 +145,8 @@ async def test_a_server_that_asks_to_wait_is_obeyed(gateway: Gateway) -> None:
         bot = await start(runtime, gateway)
         scheduled = await log.wait(telemetry.ReconnectScheduled)
 
-        assert (scheduled.cause.reason, scheduled.delay) == ("http_429", 3600)
+        assert scheduled.cause.reason == "http_429"
+        assert 3600 <= scheduled.delay <= 3600.25  # chance spreads those who were told the same
         assert bot.health().next_retry_at == pytest.approx(scheduled.at + 3600, abs=1)
         gateway.admit = None
         bot.reconnect()

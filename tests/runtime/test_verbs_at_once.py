@@ -170,7 +170,8 @@ async def test_a_paused_start_that_is_stopped_cannot_be_resumed(autojump_clock: 
         told = len(log)
         bot.resume()
 
-        assert len(log) == told
+        assert [e.name for e in log[told:]] == ["instance.asked"]
+        assert not log.of(telemetry.InstanceAsked)[-1].changed
         assert bot.status is InstanceStatus.STOPPED
         assert bot.generation == 0
 

@@ -13,9 +13,9 @@ from .._exceptions import ChannelError
 from .._instance.spec import InstanceSpec
 from ..channels.websocket import WebSocketChannel, WebSocketConnection
 from ..policy.backoff import Backoff
-from ..policy.connection import ReconnectPolicy
 from ..policy.failures import Cause, FailureClass, WhoMustAct
 from ..policy.health import ProbePolicy
+from ..policy.reconnect import ReconnectPolicy
 from ..policy.specs import ChildSpec
 from ..testing.gateway import Refusal
 from ..testing.gateway_client import Handshake

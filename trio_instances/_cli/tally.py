@@ -12,7 +12,7 @@ from attrs import frozen
 from .._instance.acting import STOP_REQUESTED
 from .._instance.probing import PROBE_TIMEOUT
 from ..policy.failures import WhoMustAct
-from ..telemetry import Event, events
+from ..telemetry import Event, child_events, events
 from .fleet import OPTIONAL, WORKER
 
 
@@ -55,20 +55,20 @@ COUNTED: Mapping[What, Callable[[Event], bool]] = {
     What.STARTED: lambda e: isinstance(e, events.InstanceStarted),
     What.CONNECTED: lambda e: isinstance(e, events.InstanceConnected) and e.generation == 1,
     What.REFUSED: _refused,
-    What.CRASHED: lambda e: isinstance(e, events.ChildExited) and e.child == WORKER,
+    What.CRASHED: lambda e: isinstance(e, child_events.ChildExited) and e.child == WORKER,
     What.RESTARTED: lambda e: (
-        isinstance(e, events.ChildStarted) and e.child == WORKER and e.incarnation > 1
+        isinstance(e, child_events.ChildStarted) and e.child == WORKER and e.incarnation > 1
     ),
     What.LOST: _lost_by_itself,
     What.IN_VAIN: lambda e: isinstance(e, events.ReconnectFailed) and e.generation > 1,
     What.SILENT: _disconnected(PROBE_TIMEOUT),
     What.REMADE: lambda e: isinstance(e, events.InstanceConnected) and e.generation > 1,
-    What.PARKED: lambda e: isinstance(e, events.ChildParked) and e.child == OPTIONAL,
+    What.PARKED: lambda e: isinstance(e, child_events.ChildParked) and e.child == OPTIONAL,
     What.DEGRADED: lambda e: isinstance(e, events.InstanceDegraded) and OPTIONAL in e.what,
     What.RECOVERED: lambda e: isinstance(e, events.InstanceRecovered) and OPTIONAL in e.what,
     What.CLOSED: _disconnected(STOP_REQUESTED.reason),
     What.STOPPED: lambda e: isinstance(e, events.InstanceStopped),
-    What.STUCK: lambda e: isinstance(e, events.ChildStuck),
+    What.STUCK: lambda e: isinstance(e, child_events.ChildStuck),
     What.BROKEN: lambda e: isinstance(e, events.HookFailed),
 }
 """Which events count as what."""

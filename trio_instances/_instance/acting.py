@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from ..policy.connection import Action, ActionKind, ConnectionState, Phase
 from ..policy.failures import Cause, FailureClass
+from ..policy.restart import ChildState
+from ..policy.signals import Action, ActionKind, ConnectionState, Phase
 from ..policy.status import Change
 from ..telemetry import events
+from .life import Life
+from .reporter import degraded_by
 
 if TYPE_CHECKING:
     from .record import InstanceRecord
@@ -16,8 +19,13 @@ if TYPE_CHECKING:
 RECONNECT_REQUESTED = Cause(FailureClass.RECOVERABLE, "reconnect_requested")
 PAUSE_REQUESTED = Cause(FailureClass.RECOVERABLE, "pause_requested")
 STOP_REQUESTED = Cause(FailureClass.RECOVERABLE, "stop_requested")
-_REQUESTED = frozenset({RECONNECT_REQUESTED, PAUSE_REQUESTED, STOP_REQUESTED})
+DRAIN_REQUESTED = Cause(FailureClass.RECOVERABLE, "drain_requested")
+ROTATION = Cause(FailureClass.RECOVERABLE, "rotation_requested", resumable=True)
+_REQUESTED = frozenset(
+    {RECONNECT_REQUESTED, PAUSE_REQUESTED, STOP_REQUESTED, DRAIN_REQUESTED, ROTATION}
+)
 """Ends that somebody asked for: they are told of, and are no failures."""
+_UNKNOWN = Cause(FailureClass.RECOVERABLE, "unknown")
 
 
 def perform(record: InstanceRecord, action: Action, before: ConnectionState, now: float) -> None:
@@ -33,9 +41,9 @@ def perform(record: InstanceRecord, action: Action, before: ConnectionState, now
 
 
 def _open(record: InstanceRecord, _: Action, before: ConnectionState, now: float) -> None:
-    record.attempt_at = now
-    record.change(Change.CONNECT)
     state = record.connection
+    record.lives[state.generation] = Life(state.generation, now)
+    record.change(Change.CONNECT)
     again = before.generation > 0
     if again:
         record.reconnect_attempts += 1
@@ -46,7 +54,9 @@ def _open(record: InstanceRecord, _: Action, before: ConnectionState, now: float
 
 
 def _close(record: InstanceRecord, action: Action, before: ConnectionState, now: float) -> None:
-    if before.phase in (Phase.CONNECTED, Phase.PROVEN):
+    if action.generation != before.generation:
+        _fail_beside(record, action, before, now)
+    elif before.phase in (Phase.CONNECTED, Phase.PROVEN):
         _disconnect(record, action, before, now)
     elif before.phase is Phase.CONNECTING:
         _abandon(record, action, before, now)
@@ -58,8 +68,9 @@ def _disconnect(
     cause = action.cause or STOP_REQUESTED
     record.lost_at = now
     record.change(Change.LOSE)
-    if record.body_scope is not None:
-        record.body_scope.cancel()
+    _end(record, before.generation)
+    if not cause.resumable:
+        record.session = None
     if cause not in _REQUESTED:
         record.cause = cause
     if record.bus.listening:
@@ -67,24 +78,47 @@ def _disconnect(
         record.tell(
             events.InstanceDisconnected, generation=before.generation, cause=cause, uptime=uptime
         )
+    record.forget_probes()
 
 
 def _abandon(record: InstanceRecord, action: Action, before: ConnectionState, now: float) -> None:
     record.change(Change.LOSE)
-    scope = record.body_scope or record.attempt_scope
-    if scope is not None:
-        scope.cancel()
+    elapsed = _end(record, before.generation, now)
     if action.cause is None or action.cause in _REQUESTED:
         return
 
     record.cause = action.cause
+    _tell_failed(record, action, before.attempt, elapsed)
+
+
+def _fail_beside(
+    record: InstanceRecord, action: Action, before: ConnectionState, now: float
+) -> None:
+    elapsed = _end(record, action.generation, now)
+    if action.cause is not None and action.cause not in _REQUESTED:
+        _tell_failed(record, action, before.besides + 1, elapsed)
+
+
+def _end(record: InstanceRecord, generation: int, now: float = 0.0) -> float:
+    """End a generation, and return for how long there has been one."""
+    life = record.lives.get(generation)
+    if life is None:
+        return 0.0
+
+    life.end()
+    if not life.runs:
+        del record.lives[generation]
+    return now - life.began_at
+
+
+def _tell_failed(record: InstanceRecord, action: Action, attempt: int, elapsed: float) -> None:
     if record.bus.listening:
         record.tell(
             events.ReconnectFailed,
-            attempt=before.attempt,
-            generation=before.generation,
+            attempt=attempt,
+            generation=action.generation,
             cause=action.cause,
-            elapsed=now - record.attempt_at,
+            elapsed=elapsed,
         )
 
 
@@ -95,6 +129,7 @@ def _opened(record: InstanceRecord, action: Action, _: ConnectionState, now: flo
     record.lost_at = None
     if record.connection.generation > 1:
         record.reconnects += 1
+    record.forget_probes()
     record.change(Change.OPEN)
     if record.bus.listening:
         supervisor = record.connection_supervisor
@@ -103,7 +138,7 @@ def _opened(record: InstanceRecord, action: Action, _: ConnectionState, now: flo
             events.InstanceConnected,
             generation=record.connection.generation,
             attempt=record.connection.attempt,
-            elapsed=now - record.attempt_at,
+            elapsed=now - record.lives[action.generation].began_at,
             children=children,
             outage=outage,
         )
@@ -134,6 +169,58 @@ def _exhausted(record: InstanceRecord, action: Action, before: ConnectionState, 
     record.degrade("reconnect", action.cause)
 
 
+def _attend(record: InstanceRecord, action: Action, _: ConnectionState, __: float) -> None:
+    if record.bus.listening:
+        record.tell(
+            events.InstanceNeedsAttention, elapsed=action.seconds, cause=action.cause or _UNKNOWN
+        )
+
+
+def _open_beside(record: InstanceRecord, action: Action, _: ConnectionState, now: float) -> None:
+    assert record.handovers is not None
+    life = record.lives[action.generation] = Life(action.generation, now)
+    life.runs = True
+    record.reconnect_attempts += 1
+    if record.bus.listening:
+        attempt = record.connection.besides + 1
+        record.tell(events.ReconnectAttempt, attempt=attempt, generation=action.generation)
+    record.handovers(life)
+
+
+def _leave(record: InstanceRecord, action: Action, _: ConnectionState, now: float) -> None:
+    _end(record, action.generation)
+    _judge_children(record)
+    if record.bus.listening:
+        record.tell(
+            events.InstanceHandedOver,
+            generation=record.connection.generation,
+            previous=action.generation,
+            uptime=now - record.connected_at,
+        )
+
+
+def _promote(record: InstanceRecord, *_: object) -> None:
+    # The attempt is under way already, and was told of when it began.
+    _judge_children(record)
+
+
+def _judge_children(record: InstanceRecord) -> None:
+    """Say of a successor's children what was not said while the old connection was there."""
+    supervisor = record.connection_supervisor
+    for child in () if supervisor is None else supervisor.which_children():
+        if child.state is ChildState.PARKED:
+            record.degrade(degraded_by(child.name), child.last_cause or _UNKNOWN)
+        else:
+            record.recover(degraded_by(child.name))
+
+
+def _drain(record: InstanceRecord, action: Action, _: ConnectionState, __: float) -> None:
+    record.paused = True  # a crash before the drain is over leads to its end, and not back
+    record.look_again.set()
+    if record.bus.listening:
+        record.tell(events.InstanceDraining, timeout=action.seconds)
+
+
 def _pause(record: InstanceRecord, *_: object) -> None:
     record.paused = True
     record.change(Change.PAUSE)
@@ -141,9 +228,10 @@ def _pause(record: InstanceRecord, *_: object) -> None:
         record.tell(events.InstancePaused)
 
 
-def _resume(record: InstanceRecord, *_: object) -> None:
+def _resume(record: InstanceRecord, _: Action, before: ConnectionState, __: float) -> None:
     record.paused = False
-    record.recover("reconnect")
+    if before.phase is Phase.PAUSED:  # else it was only being drained
+        record.recover("reconnect")
     record.change(Change.RESUME)
     if record.bus.listening:
         record.tell(events.InstanceResumed)
@@ -160,6 +248,11 @@ _ACTIONS: Mapping[ActionKind, Callable[[InstanceRecord, Action, ConnectionState,
     ActionKind.PROVEN: _proven,
     ActionKind.WAIT: _wait,
     ActionKind.EXHAUSTED: _exhausted,
+    ActionKind.ATTENTION: _attend,
+    ActionKind.OPEN_BESIDE: _open_beside,
+    ActionKind.LEAVE: _leave,
+    ActionKind.PROMOTE: _promote,
+    ActionKind.DRAIN: _drain,
     ActionKind.PAUSE: _pause,
     ActionKind.RESUME: _resume,
     ActionKind.FAIL: _fail,

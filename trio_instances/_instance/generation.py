@@ -1,11 +1,11 @@
-"""One generation of a connection: opened, lived in, closed; never two at once.
+"""One generation of a connection: opened, lived in, closed.
 
 ::
 
     scope                    deadline: connect_timeout until open, close_timeout while closing
       async with channel.connect(instance)
         until_stopped        a stop of the instance ends the body softly
-          body_scope         a loss, a reconnect or a pause ends the body
+          life.body          a loss, a reconnect or a pause ends the body
             the connection's supervisor, its children, its probes
 
 However the body ends, ``connect``'s block is left normally, so that it can close in peace, within
@@ -16,6 +16,7 @@ attempt's own budget.
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any
@@ -27,16 +28,17 @@ from .._exceptions import ChildDeclined, InvalidSpec, Mistake
 from .._supervision.context import current, stop_requested, until_stopped
 from .._supervision.core import Core
 from .._supervision.opening import run_core
-from ..policy.connection import Phase, SignalKind
 from ..policy.failures import Cause, FailureClass
-from ..policy.health import ProbeState
 from ..policy.options import SupervisorOptions
+from ..policy.signals import Phase, SignalKind
 from ..policy.specs import ChildSpec, takes_task_status
 from ..telemetry import events
+from .acting import STOP_REQUESTED
 from .probing import probe_for_ever
 from .reporter import InstanceReporter, degraded_by
 
 if TYPE_CHECKING:
+    from .life import Life
     from .record import InstanceRecord
 
 CONNECT_TIMEOUT = Cause(FailureClass.RECOVERABLE, "connect_timeout")
@@ -44,27 +46,37 @@ ENDED = Cause(FailureClass.RECOVERABLE, "connection_ended", lost=True)
 CLOSE_TIMEOUT = Cause(FailureClass.RECOVERABLE, "close_timeout")
 
 
-async def run_generation(record: InstanceRecord) -> None:
+async def run_generation(record: InstanceRecord, life: Life) -> None:
     """Make one connection, keep it, close it; return when nothing of it is left.
 
     Failures are signals to the connection machine, never exceptions. Cancelling it drops the
     connection at once.
     """
-    generation = record.connection.generation
-    scope = trio.CancelScope(deadline=trio.current_time() + record.spec.reconnect.connect_timeout)
-    record.attempt_scope = scope
+    try:
+        await _run(record, life)
+    finally:
+        record.lives.pop(life.generation, None)
+        life.ended.set()
+
+
+async def _run(record: InstanceRecord, life: Life) -> None:
+    life.runs = True
+    scope = life.attempt
+    assert scope is not None
     cause: Cause | None = None
     try:
         with scope:
             await _enter_fresh_context()
-            await _open_and_hold(record, generation, scope)
+            await _wait_for_room(record, life)
+            scope.deadline = trio.current_time() + record.spec.reconnect.connect_timeout
+            await _open_and_hold(record, life, scope)
     except Exception as exc:
         cause = record.classify(exc)
     finally:
-        record.attempt_scope = None
+        life.attempt = None
     # By its deadline, that is, and not by a loss or a pause during the attempt.
     late = scope.cancel_called and trio.current_time() >= scope.deadline
-    _tell_end(record, generation, cause, timed_out=late)
+    _tell_end(record, life.generation, cause, timed_out=late)
 
 
 async def _enter_fresh_context() -> None:
@@ -79,13 +91,32 @@ async def _enter_fresh_context() -> None:
     await trio.lowlevel.checkpoint()
 
 
+async def _wait_for_room(record: InstanceRecord, life: Life) -> None:
+    """Wait until nothing is left of older ones, but for the one that this one is to replace.
+
+    So there are never two at once, and in a handover never three, however slowly they are closed.
+    """
+    while others := _in_the_way(record, life):
+        await others[0].ended.wait()
+
+
+def _in_the_way(record: InstanceRecord, life: Life) -> list[Life]:
+    state = record.connection
+    replaced = state.generation if state.successor == life.generation else None
+    return [
+        other
+        for number, other in record.lives.items()
+        if number < life.generation and number != replaced
+    ]
+
+
 def _tell_end(
     record: InstanceRecord, generation: int, cause: Cause | None, *, timed_out: bool
 ) -> None:
     """Say why it ended, where the machine does not know yet; else what went wrong in closing."""
     state = record.connection
     mine = state.generation == generation
-    if mine and state.phase is Phase.CONNECTING:
+    if state.successor == generation or (mine and state.phase is Phase.CONNECTING):
         budget = f"not connected within {record.spec.reconnect.connect_timeout:g} s"
         late = evolve(CONNECT_TIMEOUT, detail=budget) if timed_out else ENDED
         record.signal(SignalKind.LOST, cause=cause or late, generation=generation)
@@ -100,19 +131,24 @@ def _tell_bad_close(record: InstanceRecord, cause: Cause) -> None:
         record.tell(events.HookFailed, hook="close", path=record.spec.id, cause=cause)
 
 
-async def _open_and_hold(record: InstanceRecord, generation: int, scope: trio.CancelScope) -> None:
+async def _open_and_hold(record: InstanceRecord, life: Life, scope: trio.CancelScope) -> None:
     spec = record.spec
     async with _ask_to_connect(record) as connection:
         try:
             with until_stopped(), trio.CancelScope() as body:
-                record.attempt_scope, record.body_scope = None, body
-                await _hold(record, generation, scope, connection)
+                life.attempt, life.body = None, body
+                await _hold(record, life, scope, connection)
         except Exception as exc:
             # Decided now, and not after the closing, which can be slow, or lose the failure.
             if not stop_requested():
-                record.signal(SignalKind.LOST, cause=record.classify(exc), generation=generation)
+                cause = record.classify(exc)
+                record.signal(SignalKind.LOST, cause=cause, generation=life.generation)
         finally:
-            record.body_scope = None
+            life.body = None
+            if stop_requested():
+                # Told now, as what else there is of the instance has not heard of a soft stop: the
+                # connection loop, and an attempt beside.
+                record.signal(SignalKind.STOP, cause=STOP_REQUESTED)
             if not scope.cancel_called:
                 scope.deadline = trio.current_time() + spec.reconnect.close_timeout
 
@@ -129,9 +165,9 @@ def _ask_to_connect(record: InstanceRecord) -> AbstractAsyncContextManager[Any]:
 
 
 async def _hold(
-    record: InstanceRecord, generation: int, scope: trio.CancelScope, connection: Any
+    record: InstanceRecord, life: Life, scope: trio.CancelScope, connection: Any
 ) -> None:
-    spec = record.spec
+    spec, generation = record.spec, life.generation
     children = ask_for_children(
         f"children of {spec.id!r}", spec.channel.children(record.handle, connection)
     )
@@ -144,27 +180,37 @@ async def _hold(
             backoff=spec.child_backoff,
             classify=spec.channel.classify,
         ),
-        reporter=InstanceReporter(record),
+        reporter=InstanceReporter(record, generation),
         random=record.random,
     )
     try:
         async with run_core(core, parent) as supervisor, trio.open_nursery() as services:
-            record.connection_supervisor = supervisor
+            life.supervisor = supervisor
             await supervisor.start_children([_bound(record, generation, c) for c in children])
             # A channel, or a child, may have swallowed the end of the attempt.
             await trio.lowlevel.checkpoint_if_cancelled()
             scope.deadline = float("inf")
             record.signal(SignalKind.OPENED, generation=generation)
             services.start_soon(_become_stable, record, generation)
+            if spec.channel.overlaps or record.connection.rotate_at is not None:
+                services.start_soon(_rotate_when_due, record, generation)
             if spec.probe is not None:
                 services.start_soon(probe_for_ever, record, spec.probe, generation, connection)
             await trio.sleep_forever()
     finally:
-        record.connection_supervisor = None
-        record.probe = ProbeState()
-        record.recover("probe")
+        life.supervisor = None
         for child in children:
-            record.recover(degraded_by(child.name))
+            if not record.child_is_parked(child.name):  # its successor's, that is
+                record.recover(degraded_by(child.name))
+
+
+async def _rotate_when_due(record: InstanceRecord, generation: int) -> None:
+    while True:
+        at = record.connection.rotate_at
+        with trio.move_on_at(math.inf if at is None else at) as wait:
+            await record.wakeup.wait()
+        if wait.cancelled_caught:
+            record.rotate(generation)
 
 
 async def _become_stable(record: InstanceRecord, generation: int) -> None:

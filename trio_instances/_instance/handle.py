@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, Any, final
 
 import trio
 
 from .._exceptions import ChildNotFound
-from ..policy.connection import SignalKind
 from ..policy.mistakes import MistakeList, member_or_given
+from ..policy.signals import SignalKind
 from ..policy.status import InstanceStatus
-from .acting import PAUSE_REQUESTED, RECONNECT_REQUESTED
+from .acting import DRAIN_REQUESTED, PAUSE_REQUESTED, RECONNECT_REQUESTED
 from .record import InstanceRecord, Queue
 from .snapshot import make_snapshot
 
@@ -100,19 +100,90 @@ class Instance:
         wrong.raise_any()
         return await self._record.wait_status(frozenset(wanted))
 
+    @property
+    def draining(self) -> bool:
+        """Whether an operator drains it: nothing new should be given to it to send."""
+        return self._record.connection.drain_by is not None
+
+    @property
+    def session(self) -> Any:
+        """What a connection leaves for its successor: a session id, a sequence number, or None.
+
+        A channel sets it while it is connected, and reads it when it connects again. It is dropped
+        when a connection is lost by a cause that is not ``resumable``, and by
+        `Runtime.restart_instance`. An attempt that fails leaves it as it is; where the other side
+        has refused the session, the channel sets it to None itself.
+        """
+        return self._record.session
+
+    @session.setter
+    def session(self, session: Any) -> None:
+        self._record.session = session
+
     # --- verbs: events for the connection machine ------------------------------------------------
+    #
+    # Each may come at any time, and twice. Each is answered by an event ``instance.asked``, which
+    # says whether it has changed anything, and by the status that follows.
 
-    def reconnect(self) -> None:
-        """Make the connection anew, now. A retry that waits is woken; one under way goes on."""
-        self._record.signal(SignalKind.RECONNECT, cause=RECONNECT_REQUESTED)
+    def reconnect(self) -> InstanceStatus:
+        """Make the connection anew, now. A retry that waits is woken; one under way goes on.
 
-    def pause(self) -> None:
-        """Close the connection, and keep it closed until `resume`. Its own children go on."""
-        self._record.signal(SignalKind.PAUSE, cause=PAUSE_REQUESTED)
+        Returns:
+            The status now.
+        """
+        return self._record.ask("reconnect", SignalKind.RECONNECT, cause=RECONNECT_REQUESTED)
 
-    def resume(self) -> None:
-        """End a pause: connect again, now."""
-        self._record.signal(SignalKind.RESUME)
+    def retry_now(self) -> InstanceStatus:
+        """Wake a retry that waits. What is open, or under way, is left alone.
+
+        Returns:
+            The status now.
+        """
+        return self._record.ask("retry_now", SignalKind.RETRY)
+
+    def pause(self) -> InstanceStatus:
+        """Close the connection, and keep it closed until `resume`. Its own children go on.
+
+        Returns:
+            The status now.
+        """
+        return self._record.ask("pause", SignalKind.PAUSE, cause=PAUSE_REQUESTED)
+
+    def resume(self) -> InstanceStatus:
+        """End a pause: connect again, now. Or end a drain: the connection stays.
+
+        Returns:
+            The status now.
+        """
+        return self._record.ask("resume", SignalKind.RESUME)
+
+    def drain(self, timeout: float = 30.0) -> InstanceStatus:
+        """Pause as soon as the watched queues are empty, or the time for it is over.
+
+        Until then it stays connected, and connects again if it must. `draining` tells channels and
+        applications to take no more; `resume` ends it. ``wait_status("paused")`` waits for its end.
+
+        Args:
+            timeout: Seconds that it may take; Kubernetes gives a pod 30 s.
+
+        Returns:
+            The status now.
+
+        Raises:
+            InvalidSpec: The time is no number of at least 0.
+        """
+        wrong = MistakeList("drain")
+        wrong.number("timeout", timeout, finite=True)
+        wrong.raise_any()
+        return self._record.ask("drain", SignalKind.DRAIN, cause=DRAIN_REQUESTED, seconds=timeout)
+
+    def rotate(self) -> None:
+        """Replace the connection as planned, for instance when the other side announces its end.
+
+        A channel that ``overlaps`` has a new one before the old one is left; every other channel
+        closes first. The session is handed on. Nothing happens where nothing is open.
+        """
+        self._record.rotate()
 
     async def restart_child(self, name: str) -> Child:
         """Start a child that is stopped or parked, and wait until it is ready.

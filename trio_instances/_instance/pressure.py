@@ -6,8 +6,6 @@ import math
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-import trio
-
 from ..policy.failures import Cause, FailureClass
 from ..policy.health import QueueHealth
 from ..policy.pressure import PressureLevel
@@ -32,16 +30,6 @@ def all_queues(record: InstanceRecord) -> tuple[QueueHealth, ...]:
         with suppress(Exception):  # told of, and given up, at the next look
             found.append(queue_health(name, queue))
     return tuple(found)
-
-
-async def watch_pressure(record: InstanceRecord) -> None:
-    """Look at the queues again and again, once there is one; ends only by cancellation."""
-    while True:
-        if not record.queues:
-            record.queue_added = trio.Event()
-            await record.queue_added.wait()
-        look_at_queues(record)
-        await trio.sleep(record.spec.pressure.interval)
 
 
 def look_at_queues(record: InstanceRecord) -> None:

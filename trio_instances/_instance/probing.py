@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from ..policy import health
-from ..policy.connection import SignalKind
 from ..policy.failures import Cause, FailureClass
 from ..policy.health import ProbeAction, ProbePolicy, ProbeVerdict
+from ..policy.signals import SignalKind
 from ..telemetry import events
 
 if TYPE_CHECKING:
@@ -58,6 +58,9 @@ def _take_in(
     cause: Cause | None,
     latency: float,
 ) -> None:
+    if not record.connected or record.connection.generation != generation:
+        return  # it comes late, and what it says is about a connection that there is no more
+
     state, action = health.step(record.probe, policy, cause, latency, trio.current_time())
     record.probe = state
     if record.bus.listening:

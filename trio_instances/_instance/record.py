@@ -8,6 +8,7 @@ status.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from random import Random
 from typing import TYPE_CHECKING, Any, Protocol, final
 
@@ -18,12 +19,12 @@ from .._exceptions import InstanceFailed, InstanceStopped
 from ..policy import connection as machine
 from ..policy import health, status
 from ..policy.causes.defaults import classify_failure
-from ..policy.connection import ConnectionState, Phase, Signal, SignalKind
 from ..policy.failures import Cause, FailureClass, WhoMustAct
 from ..policy.pressure import PressureLevel
+from ..policy.signals import ConnectionState, Phase, Signal, SignalKind
 from ..policy.status import Change, InstanceStatus, StatusState
 from ..telemetry import events
-from .acting import perform
+from .acting import ROTATION, perform
 
 if TYPE_CHECKING:
     from .._supervision.core import Core
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from ..telemetry.bus import EventBus
     from ..telemetry.schema import Event
     from .handle import Instance
+    from .life import Life
     from .spec import InstanceSpec
 
 
@@ -65,9 +67,9 @@ class InstanceRecord:
         self.status_since = now
         self.started_at = now
         self.connected_at = now
-        self.attempt_at = now
         self.paused = False
-        """Whether an operator keeps it disconnected; a restart does not change that."""
+        """Whether an operator wants it disconnected, at once or once it is drained; a restart does
+        not change that."""
         self.restarting = False
         """Whether its present stop is half of a restart."""
         self.lost_at: float | None = None
@@ -86,20 +88,30 @@ class InstanceRecord:
         self.probe = health.ProbeState()
         self.queues: dict[str, Queue] = {}
         self.pressure = PressureLevel.NORMAL
-        self.queue_added = trio.Event()
         self.core: Core | None = None
         """The mechanism of the next one: it knows how the channel classifies."""
         self.supervisor: Supervisor | None = None
         """Of the instance's own children, while it runs."""
-        self.connection_supervisor: Supervisor | None = None
-        self.attempt_scope: trio.CancelScope | None = None
-        """Around an attempt that has no connection yet; cancelling it gives the attempt up."""
-        self.body_scope: trio.CancelScope | None = None
-        """Around all that is done with a connection; cancelling it begins the closing."""
+        self.lives: dict[int, Life] = {}
+        """The generations of which something is left, by number; more than one in a handover."""
+        self.handovers: Callable[[Life], None] | None = None
+        """Runs a generation beside the present one; there while the connection loop runs."""
+        self.session: Any = None
+        """What a connection has left for its successor."""
+        self.look_again = trio.Event()
+        """Set when the queues are to be looked at before their time."""
         self.wakeup = trio.Event()
-        self._signals: deque[Signal] = deque()
+        self._signals: deque[tuple[Signal, str | None]] = deque()
         self._signalling = False
         self._waiters: dict[trio.Event, frozenset[InstanceStatus]] = {}
+
+    def child_is_parked(self, name: str) -> bool:
+        """Tell whether the present connection has a child of this name that is left down."""
+        supervisor = self.connection_supervisor
+        if supervisor is None:
+            return False
+
+        return any(c.name == name and c.state == "parked" for c in supervisor.which_children())
 
     # --- the machines ----------------------------------------------------------------------------
 
@@ -108,21 +120,45 @@ class InstanceRecord:
         """Whether it has a connection."""
         return self.connection.phase in _CONNECTED
 
+    @property
+    def connection_supervisor(self) -> Supervisor | None:
+        """The supervisor of the present connection's children, while it runs."""
+        life = self.lives.get(self.connection.generation)
+        return None if life is None else life.supervisor
+
     def signal(
-        self, kind: SignalKind, *, cause: Cause | None = None, generation: int | None = None
+        self,
+        kind: SignalKind,
+        *,
+        cause: Cause | None = None,
+        generation: int | None = None,
+        seconds: float = 0.0,
     ) -> None:
         """Send the connection machine what was learned, and do what it says.
 
         A listener of an event may send a signal itself: it waits until this one is done with.
         """
-        self._signals.append(Signal(kind, generation, cause))
+        self._take_in(Signal(kind, generation, cause, seconds))
+
+    def ask(self, verb: str, kind: SignalKind, **details: Any) -> InstanceStatus:
+        """Send the machine what an operator wishes, and answer by an event and the status."""
+        self._take_in(Signal(kind, **details), verb)
+        return self.status.status
+
+    def _take_in(self, signal: Signal, verb: str | None = None) -> None:
+        self._signals.append((signal, verb))
         if self._signalling:
             return
 
         self._signalling = True
         try:
             while self._signals:
-                self._step(self._signals.popleft())
+                signal, verb = self._signals.popleft()
+                before = self.connection
+                self._step(signal)
+                if verb is not None and self.bus.listening:
+                    changed = self.connection is not before
+                    self.tell(events.InstanceAsked, verb=verb, changed=changed)
         finally:
             self._signalling = False
 
@@ -137,6 +173,13 @@ class InstanceRecord:
         if actions:
             self.wakeup.set()
             self.wakeup = trio.Event()
+            if after.exhausted:
+                self.look_again.set()  # it may have been away for too long already
+
+    def rotate(self, generation: int | None = None) -> None:
+        """Have the connection replaced as planned: the new one first, where the channel can."""
+        kind = SignalKind.HANDOVER if self.spec.channel.overlaps else SignalKind.ROTATE
+        self.signal(kind, cause=ROTATION, generation=generation)
 
     def change(self, change: Change) -> None:
         """Move the status."""
@@ -196,7 +239,7 @@ class InstanceRecord:
         """A run of the instance begins; what it counted before stays."""
         self.rewind()
         # A fresh start forgets why it was degraded, so what degraded it must be found out anew.
-        self.connection = evolve(self.connection, exhausted=False)
+        self.connection = evolve(self.connection, exhausted_at=None, needs_attention=False)
         self.pressure = PressureLevel.NORMAL
         self.change(Change.START)
 
@@ -207,8 +250,9 @@ class InstanceRecord:
 
     def renew(self) -> None:
         """An operator starts it anew: attempts count from nothing, a pause is over."""
-        generation = self.connection.generation
-        self.connection = ConnectionState(generation=generation)
+        begun = self.connection.begun
+        self.connection = ConnectionState(generation=begun, begun=begun)
+        self.session = None
         self.paused = False
         self.failures_in_a_row = 0
 
@@ -225,6 +269,11 @@ class InstanceRecord:
         """Nothing of it runs any more, whatever it was doing."""
         self.change(Change.STOP)
         self.change(Change.END)
+
+    def forget_probes(self) -> None:
+        """What the probes said was about a connection that there is no more."""
+        self.probe = health.ProbeState()
+        self.recover("probe")
 
     def count_restart(self, cause: Cause) -> None:
         """Something within it, or it itself, is restarted."""
@@ -252,7 +301,7 @@ class InstanceRecord:
     def watch_queue(self, name: str, queue: Queue) -> None:
         """Count a queue among those that make pressure."""
         self.queues[name] = queue
-        self.queue_added.set()
+        self.look_again.set()
 
     def classify(self, exc: Exception) -> Cause:
         """Return the cause of a failure, by the channel's rules and then the library's."""

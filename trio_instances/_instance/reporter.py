@@ -18,18 +18,25 @@ class InstanceReporter(Reporter):
 
     Args:
         record: The instance.
+        generation: Which connection's children they are; None: the instance's own.
     """
 
-    __slots__ = ("_record",)
+    __slots__ = ("_generation", "_record")
 
-    def __init__(self, record: InstanceRecord) -> None:
+    def __init__(self, record: InstanceRecord, generation: int | None = None) -> None:
         super().__init__(record.bus, record.spec.id, record.spec.channel.channel_type)
         self._record = record
+        self._generation = generation
+
+    @property
+    def _judges(self) -> bool:
+        """Whether these children make the instance degraded: in a handover only the old ones."""
+        return self._generation in (None, self._record.connection.generation)
 
     def started(self, record: ChildRecord, now: float) -> None:
         """An incarnation is ready, so whatever was degraded without it is well again."""
         super().started(record, now)
-        if self._record.status.reasons:
+        if self._record.status.reasons and self._judges:
             self._record.recover(degraded_by(record.spec.name))
 
     def restarting(self, record: ChildRecord, now: float, cause: Cause, decision: Decision) -> None:
@@ -41,7 +48,8 @@ class InstanceReporter(Reporter):
         """A failed child is left down: the instance goes on without it, degraded."""
         super().parked(record, now, cause)
         self._record.cause = cause
-        self._record.degrade(degraded_by(record.spec.name), cause)
+        if self._judges:
+            self._record.degrade(degraded_by(record.spec.name), cause)
 
 
 def degraded_by(child: str) -> str:

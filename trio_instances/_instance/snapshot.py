@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import trio
 
 from ..policy.failures import WhoMustAct
 from ..policy.health import ChildHealth, HealthSnapshot
 from ..policy.restart import ChildState
+from ..policy.signals import Phase
 from ..policy.status import InstanceStatus
 from .pressure import all_queues
 
@@ -23,35 +24,22 @@ if TYPE_CHECKING:
 def make_snapshot(record: InstanceRecord) -> HealthSnapshot:
     """Return everything there is to know about an instance now."""
     now = trio.current_time()
-    spec, connection, cause = record.spec, record.connection, record.cause
-    status = record.status.status
+    spec, cause, last = record.spec, record.cause, record.last_restart
     children = (
         *_children(record.supervisor, of_connection=False),
         *_children(record.connection_supervisor, of_connection=True),
     )
-    last = record.last_restart
-    acts = WhoMustAct.NOBODY
-    if cause is not None and status in (InstanceStatus.FAILED, InstanceStatus.DEGRADED):
-        acts = cause.who_must_act
     return HealthSnapshot(
         instance_id=spec.id,
         name=spec.name or spec.id,
         channel_type=spec.channel.channel_type,
         at=now,
-        status=status,
+        status=record.status.status,
         since=record.status_since,
-        connected=record.connected,
-        proven=connection.phase == "proven",
-        generation=connection.generation,
         uptime=now - record.started_at,
         cause=cause,
         last_error=None if cause is None else cause.detail or cause.reason,
         last_error_class=None if cause is None else cause.failure_class,
-        who_must_act=acts,
-        attempt=connection.attempt,
-        next_retry_at=connection.next_retry_at,
-        reconnect_attempts=record.reconnect_attempts,
-        reconnects=record.reconnects,
         restarts=record.restarts,
         last_restart_reason=None if last is None else last.reason,
         last_restart_class=None if last is None else last.failure_class,
@@ -66,7 +54,39 @@ def make_snapshot(record: InstanceRecord) -> HealthSnapshot:
         queues=all_queues(record),
         failures_in_a_row=record.failures_in_a_row,
         degraded=record.status.reasons,
+        **_of_connection(record),
     )
+
+
+def _of_connection(record: InstanceRecord) -> dict[str, Any]:
+    state, status = record.connection, record.status.status
+    return {
+        "connected": record.connected,
+        "proven": state.phase is Phase.PROVEN,
+        "generation": state.generation,
+        "attempt": state.attempt,
+        "next_retry_at": state.next_retry_at,
+        "reconnect_attempts": record.reconnect_attempts,
+        "reconnects": record.reconnects,
+        "draining": state.drain_by is not None,
+        "handover": state.successor is not None,
+        "rotate_at": state.rotate_at,
+        "needs_attention": state.needs_attention or status is InstanceStatus.FAILED,
+        "who_must_act": _who_must_act(record),
+    }
+
+
+def _who_must_act(record: InstanceRecord) -> WhoMustAct:
+    cause, acts = record.cause, WhoMustAct.NOBODY
+    if cause is not None and record.status.status in _SOMETHING_IS_WRONG:
+        acts = cause.who_must_act
+    if record.connection.needs_attention and acts is WhoMustAct.NOBODY:
+        return WhoMustAct.OPERATOR
+
+    return acts
+
+
+_SOMETHING_IS_WRONG = frozenset({InstanceStatus.FAILED, InstanceStatus.DEGRADED})
 
 
 def _children(supervisor: Supervisor | None, *, of_connection: bool) -> tuple[ChildHealth, ...]:

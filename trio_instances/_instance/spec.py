@@ -8,11 +8,11 @@ from attrs import field, frozen
 
 from ..abc import Channel
 from ..policy.backoff import Backoff
-from ..policy.connection import ReconnectPolicy
 from ..policy.health import ProbePolicy
 from ..policy.intensity import RestartIntensity
 from ..policy.mistakes import MistakeList, member_or_given
 from ..policy.pressure import PressurePolicy
+from ..policy.reconnect import ReconnectPolicy
 from ..policy.strategies import Strategy
 
 

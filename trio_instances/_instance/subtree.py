@@ -11,18 +11,19 @@ from .._exceptions import ChannelError, InvalidSpec, Mistake
 from .._supervision.context import current, stop_requested
 from .._supervision.core import Core
 from .._supervision.opening import run_core
-from ..policy.connection import Phase, SignalKind
 from ..policy.failures import FailureClass
 from ..policy.options import SupervisorOptions
+from ..policy.signals import Phase, SignalKind
 from ..policy.specs import ChildSpec
 from ..telemetry import events
 from .acting import PAUSE_REQUESTED, STOP_REQUESTED
 from .generation import ENDED, ask_for_children, run_generation
-from .pressure import watch_pressure
 from .reporter import InstanceReporter
 from .snapshot import CONNECTION
+from .watching import watch
 
 if TYPE_CHECKING:
+    from .life import Life
     from .record import InstanceRecord
 
 
@@ -62,7 +63,7 @@ async def run_instance(
             supervisor.start_soon(keep_connected, record, name=CONNECTION, shutdown=float("inf"))
             _begin_to_connect(record)
             task_status.started()
-            await watch_pressure(record)
+            await watch(record)
     finally:
         record.signal(SignalKind.STOP, cause=STOP_REQUESTED)  # if it never came to the connection
         record.core = record.supervisor = None
@@ -87,10 +88,31 @@ async def keep_connected(record: InstanceRecord) -> None:
     """
     _begin_to_connect(record)
     try:
-        while not stop_requested():
-            await _live_in_phase(record)
+        if record.spec.channel.overlaps:
+            await _keep_connected_overlapping(record)
+        else:
+            await _live(record)
     finally:
+        record.handovers = None
         record.signal(SignalKind.STOP, cause=STOP_REQUESTED)
+    if record.connection.phase is Phase.FAILED:
+        # Only the machine makes connections anew, and it will not: no restart of this loop, nor of
+        # the whole instance, may go on trying in its place.
+        cause = record.connection.cause or ENDED
+        raise ChannelError(evolve(cause, failure_class=FailureClass.FATAL))
+
+
+async def _keep_connected_overlapping(record: InstanceRecord) -> None:
+    context = current.get().context
+    assert context is not None
+    # A nursery costs an instance more memory than the rest of its loop: only those pay who need it.
+    async with trio.open_nursery() as nursery:
+
+        def beside(life: Life) -> None:
+            context.run(nursery.start_soon, run_generation, record, life)
+
+        record.handovers = beside
+        await _live(record)
 
 
 def _begin_to_connect(record: InstanceRecord) -> None:
@@ -101,20 +123,30 @@ def _begin_to_connect(record: InstanceRecord) -> None:
         record.signal(SignalKind.START)
 
 
-async def _live_in_phase(record: InstanceRecord) -> None:
-    state = record.connection
-    match state.phase:
-        case Phase.CONNECTING:
-            await run_generation(record)
-        case Phase.WAITING:
-            assert state.next_retry_at is not None
-            with trio.move_on_at(state.next_retry_at) as wait:
+async def _live(record: InstanceRecord) -> None:
+    while not stop_requested() and record.connection.phase is not Phase.FAILED:
+        match record.connection.phase:
+            case Phase.CONNECTING:
+                await _connect(record)
+            case Phase.WAITING:
+                await _wait(record)
+            case _:
                 await record.wakeup.wait()
-            if wait.cancelled_caught:
-                record.signal(SignalKind.DUE)
-        case Phase.FAILED:
-            # Only the machine makes connections anew, and it will not: no restart of this loop,
-            # nor of the whole instance, may go on trying in its place.
-            raise ChannelError(evolve(state.cause or ENDED, failure_class=FailureClass.FATAL))
-        case _:
-            await record.wakeup.wait()
+
+
+async def _connect(record: InstanceRecord) -> None:
+    """Run the attempt that is due."""
+    life = record.lives[record.connection.generation]
+    if life.runs:
+        await record.wakeup.wait()  # it began beside another, and runs in a task of its own
+    else:
+        await run_generation(record, life)
+
+
+async def _wait(record: InstanceRecord) -> None:
+    due = record.connection.next_retry_at
+    assert due is not None
+    with trio.move_on_at(due) as wait:
+        await record.wakeup.wait()
+    if wait.cancelled_caught:
+        record.signal(SignalKind.DUE)

@@ -33,10 +33,16 @@ from ..policy.health import HealthSnapshot
 from ..policy.intensity import RestartIntensity
 from ..policy.mistakes import MistakeList
 from ..policy.options import SupervisorOptions
+from ..policy.signals import Phase, SignalKind
 from ..policy.specs import ChildSpec
 from ..policy.status import Change, InstanceStatus
 from ..telemetry.bus import EventBus
-from ..telemetry.events import RuntimeStarted, RuntimeStopped, RuntimeStopping
+from ..telemetry.events import (
+    InstanceCredentialsUpdated,
+    RuntimeStarted,
+    RuntimeStopped,
+    RuntimeStopping,
+)
 from ..telemetry.sinks.feed import open_sinks
 from ..telemetry.subscription import Subscription
 from .reporter import RuntimeReporter, end_of_runtime
@@ -166,6 +172,41 @@ class Runtime:
             record.restarting = False
             if not self._runs(record) and record.status.link is not InstanceStatus.FAILED:
                 record.end()
+        return record.handle
+
+    async def update_credentials(self, instance_id: str, credentials: object) -> Instance:
+        """Give an instance's channel new credentials, and see to it that they are used.
+
+        One that has failed is started anew; one that waits for its next attempt makes it now; one
+        that is connected, or connecting, stays so, and uses them the next time: then
+        `Instance.reconnect` makes it now. Should the other side refuse the old ones meanwhile, that
+        is no reason to fail.
+
+        Cancelling it leaves the new credentials in place; see `restart_instance` for the rest.
+
+        Args:
+            instance_id: Its id.
+            credentials: Whatever its channel takes.
+
+        Returns:
+            Its handle.
+
+        Raises:
+            InstanceNotFound: There is none of this id.
+            TypeError: Its channel takes no credentials; so it is with what else the channel raises.
+            ChildStartFailed: It was started anew, and an essential child of it failed before it was
+                ready.
+            SupervisorNotRunning: The runtime has ended, or ends meanwhile.
+        """
+        record = self._find(instance_id)
+        record.spec.channel.update_credentials(credentials)
+        if self._bus.listening:
+            record.tell(InstanceCredentialsUpdated)
+        if record.connection.phase is Phase.FAILED or record.status.link is InstanceStatus.FAILED:
+            return await self.restart_instance(instance_id)
+
+        record.signal(SignalKind.CREDENTIALS)
+        await trio.lowlevel.checkpoint()
         return record.handle
 
     # --- questions -------------------------------------------------------------------------------

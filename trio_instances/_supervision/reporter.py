@@ -8,7 +8,7 @@ import trio
 
 from ..policy.causes.defaults import classify_failure
 from ..policy.failures import Cause
-from ..telemetry import events
+from ..telemetry import child_events, events
 
 if TYPE_CHECKING:
     from .._exceptions import Escalation
@@ -42,29 +42,29 @@ class Reporter:
     def started(self, record: ChildRecord, now: float) -> None:
         """An incarnation is ready."""
         if self.bus.listening:
-            self._publish(events.ChildStarted, record, now, elapsed=now - record.began_at)
+            self._publish(child_events.ChildStarted, record, now, elapsed=now - record.began_at)
 
     def start_failed(self, record: ChildRecord, now: float, cause: Cause) -> None:
         """An incarnation ended before it was ready."""
         if self.bus.listening:
-            self._publish(events.ChildStartFailed, record, now, cause=cause)
+            self._publish(child_events.ChildStartFailed, record, now, cause=cause)
 
     def declined(self, record: ChildRecord, now: float) -> None:
         """An incarnation has nothing to do."""
         if self.bus.listening:
-            self._publish(events.ChildDeclined, record, now)
+            self._publish(child_events.ChildDeclined, record, now)
 
     def exited(self, record: ChildRecord, now: float, cause: Cause | None) -> None:
         """A ready incarnation ended by itself."""
         if self.bus.listening:
             uptime = now - record.ready_at
-            self._publish(events.ChildExited, record, now, cause=cause, uptime=uptime)
+            self._publish(child_events.ChildExited, record, now, cause=cause, uptime=uptime)
 
     def restarting(self, record: ChildRecord, now: float, cause: Cause, decision: Decision) -> None:
         """A child will be started again."""
         if self.bus.listening:
             self._publish(
-                events.ChildRestarting,
+                child_events.ChildRestarting,
                 record,
                 now,
                 cause=cause,
@@ -75,17 +75,17 @@ class Reporter:
     def parked(self, record: ChildRecord, now: float, cause: Cause) -> None:
         """A failed child is left down."""
         if self.bus.listening:
-            self._publish(events.ChildParked, record, now, cause=cause)
+            self._publish(child_events.ChildParked, record, now, cause=cause)
 
     def revived(self, record: ChildRecord, now: float) -> None:
         """A parked child is started again by hand."""
         if self.bus.listening:
-            self._publish(events.ChildRevived, record, now)
+            self._publish(child_events.ChildRevived, record, now)
 
     def stopping(self, record: ChildRecord, now: float) -> None:
         """A child was asked to stop."""
         if self.bus.listening:
-            self._publish(events.ChildStopping, record, now)
+            self._publish(child_events.ChildStopping, record, now)
 
     def stopped(
         self, record: ChildRecord, now: float, *, forced: bool, cause: Cause | None
@@ -94,7 +94,7 @@ class Reporter:
         if self.bus.listening:
             elapsed = now - (now if record.stop_asked_at is None else record.stop_asked_at)
             self._publish(
-                events.ChildStopped, record, now, elapsed=elapsed, forced=forced, cause=cause
+                child_events.ChildStopped, record, now, elapsed=elapsed, forced=forced, cause=cause
             )
 
     def stuck(
@@ -102,7 +102,7 @@ class Reporter:
     ) -> None:
         """A cancelled child has not ended."""
         if self.bus.listening:
-            self._publish(events.ChildStuck, record, now, elapsed=elapsed, stack=stack)
+            self._publish(child_events.ChildStuck, record, now, elapsed=elapsed, stack=stack)
 
     def escalated(self, failure: Escalation, record: ChildRecord, *, exceeded: bool) -> None:
         """The supervisor gave up."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar, final
 
 import trio
@@ -26,10 +27,11 @@ class OutboxStatistics:
 
 @final
 class Outbox(Generic[T]):
-    """A bounded queue whose only reader takes a message out after it was sent, not before.
+    """A bounded queue that gives up a message after it was sent, not before.
 
     A memory channel would not do: it gives up a message at the moment of reading, so that one whose
-    sending fails or is cancelled would be lost with the connection.
+    sending fails or is cancelled would be lost with the connection. Senders take turns: in a
+    handover there are two for a while, and each message is to be sent by one of them, in order.
 
     Args:
         capacity: How many messages may wait.
@@ -40,6 +42,7 @@ class Outbox(Generic[T]):
         self._messages: deque[T] = deque()
         self._room = trio.Semaphore(capacity, max_value=capacity)
         self._arrived = trio.lowlevel.ParkingLot()
+        self._sending = trio.Lock()
 
     async def put(self, message: T) -> None:
         """Append a message; wait for room, first come, first served.
@@ -58,16 +61,17 @@ class Outbox(Generic[T]):
         self._room.acquire_nowait()
         self._append(message)
 
-    async def wait_first(self) -> T:
-        """Return the oldest message, which stays; wait for one if there is none."""
-        while not self._messages:
-            await self._arrived.park()
-        return self._messages[0]
+    async def send_first(self, send: Callable[[T], Awaitable[object]]) -> None:
+        """Send the oldest message; wait for one if there is none, and for the sender before.
 
-    def drop_first(self) -> None:
-        """Take the oldest message out, because it was sent."""
-        self._messages.popleft()
-        self._room.release()
+        When `send` raises, or is cancelled, the message stays.
+        """
+        async with self._sending:
+            while not self._messages:
+                await self._arrived.park()
+            await send(self._messages[0])
+            self._messages.popleft()
+            self._room.release()
 
     def statistics(self) -> OutboxStatistics:
         """Return how full it is."""

@@ -192,6 +192,4 @@ class MemoryChannel(Channel[MemoryConnection]):
 
     async def _send(self, connection: MemoryConnection) -> None:
         while True:
-            message = await self._outbox.wait_first()
-            await connection.send(message)
-            self._outbox.drop_first()
+            await self._outbox.send_first(connection.send)

@@ -18,7 +18,7 @@ from wsproto.utilities import LocalProtocolError
 from .._exceptions import ChannelError
 from ..abc import Channel
 from ..policy.causes.defaults import DEFAULTS
-from ..policy.failures import Cause, flatten, text_of
+from ..policy.failures import Cause, flatten
 from ..policy.mistakes import MistakeList
 from ..policy.rule_sets import RuleSet
 from ..policy.specs import ChildSpec
@@ -37,6 +37,7 @@ from ._options import (
     sendable,
 )
 from ._outbox import Outbox
+from ._reader import Reader
 from ._transport import Transport, open_transport, system_tls
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
     from .._instance.handle import Instance
 
 OnMessage = Callable[["Instance", Message], Awaitable[None]]
-Upgrade = Callable[[trio.Nursery, trio.SocketStream], Awaitable[trio_websocket.WebSocketConnection]]
+Socket = trio_websocket.WebSocketConnection
 
 _LAST_WORDS = 1.0
 """Seconds that a failed send leaves to the receiver, for what had arrived before the close."""
@@ -175,38 +176,6 @@ class WebSocketConnection:
         return ChannelError(causes.cause_of_close(code, text))
 
 
-@final
-class _Reader:
-    """Runs trio-websocket's reader for one connection, apart from whoever uses the connection.
-
-    Its scope is shielded and its failures are kept, so that it never cancels the block in which the
-    connection is used: that one learns of the end by what it calls. `connect` alone ends it.
-    """
-
-    def __init__(self, transport: Transport) -> None:
-        self.scope = trio.CancelScope(shield=True)
-        self.settled = trio.Event()
-        self.socket: trio_websocket.WebSocketConnection | None = None
-        self._transport = transport
-
-    async def run(self, upgrade: Upgrade) -> None:
-        try:
-            with self.scope:
-                async with trio.open_nursery() as nursery:
-                    # trio-websocket waits for ever when the stream ends before an answer came.
-                    with self._transport.until_end():
-                        # ... and it takes whatever sends, receives and closes like a stream.
-                        stream = cast("trio.SocketStream", self._transport)
-                        self.socket = await upgrade(nursery, stream)
-                    self.settled.set()
-        except Exception as exc:
-            # A refusal, which is read from the answer; or a fault below, which ends the stream.
-            self._transport.failure = self._transport.failure or text_of(next(flatten(exc)))
-        finally:
-            self._transport.end()
-            self.settled.set()
-
-
 class WebSocketChannel(Channel[WebSocketConnection]):
     """A channel to a WebSocket server.
 
@@ -280,13 +249,13 @@ class WebSocketChannel(Channel[WebSocketConnection]):
         self._ping = ping
         self._farewell = (close_code, close_reason)
         self._causes = DEFAULTS if causes is None else causes | DEFAULTS
+        self._headers = encoded
         self._subprotocols = offered
         self._upgrade = functools.partial(
             trio_websocket.wrap_client_stream,
             host=target.authority,
             resource=target.resource,
             subprotocols=offered,
-            extra_headers=encoded,
             message_queue_size=inbox_capacity,
             max_message_size=max_message_size,
             receive_buffer_size=None,  # Trio's own choice: larger, and adapting
@@ -329,10 +298,11 @@ class WebSocketChannel(Channel[WebSocketConnection]):
         """
         instance.watch_queue("outbox", self._outbox)
         transport = await open_transport(self._target, self._tls, instance.saw_frame, self._causes)
-        reader = _Reader(transport)
+        reader = Reader[Socket](transport)
         try:
             async with open_background_nursery() as nursery:
-                nursery.start_soon(reader.run, self._upgrade)
+                upgrade = functools.partial(self._upgrade, extra_headers=list(self._headers))
+                nursery.start_soon(reader.run, upgrade)
                 try:
                     connection = await self._shake_hands(reader, transport)
                     yield connection
@@ -342,7 +312,9 @@ class WebSocketChannel(Channel[WebSocketConnection]):
         finally:
             transport.drop()
 
-    async def _shake_hands(self, reader: _Reader, transport: Transport) -> WebSocketConnection:
+    async def _shake_hands(
+        self, reader: Reader[Socket], transport: Transport
+    ) -> WebSocketConnection:
         await reader.settled.wait()
         head, transport.head = bytes(transport.head or b""), None
         if reader.socket is None:
@@ -373,6 +345,22 @@ class WebSocketChannel(Channel[WebSocketConnection]):
             connection.check()
             await trio.lowlevel.checkpoint()
 
+    def update_credentials(self, credentials: Headers) -> None:
+        """Take new headers for the handshakes to come; those of the same name are replaced.
+
+        Args:
+            credentials: Headers, as a mapping or pairs; ``Authorization``, say.
+
+        Raises:
+            InvalidSpec: They are no headers; nothing was changed.
+        """
+        wrong = MistakeList("update_credentials")
+        newer = parse_headers(wrong, credentials)
+        wrong.raise_any()
+        names = {name.lower() for name, _ in newer}
+        kept = [pair for pair in self._headers if pair[0].lower() not in names]
+        self._headers = [*kept, *newer]
+
     def classify(self, exc: Exception) -> Cause:
         """Return the cause of a failure; only what states a cause can say that it is lost.
 
@@ -391,6 +379,4 @@ class WebSocketChannel(Channel[WebSocketConnection]):
 
     async def _send(self, connection: WebSocketConnection) -> None:
         while True:
-            message = await self._outbox.wait_first()
-            await connection.send(message)
-            self._outbox.drop_first()
+            await self._outbox.send_first(connection.send)

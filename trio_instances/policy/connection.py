@@ -1,212 +1,31 @@
 """Machine 2: a connection. Attempt, connected, proven, lost, and what comes next.
 
-Everything that decides about a connection is in this file. Whoever learns something about it (the
-attempt itself, a child, a probe, a timer, an operator) sends a `Signal`; only `step` decides, and
-only the instance's connection loop acts on what it returns. A signal about an older generation is
-ignored, so that nothing of a dead connection judges the living one.
+Everything that decides about a connection is in this file; its words are in `signals`. Whoever
+learns something about it (the attempt itself, a child, a probe, a timer, an operator) sends a
+`Signal`; only `step` decides, and only the instance's connection loop acts on what it returns. A
+signal about an older generation is ignored, so that nothing of a dead connection judges the living
+one.
 
 The retry is decided at the moment of the loss, before the lost connection is closed: closing can be
 slow, and must not keep the retry from being due. The backoff starts anew when a connection is
 *proven*, never because one was opened: a server that accepts and then closes would otherwise be
 hammered for ever.
+
+A *handover* makes the successor before it leaves the old connection. Until the successor is open
+it is only an attempt beside: if it fails, the old connection stays, and it is tried again later; if
+the old one is lost meanwhile, it is the attempt that is under way already.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
-from enum import StrEnum
-from typing import final
 
-from attrs import evolve, field, frozen
+from attrs import evolve
 
-from .backoff import Backoff, Jitter
-from .failures import Cause, FailureClass
-from .mistakes import MistakeList, member_or_given
-
-
-class Exhausted(StrEnum):
-    """What follows when the quick attempts are used up.
-
-    - ``degrade``: the instance is degraded, and slow attempts go on for ever.
-    - ``escalate``: the connection is given up, and its instance with it.
-    """
-
-    DEGRADE = "degrade"
-    ESCALATE = "escalate"
-
-
-def _exhausted(value: Exhausted | str) -> Exhausted:
-    return member_or_given(Exhausted, value)
-
-
-@final
-@frozen
-class ReconnectPolicy:
-    """How a connection is made again.
-
-    The quick attempts follow the mission. The slow ones go on for ever, because an outage of the
-    other side must not end an instance for good; they are too slow to be a burden to it.
-    """
-
-    attempts: int = 5
-    """Quick attempts in a row."""
-    backoff: Backoff = Backoff()
-    """Delays between them; the delay before attempt n + 1 is its step n."""
-    slow: Backoff = Backoff(initial=60.0, factor=2.0, cap=300.0, jitter=Jitter.EQUAL)
-    """Delays after them."""
-    exhausted: Exhausted = field(default=Exhausted.DEGRADE, converter=_exhausted)
-    """What follows when they are used up."""
-    stable_after: float = 60.0
-    """Seconds, or the last delay before jitter if longer, after which a connection is proven."""
-    needs_data: bool = False
-    """Whether a connection must also have delivered an application event to be proven."""
-    connect_timeout: float = 30.0
-    """Seconds that an attempt may take, its children's start included."""
-    close_timeout: float = 10.0
-    """Seconds that closing a connection may take."""
-
-    def __attrs_post_init__(self) -> None:
-        wrong = MistakeList("ReconnectPolicy")
-        wrong.whole("attempts", self.attempts, at_least=1)
-        wrong.instance("backoff", self.backoff, Backoff)
-        wrong.instance("slow", self.slow, Backoff)
-        wrong.member("exhausted", self.exhausted, Exhausted)
-        wrong.number("stable_after", self.stable_after, finite=True)
-        wrong.boolean("needs_data", self.needs_data)
-        wrong.number("connect_timeout", self.connect_timeout, above=0.0)
-        wrong.number("close_timeout", self.close_timeout, above=0.0, finite=True)
-        wrong.raise_any()
-
-    def quick(self, attempt: int) -> bool:
-        """Tell whether the attempt after number `attempt` is still a quick one."""
-        return attempt < self.attempts
-
-    def delay(self, attempt: int, u: float, *, quick: bool) -> float:
-        """Return the seconds between attempt number `attempt` and the next one."""
-        backoff, retry = self._row(attempt, quick=quick)
-        return backoff.delay(retry, u)
-
-    def step(self, attempt: int, *, quick: bool) -> float:
-        """Return the seconds of `delay` before jitter."""
-        backoff, retry = self._row(attempt, quick=quick)
-        return backoff.step(retry)
-
-    def _row(self, attempt: int, *, quick: bool) -> tuple[Backoff, int]:
-        return (self.backoff, attempt) if quick else (self.slow, max(attempt - self.attempts, 0))
-
-
-class Phase(StrEnum):
-    """Where the connection is.
-
-    - ``idle``: no attempt was made yet.
-    - ``connecting``: an attempt is under way.
-    - ``connected``: it is open, and not proven.
-    - ``proven``: it has been open for long enough.
-    - ``waiting``: the next attempt has a time.
-    - ``paused``: an operator keeps it closed.
-    - ``failed``: it is given up.
-    - ``stopped``: its instance ends.
-    """
-
-    IDLE = "idle"
-    CONNECTING = "connecting"
-    CONNECTED = "connected"
-    PROVEN = "proven"
-    WAITING = "waiting"
-    PAUSED = "paused"
-    FAILED = "failed"
-    STOPPED = "stopped"
-
-
-class SignalKind(StrEnum):
-    """What can be learned about a connection, or wanted of it."""
-
-    START = "start"
-    OPENED = "opened"
-    LOST = "lost"
-    STABLE = "stable"
-    DATA = "data"
-    DUE = "due"
-    RECONNECT = "reconnect"
-    PAUSE = "pause"
-    RESUME = "resume"
-    STOP = "stop"
-
-
-@final
-@frozen
-class Signal:
-    """One thing learned about a connection, or wanted of it."""
-
-    kind: SignalKind
-    generation: int | None = None
-    """Which connection it is about; None for what is about whichever there is."""
-    cause: Cause | None = None
-    """Why; every ``lost`` has one."""
-
-
-class ActionKind(StrEnum):
-    """What the connection loop is to do.
-
-    - ``open``: begin an attempt.
-    - ``close``: end the connection, or the attempt, that there is.
-    - ``opened``: nothing; an attempt has succeeded.
-    - ``proven``: nothing; the connection is proven.
-    - ``wait``: let ``seconds`` pass before the next attempt.
-    - ``exhausted``: nothing; the quick attempts are used up.
-    - ``pause``, ``resume``: nothing; an operator's wish is in force.
-    - ``fail``: give up, with the cause.
-
-    Those with nothing to do are there to be told of.
-    """
-
-    OPEN = "open"
-    CLOSE = "close"
-    OPENED = "opened"
-    PROVEN = "proven"
-    WAIT = "wait"
-    EXHAUSTED = "exhausted"
-    PAUSE = "pause"
-    RESUME = "resume"
-    FAIL = "fail"
-
-
-@final
-@frozen
-class Action:
-    """One thing that the connection loop is to do, or to tell."""
-
-    kind: ActionKind
-    cause: Cause | None = None
-    seconds: float = 0.0
-    quick: bool = True
-
-
-@final
-@frozen
-class ConnectionState:
-    """All that the machine knows."""
-
-    phase: Phase = Phase.IDLE
-    generation: int = 0
-    """Which connection there is, or was last; counted from 1."""
-    attempt: int = 0
-    """Attempts in a row since a connection was last proven."""
-    next_retry_at: float | None = None
-    """When the next attempt is due, while waiting."""
-    cause: Cause | None = None
-    """Why the last connection or attempt ended."""
-    exhausted: bool = False
-    """Whether the quick attempts are used up, until a connection is proven."""
-    waited: float = 0.0
-    """The step of the last delay, in seconds, until a connection is proven.
-
-    No connection is proven before it has lasted that long: something that fails every few minutes
-    under delays of minutes would otherwise always look healthy.
-    """
-    stable: bool = False
-    data: bool = False
-
+from .failures import Cause, FailureClass, WhoMustAct
+from .reconnect import Exhausted, ReconnectPolicy
+from .signals import Action, ActionKind, ConnectionState, Phase, Signal, SignalKind
 
 Step = tuple[ConnectionState, tuple[Action, ...]]
 Rule = Callable[[ConnectionState, Signal, ReconnectPolicy, float, float], Step]
@@ -227,32 +46,43 @@ def step(
     Returns:
         The new state, and what is to be done, in order.
     """
-    if signal.generation is not None and signal.generation != state.generation:
-        return state, ()
-
-    rule = TABLE[state.phase].get(signal.kind)
+    if signal.generation is None or signal.generation == state.generation:
+        rule = TABLE[state.phase].get(signal.kind)
+    elif signal.generation == state.successor:
+        rule = SUCCESSOR.get(signal.kind)
+    else:
+        rule = None
     if rule is None:
         return state, ()
 
     return rule(state, signal, policy, now, u)
 
 
+# --- attempts ------------------------------------------------------------------------------------
+
+
 def _open(s: ConnectionState, _: Signal, __: ReconnectPolicy, ___: float, ____: float) -> Step:
+    begun = s.begun + 1
     after = evolve(
         s,
         phase=Phase.CONNECTING,
-        generation=s.generation + 1,
+        generation=begun,
+        begun=begun,
         attempt=s.attempt + 1,
         next_retry_at=None,
         stable=False,
         data=False,
     )
-    return after, (Action(ActionKind.OPEN),)
+    return after, (Action(ActionKind.OPEN, generation=begun),)
 
 
-def _opened(s: ConnectionState, _: Signal, p: ReconnectPolicy, __: float, ___: float) -> Step:
+def _opened(s: ConnectionState, _: Signal, p: ReconnectPolicy, now: float, u: float) -> Step:
+    age = p.lifetime(u)
+    after = evolve(
+        s, phase=Phase.CONNECTED, rotate_at=None if math.isinf(age) else now + age, besides=0
+    )
     seconds = max(p.stable_after, s.waited)
-    return evolve(s, phase=Phase.CONNECTED), (Action(ActionKind.OPENED, seconds=seconds),)
+    return after, (Action(ActionKind.OPENED, generation=s.generation, seconds=seconds),)
 
 
 def _stable(s: ConnectionState, _: Signal, p: ReconnectPolicy, __: float, ___: float) -> Step:
@@ -267,8 +97,15 @@ def _prove(s: ConnectionState, p: ReconnectPolicy) -> Step:
     if not s.stable or (p.needs_data and not s.data):
         return s, ()
 
-    after = evolve(s, phase=Phase.PROVEN, attempt=0, exhausted=False, waited=0.0)
-    return after, (Action(ActionKind.PROVEN),)
+    after = evolve(_counting_anew(s), phase=Phase.PROVEN)
+    return after, (Action(ActionKind.PROVEN, generation=s.generation),)
+
+
+def _counting_anew(s: ConnectionState) -> ConnectionState:
+    return evolve(s, attempt=0, waited=0.0, exhausted_at=None, needs_attention=False)
+
+
+# --- losses --------------------------------------------------------------------------------------
 
 
 def _lost(s: ConnectionState, signal: Signal, p: ReconnectPolicy, now: float, u: float) -> Step:
@@ -276,89 +113,214 @@ def _lost(s: ConnectionState, signal: Signal, p: ReconnectPolicy, now: float, u:
     if cause is None:
         raise ValueError("a signal 'lost' needs a cause")
 
-    close = Action(ActionKind.CLOSE, cause)
+    if s.generation <= s.outdated and cause.who_must_act is WhoMustAct.CREDENTIALS:
+        # They have acted: nobody has refused the credentials that there are now.
+        cause = evolve(
+            cause, failure_class=FailureClass.RECOVERABLE, who_must_act=WhoMustAct.NOBODY
+        )
+    close = Action(ActionKind.CLOSE, cause, generation=s.generation)
     if cause.failure_class is FailureClass.FATAL:
         return _fail(s, cause, close)
+    if s.successor is not None:
+        return _succeed(evolve(s, cause=cause), close)
 
+    exhausted = Action(ActionKind.EXHAUSTED, cause, generation=s.generation)
     if not p.quick(s.attempt) and p.exhausted is Exhausted.ESCALATE:
-        told = () if s.exhausted else (Action(ActionKind.EXHAUSTED, cause),)
-        return _fail(s, cause, close, *told)
+        return _fail(s, cause, close, *(() if s.exhausted else (exhausted,)))
 
     quick = p.quick(s.attempt) and cause.failure_class is FailureClass.RECOVERABLE
-    newly = not quick and not s.exhausted
-
-    delay = max(p.delay(s.attempt, u, quick=quick), cause.retry_after or 0.0)
+    delay = _delay(s.attempt, cause, p, u, quick=quick)
     after = evolve(
-        s,
+        _down(s),
         phase=Phase.WAITING,
         next_retry_at=now + delay,
         cause=cause,
-        exhausted=s.exhausted or not quick,
+        exhausted_at=now if not quick and not s.exhausted else s.exhausted_at,
         waited=p.step(s.attempt, quick=quick),
     )
-    told = (Action(ActionKind.EXHAUSTED, cause),) if newly else ()
-    wait = Action(ActionKind.WAIT, cause, delay, quick)
+    told = () if quick or s.exhausted else (exhausted,)
+    wait = Action(ActionKind.WAIT, cause, delay, quick, s.generation)
     return after, (close, *told, wait)
 
 
+def _delay(attempt: int, cause: Cause, p: ReconnectPolicy, u: float, *, quick: bool) -> float:
+    if cause.retry_after is None:
+        return p.delay(attempt, u, quick=quick)
+
+    return p.delay_after_hint(attempt, cause.retry_after, u, quick=quick)
+
+
+def _down(s: ConnectionState) -> ConnectionState:
+    """Forget what was true of a connection that is there no more."""
+    return evolve(s, successor=None, rotate_at=None, besides=0)
+
+
 def _fail(s: ConnectionState, cause: Cause, *before: Action) -> Step:
-    after = evolve(s, phase=Phase.FAILED, cause=cause, next_retry_at=None)
-    return after, (*before, Action(ActionKind.FAIL, cause))
+    after = evolve(_down(s), phase=Phase.FAILED, cause=cause, next_retry_at=None, drain_by=None)
+    return after, (*before, *_leave_successor(s), Action(ActionKind.FAIL, cause))
+
+
+def _leave_successor(s: ConnectionState, cause: Cause | None = None) -> tuple[Action, ...]:
+    if s.successor is None:
+        return ()
+
+    return (Action(ActionKind.CLOSE, cause, generation=s.successor),)
+
+
+def _overdue(s: ConnectionState, _: Signal, p: ReconnectPolicy, now: float, __: float) -> Step:
+    since = s.exhausted_at
+    # As whoever has the timer reckons: the difference of the two may be a little less.
+    if since is None or s.needs_attention or now < since + p.attention_after:
+        return s, ()
+
+    attention = Action(ActionKind.ATTENTION, s.cause, seconds=now - since)
+    return evolve(s, needs_attention=True), (attention,)
+
+
+# --- wishes --------------------------------------------------------------------------------------
 
 
 def _reopen(s: ConnectionState, g: Signal, p: ReconnectPolicy, now: float, u: float) -> Step:
-    after, actions = _open(s, g, p, now, u)
-    return after, (Action(ActionKind.CLOSE, g.cause), *actions)
+    close = Action(ActionKind.CLOSE, g.cause, generation=s.generation)
+    if s.successor is not None:
+        return _succeed(s, close)
+
+    after, actions = _open(_down(s), g, p, now, u)
+    return after, (close, *actions)
+
+
+def _outdate(s: ConnectionState, _: Signal, __: ReconnectPolicy, ___: float, ____: float) -> Step:
+    return evolve(s, outdated=s.begun), ()
 
 
 def _pause(s: ConnectionState, g: Signal, _: ReconnectPolicy, __: float, ___: float) -> Step:
-    after = evolve(s, phase=Phase.PAUSED, next_retry_at=None)
-    return after, (Action(ActionKind.CLOSE, g.cause), Action(ActionKind.PAUSE))
+    after = evolve(_down(s), phase=Phase.PAUSED, next_retry_at=None, drain_by=None)
+    close = Action(ActionKind.CLOSE, g.cause, generation=s.generation)
+    return after, (close, *_leave_successor(s, g.cause), Action(ActionKind.PAUSE))
 
 
 def _resume(s: ConnectionState, g: Signal, p: ReconnectPolicy, now: float, u: float) -> Step:
     # An operator who resumes says that things are well again, so the attempts are counted anew.
-    after, actions = _open(evolve(s, attempt=0, exhausted=False, waited=0.0), g, p, now, u)
+    after, actions = _open(_counting_anew(s), g, p, now, u)
     return after, (Action(ActionKind.RESUME), *actions)
 
 
-def _stop(s: ConnectionState, g: Signal, _: ReconnectPolicy, __: float, ___: float) -> Step:
-    after = evolve(s, phase=Phase.STOPPED, next_retry_at=None)
-    return after, (Action(ActionKind.CLOSE, g.cause),)
+def _drain(s: ConnectionState, g: Signal, _: ReconnectPolicy, now: float, __: float) -> Step:
+    if s.drain_by is not None:
+        return s, ()
 
+    after = evolve(s, drain_by=now + g.seconds)
+    return after, (Action(ActionKind.DRAIN, seconds=g.seconds),)
+
+
+def _drained(s: ConnectionState, g: Signal, p: ReconnectPolicy, now: float, u: float) -> Step:
+    return (s, ()) if s.drain_by is None else _pause(s, g, p, now, u)
+
+
+def _undrain(s: ConnectionState, _: Signal, __: ReconnectPolicy, ___: float, ____: float) -> Step:
+    if s.drain_by is None:
+        return s, ()
+
+    return evolve(s, drain_by=None), (Action(ActionKind.RESUME),)
+
+
+def _stop(s: ConnectionState, g: Signal, _: ReconnectPolicy, __: float, ___: float) -> Step:
+    after = evolve(_down(s), phase=Phase.STOPPED, next_retry_at=None, drain_by=None)
+    close = Action(ActionKind.CLOSE, g.cause, generation=s.generation)
+    return after, (close, *_leave_successor(s, g.cause))
+
+
+# --- handovers -----------------------------------------------------------------------------------
+
+
+def _beside(s: ConnectionState, _: Signal, __: ReconnectPolicy, ___: float, ____: float) -> Step:
+    if s.successor is not None:
+        return s, ()
+
+    begun = s.begun + 1
+    after = evolve(s, begun=begun, successor=begun, rotate_at=None)
+    return after, (Action(ActionKind.OPEN_BESIDE, generation=begun),)
+
+
+def _take_over(s: ConnectionState, g: Signal, p: ReconnectPolicy, now: float, u: float) -> Step:
+    leave = Action(ActionKind.LEAVE, generation=s.generation)
+    after = evolve(
+        s, generation=s.begun, successor=None, attempt=s.attempt + 1, stable=False, data=False
+    )
+    after, actions = _opened(after, g, p, now, u)
+    return after, (leave, *actions)
+
+
+def _succeed(s: ConnectionState, close: Action) -> Step:
+    """The connection is gone, and its successor is the attempt that is under way already."""
+    after = evolve(
+        _down(s),
+        phase=Phase.CONNECTING,
+        generation=s.begun,
+        attempt=s.attempt + 1,
+        stable=False,
+        data=False,
+    )
+    return after, (close, Action(ActionKind.PROMOTE, generation=s.begun))
+
+
+def _fail_beside(s: ConnectionState, g: Signal, p: ReconnectPolicy, now: float, u: float) -> Step:
+    # Whatever the cause: there is a connection, and it is not to be given up for a try.
+    cause = g.cause
+    if cause is None:
+        raise ValueError("a signal 'lost' needs a cause")
+
+    besides = s.besides + 1
+    delay = _delay(besides, cause, p, u, quick=p.quick(besides))
+    after = evolve(s, successor=None, besides=besides, rotate_at=now + delay)
+    close = Action(ActionKind.CLOSE, cause, generation=s.begun)
+    return after, (close,)
+
+
+_WISHES: Mapping[SignalKind, Rule] = {
+    SignalKind.PAUSE: _pause,
+    SignalKind.STOP: _stop,
+    SignalKind.DRAIN: _drain,
+    SignalKind.DRAINED: _drained,
+    SignalKind.RESUME: _undrain,
+}
+_OPEN: Mapping[SignalKind, Rule] = {
+    SignalKind.LOST: _lost,
+    SignalKind.RECONNECT: _reopen,
+    SignalKind.ROTATE: _reopen,
+    SignalKind.HANDOVER: _beside,
+    SignalKind.CREDENTIALS: _outdate,
+    **_WISHES,
+}
 
 TABLE: Mapping[Phase, Mapping[SignalKind, Rule]] = {
     Phase.IDLE: {
         SignalKind.START: _open,
         SignalKind.PAUSE: _pause,
+        SignalKind.DRAIN: _pause,
         SignalKind.STOP: _stop,
     },
     Phase.CONNECTING: {
         SignalKind.OPENED: _opened,
         SignalKind.DATA: _data,
         SignalKind.LOST: _lost,
-        SignalKind.PAUSE: _pause,
-        SignalKind.STOP: _stop,
+        SignalKind.OVERDUE: _overdue,
+        SignalKind.CREDENTIALS: _outdate,
+        **_WISHES,
     },
     Phase.CONNECTED: {
         SignalKind.STABLE: _stable,
         SignalKind.DATA: _data,
-        SignalKind.LOST: _lost,
-        SignalKind.RECONNECT: _reopen,
-        SignalKind.PAUSE: _pause,
-        SignalKind.STOP: _stop,
+        **_OPEN,
     },
-    Phase.PROVEN: {
-        SignalKind.LOST: _lost,
-        SignalKind.RECONNECT: _reopen,
-        SignalKind.PAUSE: _pause,
-        SignalKind.STOP: _stop,
-    },
+    Phase.PROVEN: _OPEN,
     Phase.WAITING: {
         SignalKind.DUE: _open,
         SignalKind.RECONNECT: _open,
-        SignalKind.PAUSE: _pause,
-        SignalKind.STOP: _stop,
+        SignalKind.RETRY: _open,
+        SignalKind.CREDENTIALS: _open,
+        SignalKind.OVERDUE: _overdue,
+        **_WISHES,
     },
     Phase.PAUSED: {
         SignalKind.RESUME: _resume,
@@ -372,3 +334,9 @@ TABLE: Mapping[Phase, Mapping[SignalKind, Rule]] = {
 So every verb may come at any time, and twice: ``reconnect`` wakes a retry that waits and does not
 double one that runs; ``pause`` stays in force until ``resume``.
 """
+
+SUCCESSOR: Mapping[SignalKind, Rule] = {
+    SignalKind.OPENED: _take_over,
+    SignalKind.LOST: _fail_beside,
+}
+"""What a signal about the successor does during a handover, whose old connection is there."""

@@ -201,6 +201,14 @@ class HealthSnapshot:
     """The last failure's text."""
     last_error_class: FailureClass | None = None
     who_must_act: WhoMustAct = WhoMustAct.NOBODY
+    needs_attention: bool = False
+    """Whether it has failed for good, or has been away for so long that somebody should look."""
+    draining: bool = False
+    """Whether an operator lets it send what is left before a pause."""
+    handover: bool = False
+    """Whether a successor of its connection is being made beside it."""
+    rotate_at: float | None = None
+    """When its connection is to be replaced, if that is planned."""
     attempt: int = 0
     """Connection attempts in a row since a connection was last proven."""
     next_retry_at: float | None = None

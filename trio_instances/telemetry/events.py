@@ -1,5 +1,7 @@
 """The event catalogue: everything that the library can say has happened, grouped by emitter.
 
+The events of children, which are the most, are in `child_events`.
+
 Each event is a frozen value. ``name`` is its stable wire name, ``at`` a time of
 `trio.current_time`, and durations are in seconds. Refer to the classes through their package
 (``telemetry.ChildStarted``): some share their name with the exception that tells a caller the same.
@@ -14,7 +16,7 @@ from attrs import frozen
 from ..policy.failures import Cause
 from ..policy.health import ProbeVerdict
 from ..policy.pressure import PressureLevel
-from .schema import EVENTS, ChildEvent, Event, catalogued
+from .schema import EVENTS, Event, catalogued
 
 # --- the runtime ---------------------------------------------------------------------------------
 
@@ -80,7 +82,8 @@ class InstanceConnected(Event):
     children: tuple[str, ...]
     """The names of the connection's children, in start order."""
     outage: float | None
-    """Seconds since the connection before it was lost; None for the first one."""
+    """Seconds since the connection before it was lost; None where none was: for the first one, and
+    after a handover."""
 
 
 @catalogued("instance.proven")
@@ -150,6 +153,56 @@ class InstanceFailed(Event):
     """Why, and who must act."""
 
 
+@catalogued("instance.needs_attention")
+@frozen(kw_only=True)
+class InstanceNeedsAttention(Event):
+    """The quick attempts were used up long ago, and none of the slow ones has led to anything."""
+
+    elapsed: float
+    """How long ago they were used up."""
+    cause: Cause
+    """Why the last attempt failed."""
+
+
+@catalogued("instance.handed_over")
+@frozen(kw_only=True)
+class InstanceHandedOver(Event):
+    """A new connection is open, and takes the place of one that is closed only now."""
+
+    generation: int
+    """Which connection there is from now on."""
+    previous: int
+    """Which one it replaces."""
+    uptime: float
+    """How long that one was open."""
+
+
+@catalogued("instance.asked")
+@frozen(kw_only=True)
+class InstanceAsked(Event):
+    """An operator has asked something of an instance."""
+
+    verb: str
+    """What: ``reconnect``, ``retry_now``, ``pause``, ``resume`` or ``drain``."""
+    changed: bool
+    """Whether that has changed anything; if not, it was so already, or is not possible now."""
+
+
+@catalogued("instance.draining")
+@frozen(kw_only=True)
+class InstanceDraining(Event):
+    """An instance sends what is left, and pauses then."""
+
+    timeout: float
+    """Seconds that it has for it."""
+
+
+@catalogued("instance.credentials_updated")
+@frozen(kw_only=True)
+class InstanceCredentialsUpdated(Event):
+    """An instance was given new credentials, which its next connection uses."""
+
+
 @catalogued("instance.stopping")
 @frozen(kw_only=True)
 class InstanceStopping(Event):
@@ -163,102 +216,6 @@ class InstanceStopped(Event):
 
     uptime: float
     """How long it had been started."""
-
-
-# --- a child -------------------------------------------------------------------------------------
-
-
-@catalogued("child.started")
-@frozen(kw_only=True)
-class ChildStarted(ChildEvent):
-    """An incarnation is ready."""
-
-    elapsed: float
-    """How long it took to become ready."""
-
-
-@catalogued("child.start_failed")
-@frozen(kw_only=True)
-class ChildStartFailed(ChildEvent):
-    """An incarnation ended before it was ready."""
-
-    cause: Cause
-    """Why."""
-
-
-@catalogued("child.declined")
-@frozen(kw_only=True)
-class ChildDeclined(ChildEvent):
-    """An incarnation said before it was ready that it has nothing to do."""
-
-
-@catalogued("child.exited")
-@frozen(kw_only=True)
-class ChildExited(ChildEvent):
-    """A ready incarnation ended by itself."""
-
-    cause: Cause | None
-    """Why it failed; None where it returned."""
-    uptime: float
-    """How long it had been ready."""
-
-
-@catalogued("child.restarting")
-@frozen(kw_only=True)
-class ChildRestarting(ChildEvent):
-    """A child will be started again; the incarnation is the one that ended."""
-
-    cause: Cause
-    """Why: the restart's reason and class."""
-    delay: float
-    """Seconds until then."""
-    restarts: int
-    """How often it was restarted, this time included."""
-
-
-@catalogued("child.parked")
-@frozen(kw_only=True)
-class ChildParked(ChildEvent):
-    """A failed child is left down on purpose; its siblings go on."""
-
-    cause: Cause
-    """Why."""
-
-
-@catalogued("child.revived")
-@frozen(kw_only=True)
-class ChildRevived(ChildEvent):
-    """A parked child is started again by hand; the incarnation is the one that was parked."""
-
-
-@catalogued("child.stopping")
-@frozen(kw_only=True)
-class ChildStopping(ChildEvent):
-    """A child was asked to stop by its supervisor."""
-
-
-@catalogued("child.stopped")
-@frozen(kw_only=True)
-class ChildStopped(ChildEvent):
-    """A child that was asked to stop has ended."""
-
-    elapsed: float
-    """How long that took."""
-    forced: bool
-    """Whether its soft stop ran out of time, so that it was cancelled."""
-    cause: Cause | None
-    """What its cleanup raised, if it did."""
-
-
-@catalogued("child.stuck")
-@frozen(kw_only=True)
-class ChildStuck(ChildEvent):
-    """A cancelled child has not ended. A task cannot be killed, so the stop goes on waiting."""
-
-    elapsed: float
-    """Seconds since it was asked to stop."""
-    stack: tuple[str, ...]
-    """Where its task is, outermost first."""
 
 
 # --- a supervisor --------------------------------------------------------------------------------

@@ -9,17 +9,20 @@ import attrs
 from ..policy.failures import Cause
 from ..policy.health import ProbeVerdict
 from ..policy.pressure import PressureLevel
-from .events import (
+from .child_events import (
     ChildExited,
     ChildParked,
     ChildRestarting,
     ChildStartFailed,
     ChildStopped,
     ChildStuck,
+)
+from .events import (
     HookFailed,
     InstanceDegraded,
     InstanceDisconnected,
     InstanceFailed,
+    InstanceNeedsAttention,
     PressureChanged,
     ProbeCompleted,
     ReconnectExhausted,
@@ -30,6 +33,7 @@ from .schema import Event
 
 LEVELS: Mapping[type[Event], str] = {
     InstanceFailed: "ERROR",
+    InstanceNeedsAttention: "ERROR",
     SupervisorEscalated: "ERROR",
     ChildStuck: "ERROR",
     HookFailed: "ERROR",
@@ -47,7 +51,7 @@ LEVELS: Mapping[type[Event], str] = {
 and the runtime is dealing with it.
 """
 
-_SECONDS = frozenset({"elapsed", "uptime", "outage", "delay", "latency", "period"})
+_SECONDS = frozenset({"elapsed", "uptime", "outage", "delay", "latency", "period", "timeout"})
 _NOT_SAID_AGAIN = frozenset({"at", "instance_id", "channel_type", "path", "cause"})
 
 

@@ -1,0 +1,191 @@
+"""Calling for somebody when an instance has been away for too long."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import trio
+from attrs import evolve
+from trio.testing import MockClock
+
+from trio_instances import ChildSpec, RestartIntensity, WhoMustAct, telemetry
+
+from .scripted import HANGS, STEADY, ScriptedChannel, Worker, degraded, fatal, lost, scene
+
+REFUSED = ConnectionRefusedError("no")
+EXHAUSTED_AT = 7.5
+"""When the fifth attempt fails under the steady policy."""
+PATIENT = evolve(STEADY, attention_after=1000.0)
+
+
+async def test_two_hours_after_the_last_quick_attempt_it_is_told(
+    autojump_clock: MockClock,
+) -> None:
+    """By default; to the second, though the slow attempts come at other times; and once."""
+    channel = ScriptedChannel(*[REFUSED] * 1000)
+    async with scene(channel) as s:
+        event = await s.log.wait(telemetry.InstanceNeedsAttention)
+        assert event.at == trio.current_time() == EXHAUSTED_AT + 7200
+        assert (event.elapsed, event.cause.reason) == (7200, "connection_refused")
+        assert telemetry.level_of(event) == "ERROR"
+        await trio.sleep(80_000)
+
+        assert len(s.log.of(telemetry.InstanceNeedsAttention)) == 1
+        assert len(channel.attempts) > 250
+
+
+async def test_it_is_in_the_snapshot_and_names_who_must_act(autojump_clock: MockClock) -> None:
+    """From that moment on, and not before."""
+    channel = ScriptedChannel(*[REFUSED] * 1000)
+    async with scene(channel) as s:
+        await trio.sleep(EXHAUSTED_AT + 7199)
+        health = s.bot.health()
+        assert not health.needs_attention
+        assert health.who_must_act is WhoMustAct.NOBODY
+        await trio.sleep(1.1)
+        health = s.bot.health()
+
+        assert health.needs_attention
+        assert health.who_must_act is WhoMustAct.OPERATOR
+
+
+async def test_whoever_is_named_by_the_cause_must_act(autojump_clock: MockClock) -> None:
+    """The operator only where nobody knows better."""
+    failure = degraded("quota")
+    failure.cause = evolve(failure.cause, who_must_act="credentials")
+    channel = ScriptedChannel(*[failure] * 1000)
+    async with scene(channel) as s:
+        await s.log.wait(telemetry.InstanceNeedsAttention)
+
+        assert s.bot.health().who_must_act is WhoMustAct.CREDENTIALS
+
+
+@pytest.mark.parametrize("after", [0.0, 0.1, 59.9, 60.0, 61.0, 1000.1])
+async def test_the_time_is_a_setting(autojump_clock: MockClock, after: float) -> None:
+    """Also one that ends with the first slow delay, or at once."""
+    channel = ScriptedChannel(*[REFUSED] * 1000)
+    async with scene(channel, reconnect=evolve(STEADY, attention_after=after)) as s:
+        event = await s.log.wait(telemetry.InstanceNeedsAttention)
+
+        assert event.at == EXHAUSTED_AT + after
+
+
+async def test_it_can_be_switched_off(autojump_clock: MockClock) -> None:
+    """An infinite time never comes."""
+    channel = ScriptedChannel(*[REFUSED] * 1000)
+    async with scene(channel, reconnect=evolve(STEADY, attention_after=math.inf)) as s:
+        await trio.sleep(80_000)
+
+        assert s.log.of(telemetry.InstanceNeedsAttention) == []
+
+
+async def test_an_attempt_that_hangs_does_not_delay_it(autojump_clock: MockClock) -> None:
+    """Not even one that may hang for ever, after which nobody would ever be told."""
+    channel = ScriptedChannel(*[REFUSED] * 5, HANGS)
+    policy = evolve(PATIENT, connect_timeout=math.inf)
+    async with scene(channel, reconnect=policy) as s:
+        event = await s.log.wait(telemetry.InstanceNeedsAttention)
+
+        assert event.at == EXHAUSTED_AT + 1000
+        assert channel.living == 1
+
+
+async def test_proof_ends_it(autojump_clock: MockClock) -> None:
+    """An opening alone does not; and after the next exhaustion it is told again."""
+    channel = ScriptedChannel(*[REFUSED] * 10)
+    async with scene(channel, reconnect=PATIENT) as s:
+        await s.log.wait(telemetry.InstanceNeedsAttention)
+        await s.log.wait(telemetry.InstanceConnected)
+        assert s.bot.health().needs_attention
+        await s.bot.wait_status("connected")
+        assert s.bot.health().proven
+        assert not s.bot.health().needs_attention
+        channel.outcomes = [REFUSED] * 20
+        channel.reader.end(lost())
+        await s.log.wait(telemetry.InstanceNeedsAttention, 2)
+
+        assert s.bot.health().needs_attention
+
+
+async def test_a_resume_ends_it(autojump_clock: MockClock) -> None:
+    """Somebody has attended to it; the time counts from the next exhaustion."""
+    channel = ScriptedChannel(*[REFUSED] * 1000)
+    async with scene(channel, reconnect=PATIENT) as s:
+        await s.log.wait(telemetry.InstanceNeedsAttention)
+        s.bot.pause()
+        await trio.sleep(5000)
+        assert s.bot.health().needs_attention
+        s.bot.resume()
+        resumed_at = trio.current_time()
+        assert not s.bot.health().needs_attention
+        event = await s.log.wait(telemetry.InstanceNeedsAttention, 2)
+
+        assert event.at == resumed_at + EXHAUSTED_AT + 1000
+
+
+async def test_nobody_is_called_while_it_is_paused(autojump_clock: MockClock) -> None:
+    """Whoever paused it knows."""
+    channel = ScriptedChannel(*[REFUSED] * 1000)
+    async with scene(channel, reconnect=PATIENT) as s:
+        await trio.sleep(500)
+        s.bot.pause()
+        await trio.sleep(10_000)
+
+        assert s.log.of(telemetry.InstanceNeedsAttention) == []
+
+
+async def test_a_connection_that_is_there_calls_nobody_until_it_is_lost(
+    autojump_clock: MockClock,
+) -> None:
+    """It may be proven soon. If it is not, the time that has passed meanwhile counts."""
+    channel = ScriptedChannel(*[REFUSED] * 5)
+    policy = evolve(PATIENT, stable_after=5000.0)
+    async with scene(channel, reconnect=policy) as s:
+        await s.log.wait(telemetry.InstanceConnected)
+        await trio.sleep(2000)
+        assert s.log.of(telemetry.InstanceNeedsAttention) == []
+        channel.outcomes = [REFUSED] * 9
+        channel.reader.end(lost())
+        event = await s.log.wait(telemetry.InstanceNeedsAttention)
+
+        assert event.at == s.log.of(telemetry.InstanceDisconnected)[0].at
+        assert event.elapsed == event.at - EXHAUSTED_AT
+
+
+async def test_a_restart_of_the_instance_begins_the_time_anew(autojump_clock: MockClock) -> None:
+    """A fresh start forgets what it had found out."""
+    channel, keeper = ScriptedChannel(*[REFUSED] * 1000), Worker()
+    channel.give_own = lambda _: [ChildSpec("keeper", keeper.run)]
+    async with scene(channel, reconnect=PATIENT, intensity=RestartIntensity(max_restarts=0)) as s:
+        await trio.sleep(500)
+        keeper.end(ValueError("bug"))
+        event = await s.log.wait(telemetry.InstanceNeedsAttention)
+
+        assert event.elapsed == 1000
+        assert event.at == 1500
+
+
+async def test_an_instance_that_has_failed_needs_attention_at_once(
+    autojump_clock: MockClock,
+) -> None:
+    """The event for that is `instance.failed`; the snapshot has one flag for both."""
+    channel = ScriptedChannel(fatal())
+    async with scene(channel) as s:
+        await s.log.wait(telemetry.InstanceFailed)
+
+        assert s.bot.health().needs_attention
+        assert s.log.of(telemetry.InstanceNeedsAttention) == []
+
+
+@pytest.mark.parametrize("since", [0.1, 0.7, 3.3, 1234.567])
+async def test_the_timer_is_not_set_again_for_ever(autojump_clock: MockClock, since: float) -> None:
+    """Where the sum of two times is rounded, what is due then is due, and nothing spins."""
+    channel = ScriptedChannel(since, *[degraded()] * 100)
+    async with scene(channel, reconnect=evolve(STEADY, attention_after=1000.1)) as s:
+        await s.bot.wait_status("connected")
+        channel.reader.end(lost())
+        with trio.fail_after(5000):
+            event = await s.log.wait(telemetry.InstanceNeedsAttention)
+
+        assert event.elapsed == pytest.approx(1000.1)

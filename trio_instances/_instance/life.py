@@ -1,0 +1,42 @@
+"""One generation of a connection as it runs: what ends it, and what lives in it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, final
+
+import trio
+
+if TYPE_CHECKING:
+    from .._supervision.supervisor import Supervisor
+
+
+@final
+class Life:
+    """One generation, from the decision to begin it until nothing of it is left.
+
+    Args:
+        generation: Which one.
+        now: When it was decided.
+    """
+
+    __slots__ = ("attempt", "began_at", "body", "ended", "generation", "runs", "supervisor")
+
+    def __init__(self, generation: int, now: float) -> None:
+        self.generation = generation
+        self.began_at = now
+        self.runs = False
+        """Whether there is a task for it."""
+        self.attempt: trio.CancelScope | None = trio.CancelScope()
+        """Around an attempt that has no connection yet; cancelling it gives the attempt up, also
+        one whose task has not begun with it."""
+        self.body: trio.CancelScope | None = None
+        """Around all that is done with the connection; cancelling it begins the closing."""
+        self.supervisor: Supervisor | None = None
+        """Of the connection's children, while it runs."""
+        self.ended = trio.Event()
+
+    def end(self) -> None:
+        """End it: give the attempt up, or begin to close the connection."""
+        scope = self.body or self.attempt
+        if scope is not None:
+            scope.cancel()

@@ -1,0 +1,128 @@
+"""How a connection is made again: the policy that the connection machine goes by."""
+
+from __future__ import annotations
+
+import math
+from enum import StrEnum
+from typing import final
+
+from attrs import field, frozen
+
+from .backoff import Backoff, Jitter
+from .mistakes import MistakeList, member_or_given
+
+
+class Exhausted(StrEnum):
+    """What follows when the quick attempts are used up.
+
+    - ``degrade``: the instance is degraded, and slow attempts go on for ever.
+    - ``escalate``: the connection is given up, and its instance with it.
+    """
+
+    DEGRADE = "degrade"
+    ESCALATE = "escalate"
+
+
+_SOONER = 0.1
+
+
+def _exhausted(value: Exhausted | str) -> Exhausted:
+    return member_or_given(Exhausted, value)
+
+
+@final
+@frozen
+class ReconnectPolicy:
+    """How a connection is made again.
+
+    The quick attempts follow the mission. The slow ones go on for ever, because an outage of the
+    other side must not end an instance for good; they are too slow to be a burden to it.
+    """
+
+    attempts: int = 5
+    """Quick attempts in a row."""
+    backoff: Backoff = Backoff()
+    """Delays between them; the delay before attempt n + 1 is its step n."""
+    slow: Backoff = Backoff(initial=60.0, factor=2.0, cap=300.0, jitter=Jitter.EQUAL)
+    """Delays after them."""
+    exhausted: Exhausted = field(default=Exhausted.DEGRADE, converter=_exhausted)
+    """What follows when they are used up."""
+    stable_after: float = 60.0
+    """Seconds, or the last delay before jitter if longer, after which a connection is proven."""
+    needs_data: bool = False
+    """Whether a connection must also have delivered an application event to be proven."""
+    connect_timeout: float = 30.0
+    """Seconds that an attempt may take, its children's start included."""
+    close_timeout: float = 10.0
+    """Seconds that closing a connection may take."""
+    hint_floor: float = 1.0
+    """Seconds that pass at least before an attempt for which the other side has named a time.
+
+    It may say "now", and say so again and again.
+    """
+    attention_after: float = 7200.0
+    """Seconds after the last quick attempt at which an instance that is still not back is said to
+    need attention; from the field notes of gateways that were down for days unseen."""
+    max_age: float = math.inf
+    """Seconds after which an open connection is replaced, up to a tenth sooner by chance.
+
+    It is for platforms that end every connection at a certain age: a planned replacement, with the
+    session handed on, is better than a loss, and chance keeps a fleet from doing it all at once.
+    """
+
+    def __attrs_post_init__(self) -> None:
+        wrong = MistakeList("ReconnectPolicy")
+        wrong.whole("attempts", self.attempts, at_least=1)
+        wrong.instance("backoff", self.backoff, Backoff)
+        wrong.instance("slow", self.slow, Backoff)
+        wrong.member("exhausted", self.exhausted, Exhausted)
+        wrong.number("stable_after", self.stable_after, finite=True)
+        wrong.boolean("needs_data", self.needs_data)
+        wrong.number("connect_timeout", self.connect_timeout, above=0.0)
+        wrong.number("close_timeout", self.close_timeout, above=0.0, finite=True)
+        wrong.number("hint_floor", self.hint_floor, finite=True)
+        wrong.number("attention_after", self.attention_after)
+        wrong.number("max_age", self.max_age, above=0.0)
+        wrong.raise_any()
+
+    def quick(self, attempt: int) -> bool:
+        """Tell whether the attempt after number `attempt` is still a quick one."""
+        return attempt < self.attempts
+
+    def delay(self, attempt: int, u: float, *, quick: bool) -> float:
+        """Return the seconds between attempt number `attempt` and the next one."""
+        backoff, retry = self._row(attempt, quick=quick)
+        return backoff.delay(retry, u)
+
+    def delay_after_hint(self, attempt: int, hint: float, u: float, *, quick: bool) -> float:
+        """Return the seconds until the next attempt where the other side asked for some.
+
+        Quick attempts come when it asked for them, and chance spreads those that were told the same
+        number. A slow one never comes sooner for it: the hints have been in vain so far.
+
+        Args:
+            attempt: The attempt that failed.
+            hint: Seconds that were asked for.
+            u: A random number in [0, 1].
+            quick: Whether the next attempt is a quick one.
+        """
+        if quick:
+            return max(hint, self.hint_floor) + self.backoff.delay(0, u)
+
+        return max(hint, self.delay(attempt, u, quick=False))
+
+    def lifetime(self, u: float) -> float:
+        """Return the seconds after which an open connection is replaced.
+
+        Args:
+            u: A random number in [0, 1].
+        """
+        return self.max_age * (1.0 - _SOONER * u)
+
+    def step(self, attempt: int, *, quick: bool) -> float:
+        """Return the seconds of `delay` before jitter."""
+        backoff, retry = self._row(attempt, quick=quick)
+        return backoff.step(retry)
+
+    def _row(self, attempt: int, *, quick: bool) -> tuple[Backoff, int]:
+        return (self.backoff, attempt) if quick else (self.slow, max(attempt - self.attempts, 0))
