@@ -15,6 +15,7 @@ from .policy.failures import Cause
 from .policy.specs import ChildSpec
 
 if TYPE_CHECKING:
+    from ._instance.budget import ConnectionBudget
     from ._instance.handle import Instance
     from .telemetry.schema import Event
 
@@ -33,6 +34,9 @@ class Channel(ABC, Generic[C]):
 
     channel_type: ClassVar[str]
     """A short, stable word for the kind, which telemetry is keyed by."""
+    budget: ConnectionBudget | None = None
+    """What the connection attempts of all channels that have the same one are counted in, unless
+    the instance's specification says otherwise; None: nothing."""
 
     @abstractmethod
     def connect(self, instance: Instance) -> AbstractAsyncContextManager[C]:

@@ -18,6 +18,8 @@ PAUSE_REQUESTED = Cause(FailureClass.RECOVERABLE, "pause_requested")
 STOP_REQUESTED = Cause(FailureClass.RECOVERABLE, "stop_requested")
 _REQUESTED = frozenset({RECONNECT_REQUESTED, PAUSE_REQUESTED, STOP_REQUESTED})
 """Ends that somebody asked for: they are told of, and are no failures."""
+_BUDGETED = frozenset({Phase.QUEUED, Phase.CONNECTING, Phase.CONNECTED, Phase.PROVEN})
+"""Where an instance has something of its connection budget, or counts in it."""
 
 
 def perform(record: InstanceRecord, action: Action, before: ConnectionState, now: float) -> None:
@@ -30,6 +32,11 @@ def perform(record: InstanceRecord, action: Action, before: ConnectionState, now
         now: The time of the decision.
     """
     _ACTIONS[action.kind](record, action, before, now)
+
+
+def _queue(record: InstanceRecord, *_: object) -> None:
+    """The connection loop waits; that it has to is told of there."""
+    record.change(Change.CONNECT)
 
 
 def _open(record: InstanceRecord, _: Action, before: ConnectionState, now: float) -> None:
@@ -50,6 +57,8 @@ def _close(record: InstanceRecord, action: Action, before: ConnectionState, now:
         _disconnect(record, action, before, now)
     elif before.phase is Phase.CONNECTING:
         _abandon(record, action, before, now)
+    if record.seat is not None and before.phase in _BUDGETED:
+        record.seat.ended(None if action.cause in _REQUESTED else action.cause)
 
 
 def _disconnect(
@@ -96,6 +105,8 @@ def _opened(record: InstanceRecord, action: Action, _: ConnectionState, now: flo
     if record.connection.generation > 1:
         record.reconnects += 1
     record.change(Change.OPEN)
+    if record.seat is not None:
+        record.seat.opened()
     if record.bus.listening:
         supervisor = record.connection_supervisor
         children = () if supervisor is None else tuple(c.name for c in supervisor.which_children())
@@ -154,6 +165,7 @@ def _fail(*_: object) -> None:
 
 
 _ACTIONS: Mapping[ActionKind, Callable[[InstanceRecord, Action, ConnectionState, float], None]] = {
+    ActionKind.QUEUE: _queue,
     ActionKind.OPEN: _open,
     ActionKind.CLOSE: _close,
     ActionKind.OPENED: _opened,

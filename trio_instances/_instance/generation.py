@@ -156,6 +156,8 @@ async def _hold(
             scope.deadline = float("inf")
             record.signal(SignalKind.OPENED, generation=generation)
             services.start_soon(_become_stable, record, generation)
+            if record.seat is not None and record.seat.is_canary:
+                services.start_soon(record.seat.last_as_canary)
             if spec.probe is not None:
                 services.start_soon(probe_for_ever, record, spec.probe, generation, connection)
             await trio.sleep_forever()

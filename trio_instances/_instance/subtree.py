@@ -24,6 +24,7 @@ from .snapshot import CONNECTION
 
 if TYPE_CHECKING:
     from .record import InstanceRecord
+    from .turns import Seat
 
 
 async def run_instance(
@@ -91,6 +92,8 @@ async def keep_connected(record: InstanceRecord) -> None:
             await _live_in_phase(record)
     finally:
         record.signal(SignalKind.STOP, cause=STOP_REQUESTED)
+        if record.seat is not None:
+            record.seat.leave()
 
 
 def _begin_to_connect(record: InstanceRecord) -> None:
@@ -104,6 +107,10 @@ def _begin_to_connect(record: InstanceRecord) -> None:
 async def _live_in_phase(record: InstanceRecord) -> None:
     state = record.connection
     match state.phase:
+        case Phase.QUEUED:
+            assert record.seat is not None
+            if await record.seat.wait_turn():
+                await _use_turn(record, record.seat)
         case Phase.CONNECTING:
             await run_generation(record)
         case Phase.WAITING:
@@ -118,3 +125,12 @@ async def _live_in_phase(record: InstanceRecord) -> None:
             raise ChannelError(evolve(state.cause or ENDED, failure_class=FailureClass.FATAL))
         case _:
             await record.wakeup.wait()
+
+
+async def _use_turn(record: InstanceRecord, seat: Seat) -> None:
+    try:
+        record.signal(SignalKind.GRANTED)
+        if record.connection.phase is Phase.CONNECTING:
+            await run_generation(record)
+    finally:
+        seat.end_attempt()

@@ -99,6 +99,7 @@ class Phase(StrEnum):
     """Where the connection is.
 
     - ``idle``: no attempt was made yet.
+    - ``queued``: an attempt is due, and waits for its turn in the connection budget.
     - ``connecting``: an attempt is under way.
     - ``connected``: it is open, and not proven.
     - ``proven``: it has been open for long enough.
@@ -109,6 +110,7 @@ class Phase(StrEnum):
     """
 
     IDLE = "idle"
+    QUEUED = "queued"
     CONNECTING = "connecting"
     CONNECTED = "connected"
     PROVEN = "proven"
@@ -119,7 +121,11 @@ class Phase(StrEnum):
 
 
 class SignalKind(StrEnum):
-    """What can be learned about a connection, or wanted of it."""
+    """What can be learned about a connection, or wanted of it.
+
+    ``granted`` and ``cleared`` come from the connection budget: its turn has come; what kept most
+    instances of the budget from connecting is over.
+    """
 
     START = "start"
     OPENED = "opened"
@@ -127,6 +133,8 @@ class SignalKind(StrEnum):
     STABLE = "stable"
     DATA = "data"
     DUE = "due"
+    GRANTED = "granted"
+    CLEARED = "cleared"
     RECONNECT = "reconnect"
     PAUSE = "pause"
     RESUME = "resume"
@@ -148,6 +156,7 @@ class Signal:
 class ActionKind(StrEnum):
     """What the connection loop is to do.
 
+    - ``queue``: wait for the connection budget to grant an attempt.
     - ``open``: begin an attempt.
     - ``close``: end the connection, or the attempt, that there is.
     - ``opened``: nothing; an attempt has succeeded.
@@ -160,6 +169,7 @@ class ActionKind(StrEnum):
     Those with nothing to do are there to be told of.
     """
 
+    QUEUE = "queue"
     OPEN = "open"
     CLOSE = "close"
     OPENED = "opened"
@@ -206,6 +216,8 @@ class ConnectionState:
     """
     stable: bool = False
     data: bool = False
+    budgeted: bool = False
+    """Whether every attempt needs a grant of a connection budget."""
 
 
 Step = tuple[ConnectionState, tuple[Action, ...]]
@@ -235,6 +247,22 @@ def step(
         return state, ()
 
     return rule(state, signal, policy, now, u)
+
+
+def _due(s: ConnectionState, g: Signal, p: ReconnectPolicy, now: float, u: float) -> Step:
+    if not s.budgeted:
+        return _open(s, g, p, now, u)
+
+    after = evolve(s, phase=Phase.QUEUED, next_retry_at=None)
+    return after, (Action(ActionKind.QUEUE),)
+
+
+def _cleared(s: ConnectionState, g: Signal, p: ReconnectPolicy, now: float, u: float) -> Step:
+    # What the other side asked of this one is no guess about an outage, and stays in force.
+    if s.cause is not None and s.cause.retry_after is not None:
+        return s, ()
+
+    return _due(s, g, p, now, u)
 
 
 def _open(s: ConnectionState, _: Signal, __: ReconnectPolicy, ___: float, ____: float) -> Step:
@@ -307,7 +335,7 @@ def _fail(s: ConnectionState, cause: Cause, *before: Action) -> Step:
 
 
 def _reopen(s: ConnectionState, g: Signal, p: ReconnectPolicy, now: float, u: float) -> Step:
-    after, actions = _open(s, g, p, now, u)
+    after, actions = _due(s, g, p, now, u)
     return after, (Action(ActionKind.CLOSE, g.cause), *actions)
 
 
@@ -318,7 +346,7 @@ def _pause(s: ConnectionState, g: Signal, _: ReconnectPolicy, __: float, ___: fl
 
 def _resume(s: ConnectionState, g: Signal, p: ReconnectPolicy, now: float, u: float) -> Step:
     # An operator who resumes says that things are well again, so the attempts are counted anew.
-    after, actions = _open(evolve(s, attempt=0, exhausted=False, waited=0.0), g, p, now, u)
+    after, actions = _due(evolve(s, attempt=0, exhausted=False, waited=0.0), g, p, now, u)
     return after, (Action(ActionKind.RESUME), *actions)
 
 
@@ -329,7 +357,12 @@ def _stop(s: ConnectionState, g: Signal, _: ReconnectPolicy, __: float, ___: flo
 
 TABLE: Mapping[Phase, Mapping[SignalKind, Rule]] = {
     Phase.IDLE: {
-        SignalKind.START: _open,
+        SignalKind.START: _due,
+        SignalKind.PAUSE: _pause,
+        SignalKind.STOP: _stop,
+    },
+    Phase.QUEUED: {
+        SignalKind.GRANTED: _open,
         SignalKind.PAUSE: _pause,
         SignalKind.STOP: _stop,
     },
@@ -355,8 +388,9 @@ TABLE: Mapping[Phase, Mapping[SignalKind, Rule]] = {
         SignalKind.STOP: _stop,
     },
     Phase.WAITING: {
-        SignalKind.DUE: _open,
-        SignalKind.RECONNECT: _open,
+        SignalKind.DUE: _due,
+        SignalKind.RECONNECT: _due,
+        SignalKind.CLEARED: _cleared,
         SignalKind.PAUSE: _pause,
         SignalKind.STOP: _stop,
     },
@@ -370,5 +404,5 @@ TABLE: Mapping[Phase, Mapping[SignalKind, Rule]] = {
 """What each signal does in each phase. A pair that is missing changes nothing.
 
 So every verb may come at any time, and twice: ``reconnect`` wakes a retry that waits and does not
-double one that runs; ``pause`` stays in force until ``resume``.
+double one that runs, or is queued; ``pause`` stays in force until ``resume``.
 """
