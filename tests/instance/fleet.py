@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from random import Random
 from typing import Any
 
+import trio
 from attrs import frozen
 
 from trio_instances import (
@@ -61,3 +62,8 @@ def scripted(count: int, *outcomes: float | BaseException) -> list[ScriptedChann
 def begun(channels: list[ScriptedChannel]) -> list[float]:
     """Return when all their attempts began, in order."""
     return sorted(at for channel in channels for at in channel.attempts)
+
+
+async def fail_to_start(*, task_status: trio.TaskStatus[None]) -> None:
+    """Fail before being ready."""
+    raise ConnectionRefusedError

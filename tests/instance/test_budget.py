@@ -26,7 +26,7 @@ from trio_instances import (
 )
 from trio_instances.telemetry import Event
 
-from .fleet import begun, budget_of, fleet, scripted
+from .fleet import begun, budget_of, fail_to_start, fleet, scripted
 from .scripted import HANGS, ScriptedChannel, always, fatal, lost
 
 REFUSED = ConnectionRefusedError("no")
@@ -154,9 +154,6 @@ async def test_an_attempt_is_in_flight_while_it_closes(autojump_clock: MockClock
     """It has failed, and is to be tried again; but its socket is still there."""
     channels = scripted(2)
 
-    async def fail() -> None:
-        raise ValueError("no")
-
     async def close() -> None:
         await trio.sleep(4)
 
@@ -168,11 +165,6 @@ async def test_an_attempt_is_in_flight_while_it_closes(autojump_clock: MockClock
         await f.bots[1].wait_status("connected")
 
         assert channels[1].attempts == [4.0]
-
-
-async def fail_to_start(*, task_status: trio.TaskStatus[None]) -> None:
-    """Fail before being ready."""
-    raise ConnectionRefusedError
 
 
 @pytest.mark.parametrize("end", ["pause", "stop", "restart", "fatal", "timeout"])
