@@ -205,13 +205,20 @@ async def test_an_attempt_from_before_that_succeeds_goes_first(autojump_clock: M
 
 
 async def test_what_somebody_asked_for_is_no_failure(autojump_clock: MockClock) -> None:
-    """A fleet that is told to reconnect, paused, or stopped does not open its breaker."""
-    async with fleet(breaking(), *scripted(COUNT)) as f:
+    """A fleet that is told to reconnect, paused, or stopped does not open its breaker.
+
+    Nor does one whose provider sends it away in good order.
+    """
+    channels = scripted(COUNT)
+    async with fleet(breaking(), *channels) as f:
         await trio.sleep(100)
         for verb in ("reconnect", "pause", "resume"):
             for bot in f.bots:
                 getattr(bot, verb)()
             await trio.sleep(100)
+        for channel in channels:
+            channel.reader.end(lost(planned=True))
+        await trio.sleep(100)
 
     assert f.log.of(BreakerOpened) == []
 

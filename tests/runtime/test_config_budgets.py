@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import attrs
 import pytest
 
-from trio_instances import BreakerPolicy, BudgetPolicy, ConnectionBudget, InvalidSpec
+from trio_instances import Backoff, BreakerPolicy, BudgetPolicy, ConnectionBudget, InvalidSpec
 from trio_instances._runtime.config import Config, load_config
 
 Load = Callable[..., Config]
@@ -80,7 +79,7 @@ def test_every_field_of_a_budget_can_be_set(load: Load) -> None:
         url = "ws://127.0.0.1:9/"
     """)
 
-    backoff = attrs.evolve(BreakerPolicy().backoff, cap=9)
+    backoff = Backoff(cap=9)
     assert config.budgets[0].policy == BudgetPolicy(
         attempts_per_second=2,
         burst=3,
@@ -106,9 +105,7 @@ def test_a_budget_that_is_not_there_is_named_with_those_that_are(load: Load) -> 
     ]
     assert mistakes(
         load, '[[instances]]\nid = "a"\nurl = "ws://127.0.0.1:9/"\nbudget = ["discord"]'
-    ) == [
-        "instances[0].budget: must be the key of a table in budgets (none), not ['discord']"
-    ]
+    ) == ["instances[0].budget: must be the key of a table in budgets (none), not ['discord']"]
 
 
 def test_every_mistake_in_a_budget_is_listed_once(load: Load) -> None:

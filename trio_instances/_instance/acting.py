@@ -58,7 +58,11 @@ def _close(record: InstanceRecord, action: Action, before: ConnectionState, now:
     elif before.phase is Phase.CONNECTING:
         _abandon(record, action, before, now)
     if record.seat is not None and before.phase in _BUDGETED:
-        record.seat.ended(None if action.cause in _REQUESTED else action.cause)
+        record.seat.ended(failed=_is_failure(action.cause))
+
+
+def _is_failure(cause: Cause | None) -> bool:
+    return cause is not None and not cause.planned and cause not in _REQUESTED
 
 
 def _disconnect(

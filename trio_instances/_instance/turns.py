@@ -25,7 +25,6 @@ from ..telemetry.budget_events import (
 )
 
 if TYPE_CHECKING:
-    from ..policy.failures import Cause
     from ..telemetry.schema import Event
     from .record import InstanceRecord
 
@@ -203,21 +202,21 @@ class Seat:
         self._turns.machine.opened(self, trio.current_time())
         self._turns.settle()
 
-    def ended(self, cause: Cause | None) -> None:
+    def ended(self, *, failed: bool) -> None:
         """It waits no more, or its attempt or connection has ended.
 
         Args:
-            cause: Why; None where somebody asked for it.
+            failed: Whether that was a failure; not so where somebody asked for it, or planned it.
         """
         now, machine = trio.current_time(), self._turns.machine
         machine.leave(self)
         if self.granted:
             self.granted = False
             machine.release(self)
-        if cause is None:
-            machine.stopped(self, now)
-        else:
+        if failed:
             machine.failed(self, now, self.record.random.random())
+        else:
+            machine.stopped(self, now)
         self._turns.settle()
 
     def leave(self) -> None:

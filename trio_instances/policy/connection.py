@@ -259,7 +259,7 @@ def _due(s: ConnectionState, g: Signal, p: ReconnectPolicy, now: float, u: float
 
 def _cleared(s: ConnectionState, g: Signal, p: ReconnectPolicy, now: float, u: float) -> Step:
     # What the other side asked of this one is no guess about an outage, and stays in force.
-    if s.cause is not None and s.cause.retry_after is not None:
+    if s.cause is not None and s.cause.retry_after:
         return s, ()
 
     return _due(s, g, p, now, u)
