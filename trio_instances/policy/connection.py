@@ -99,7 +99,7 @@ class Phase(StrEnum):
     """Where the connection is.
 
     - ``idle``: no attempt was made yet.
-    - ``queued``: an attempt is due, and waits for its turn in the connection budget.
+    - ``queued``: an attempt waits for its turn in the connection budget.
     - ``connecting``: an attempt is under way.
     - ``connected``: it is open, and not proven.
     - ``proven``: it has been open for long enough.
@@ -121,11 +121,7 @@ class Phase(StrEnum):
 
 
 class SignalKind(StrEnum):
-    """What can be learned about a connection, or wanted of it.
-
-    ``granted`` and ``cleared`` come from the connection budget: its turn has come; what kept most
-    instances of the budget from connecting is over.
-    """
+    """What can be learned about a connection, of its budget as well, or wanted of it."""
 
     START = "start"
     OPENED = "opened"
@@ -250,19 +246,14 @@ def step(
 
 
 def _due(s: ConnectionState, g: Signal, p: ReconnectPolicy, now: float, u: float) -> Step:
-    if not s.budgeted:
-        return _open(s, g, p, now, u)
-
-    after = evolve(s, phase=Phase.QUEUED, next_retry_at=None)
-    return after, (Action(ActionKind.QUEUE),)
+    queued = evolve(s, phase=Phase.QUEUED, next_retry_at=None)
+    return (queued, (Action(ActionKind.QUEUE),)) if s.budgeted else _open(s, g, p, now, u)
 
 
 def _cleared(s: ConnectionState, g: Signal, p: ReconnectPolicy, now: float, u: float) -> Step:
     # What the other side asked of this one is no guess about an outage, and stays in force.
-    if s.cause is not None and s.cause.retry_after:
-        return s, ()
-
-    return _due(s, g, p, now, u)
+    asked = s.cause is not None and s.cause.retry_after
+    return (s, ()) if asked else _due(s, g, p, now, u)
 
 
 def _open(s: ConnectionState, _: Signal, __: ReconnectPolicy, ___: float, ____: float) -> Step:
