@@ -219,6 +219,23 @@ async def test_a_verb_from_a_listener_loses_no_room(
         assert statuses == ["connected", paused, "connected"]
 
 
+@pytest.mark.parametrize("steps", range(12))
+async def test_a_stop_in_any_step_of_a_grant_gives_it_back(
+    autojump_clock: MockClock, steps: int
+) -> None:
+    """Before the turn comes, in the same step, or when the attempt has begun."""
+    budget, channels = budget_of(in_flight=1, burst=9), scripted(3, 5.0)
+    async with fleet(budget, *channels) as f:
+        await trio.sleep(5)  # until the first one has its connection, and the next one's turn comes
+        for _ in range(steps):
+            await trio.lowlevel.checkpoint()
+        await f.runtime.stop_instance("bot-1")
+        await f.bots[2].wait_status("connected")
+
+        assert begun(channels)[-1] == channels[2].attempts[0] == 5
+        assert (budget.health().in_flight, budget.health().waiting) == (0, 0)
+
+
 # --- leaving the line
 
 

@@ -173,9 +173,10 @@ class Seat:
     # --- an attempt ------------------------------------------------------------------------------
 
     async def wait_turn(self) -> bool:
-        """Wait for a grant, or until the connection machine has something else to be done.
+        """Wait for a grant, until the alarm rings, or until the connection machine wants something.
 
-        Cancelling it keeps the place in the line, which `ended` gives up.
+        The place in the line is kept, also when it is cancelled, until there is a grant or `ended`
+        gives it up. So whoever is still queued calls it again, and goes if the slot has come.
 
         Returns:
             Whether there is a grant. Then `end_attempt` must follow, whatever comes of it.
@@ -185,7 +186,6 @@ class Seat:
             self._turns.take_place(self)
             if not self.granted:
                 await wakeup.wait()
-        self._turns.settle()  # as its alarm may have rung
         granted, self.granted = self.granted, False
         return granted
 
