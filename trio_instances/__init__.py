@@ -46,6 +46,7 @@ from ._exceptions import (
     SupervisorNotRunning,
     TrioInstancesError,
 )
+from ._instance.budget import ConnectionBudget
 from ._instance.handle import Instance
 from ._instance.spec import InstanceSpec
 from ._runtime.runtime import InstanceCounts, Runtime, open_runtime
@@ -56,9 +57,11 @@ from ._supervision.record import Child, ChildCounts, ChildInfo
 from ._supervision.stop_report import ChildStop, StopReport
 from ._supervision.supervisor import Supervisor
 from .policy.backoff import Backoff, Jitter
+from .policy.breaker import BreakerPhase, BreakerPolicy
+from .policy.budget import BudgetPolicy
 from .policy.causes.defaults import classify_failure
 from .policy.failures import Cause, FailureClass, WhoMustAct
-from .policy.health import HealthSnapshot, ProbePolicy
+from .policy.health import BudgetHealth, HealthSnapshot, ProbePolicy
 from .policy.intensity import RestartIntensity
 from .policy.pressure import PressureLevel, PressurePolicy
 from .policy.reconnect import Exhausted, ReconnectPolicy
@@ -72,6 +75,10 @@ __version__ = "0.1.0"
 __all__ = [
     "AutoShutdown",
     "Backoff",
+    "BreakerPhase",
+    "BreakerPolicy",
+    "BudgetHealth",
+    "BudgetPolicy",
     "Cause",
     "ChannelError",
     "Child",
@@ -88,6 +95,7 @@ __all__ = [
     "ChildStartFailed",
     "ChildState",
     "ChildStop",
+    "ConnectionBudget",
     "Escalation",
     "Exhausted",
     "FailureClass",

@@ -15,6 +15,7 @@ from .policy.failures import Cause
 from .policy.specs import ChildSpec
 
 if TYPE_CHECKING:
+    from ._instance.budget import ConnectionBudget
     from ._instance.handle import Instance
     from .telemetry.schema import Event
 
@@ -39,6 +40,9 @@ class Channel(ABC, Generic[C]):
     Only for a kind whose other side allows two connections of one instance for a while; then
     `connect` and the children must bear that the old ones are still there.
     """
+    budget: ConnectionBudget | None = None
+    """What the connection attempts of all channels that have the same one are counted in, unless
+    the instance's specification says otherwise; None: nothing."""
 
     @abstractmethod
     def connect(self, instance: Instance) -> AbstractAsyncContextManager[C]:

@@ -21,6 +21,7 @@ POLICY = ReconnectPolicy()
 
 ROAD: dict[Phase, list[Signal]] = {
     Phase.IDLE: [],
+    Phase.QUEUED: [Signal(SignalKind.START)],
     Phase.CONNECTING: [Signal(SignalKind.START)],
     Phase.CONNECTED: [Signal(SignalKind.START), Signal(SignalKind.OPENED)],
     Phase.PROVEN: [
@@ -42,11 +43,13 @@ class Line:
     Its time is 0 until a test moves it.
     """
 
-    def __init__(self, policy: ReconnectPolicy = POLICY, *, u: float = 1.0) -> None:
+    def __init__(
+        self, policy: ReconnectPolicy = POLICY, *, u: float = 1.0, budgeted: bool = False
+    ) -> None:
         self.policy = policy
         self.u = u
         self.now = 0.0
-        self.state = ConnectionState()
+        self.state = ConnectionState(budgeted=budgeted)
         self.said: list[Action] = []
 
     def tell(self, *kinds: SignalKind, cause: Cause | None = None) -> Line:
@@ -86,8 +89,8 @@ class Line:
 
 
 def at(phase: Phase, policy: ReconnectPolicy = POLICY) -> Line:
-    """Return a connection in a phase."""
-    line = Line(policy)
+    """Return a connection in a phase; with a budget only where it needs one to be there."""
+    line = Line(policy, budgeted=phase is Phase.QUEUED)
     for signal in ROAD[phase]:
         line.take(signal)
     assert line.state.phase is phase

@@ -11,8 +11,11 @@ import trio
 from trio.testing import MockClock
 
 from trio_instances import (
+    BreakerPolicy,
+    BudgetPolicy,
     ChildSpec,
     ChildStartFailed,
+    ConnectionBudget,
     Instance,
     InstanceAlreadyStarted,
     InstanceNotFound,
@@ -81,9 +84,12 @@ class StormyChannel(ScriptedChannel):
 class Storm:
     """Several tasks that ask a runtime for anything, and cancel what takes too long."""
 
-    def __init__(self, chance: Random, runtime: Runtime) -> None:
+    def __init__(
+        self, chance: Random, runtime: Runtime, budget: ConnectionBudget | None = None
+    ) -> None:
         self.chance = chance
         self.runtime = runtime
+        self.budget = budget
         self.channels: list[StormyChannel] = []
         self.bots: list[Instance] = []
 
@@ -122,6 +128,7 @@ class Storm:
             channel=channel,
             reconnect=ReconnectPolicy(stable_after=10),
             probe=ProbePolicy(interval=2.0),
+            budget=self.budget,
             intensity=RestartIntensity(self.chance.choice([0, 2, 5]), 30.0),
         )
         self.bots.append(await self.runtime.start_instance(spec))
@@ -143,13 +150,11 @@ def check(bot: Instance) -> None:
     assert telemetry.snapshot_from_json(telemetry.snapshot_to_json(health)) == health
 
 
-@pytest.mark.parametrize("seed", range(25))
-async def test_a_storm_leaves_nothing_behind(autojump_clock: MockClock, seed: int) -> None:
-    """Never two generations at once, never a wrong word, and at the end everything is down."""
-    chance = Random(seed)
+async def play(chance: Random, budget: ConnectionBudget | None = None) -> Storm:
+    """Play a storm, and check that everything is down at its end."""
     bus = EventBus()
     async with open_runtime(events=bus, random=chance) as runtime:
-        storm = Storm(chance, runtime)
+        storm = Storm(chance, runtime, budget)
         bus.listen(storm.interfere)
         async with trio.open_nursery() as nursery:
             for _ in range(4):
@@ -163,3 +168,26 @@ async def test_a_storm_leaves_nothing_behind(autojump_clock: MockClock, seed: in
     assert {channel.living for channel in storm.channels} == {0}
     assert max(channel.most for channel in storm.channels) <= 1
     assert {bot.status for bot in storm.bots} <= {"stopped", "failed"}
+    return storm
+
+
+@pytest.mark.parametrize("seed", range(25))
+async def test_a_storm_leaves_nothing_behind(autojump_clock: MockClock, seed: int) -> None:
+    """Never two generations at once, never a wrong word, and at the end everything is down."""
+    await play(Random(seed))
+
+
+@pytest.mark.parametrize("seed", range(25))
+async def test_a_storm_under_a_budget_keeps_to_it(autojump_clock: MockClock, seed: int) -> None:
+    """Never over the rate; what was taken is given back; the breaker keeps nobody for ever."""
+    breaker = BreakerPolicy(minimum=2, stable_after=2.0)
+    policy = BudgetPolicy(attempts_per_second=0.5, burst=2, in_flight=2, breaker=breaker)
+    budget = ConnectionBudget("key", policy)
+    storm = await play(Random(seed), budget)
+
+    attempts = sorted(at for channel in storm.channels for at in channel.attempts)
+    assert len(attempts) > 1
+    for earlier, later in zip(attempts, attempts[2:], strict=False):
+        assert later - earlier > 2.0 - 1e-6
+    health = budget.health()
+    assert (health.in_flight, health.waiting) == (0, 0)

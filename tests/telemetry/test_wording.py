@@ -8,6 +8,8 @@ from trio_instances.policy.failures import Cause, FailureClass
 from trio_instances.policy.health import ProbeVerdict
 from trio_instances.policy.pressure import PressureLevel
 from trio_instances.telemetry import (
+    BreakerClosed,
+    BreakerOpened,
     ChildExited,
     ChildParked,
     ChildRestarting,
@@ -89,6 +91,8 @@ ESCALATED = SupervisorEscalated(
         (stopped(forced=False, cause=CAUSE), "WARNING"),
         (disconnected("close_1006"), "WARNING"),
         (disconnected("pause_requested"), "INFO"),
+        (BreakerOpened(at=0, key="k", failed=5, connected=2, delay=1.0), "WARNING"),
+        (BreakerClosed(at=0, key="k", elapsed=9.0, canaries=2), "INFO"),
         (RuntimeStarted(at=0), "INFO"),
     ],
 )

@@ -20,12 +20,14 @@ RECONNECT_REQUESTED = Cause(FailureClass.RECOVERABLE, "reconnect_requested")
 PAUSE_REQUESTED = Cause(FailureClass.RECOVERABLE, "pause_requested")
 STOP_REQUESTED = Cause(FailureClass.RECOVERABLE, "stop_requested")
 DRAIN_REQUESTED = Cause(FailureClass.RECOVERABLE, "drain_requested")
-ROTATION = Cause(FailureClass.RECOVERABLE, "rotation_requested", resumable=True)
+ROTATION = Cause(FailureClass.RECOVERABLE, "rotation_requested", resumable=True, planned=True)
 _REQUESTED = frozenset(
     {RECONNECT_REQUESTED, PAUSE_REQUESTED, STOP_REQUESTED, DRAIN_REQUESTED, ROTATION}
 )
 """Ends that somebody asked for: they are told of, and are no failures."""
 _UNKNOWN = Cause(FailureClass.RECOVERABLE, "unknown")
+_BUDGETED = frozenset({Phase.QUEUED, Phase.CONNECTING, Phase.CONNECTED, Phase.PROVEN})
+"""Where an instance has something of its connection budget, or counts in it."""
 
 
 def perform(record: InstanceRecord, action: Action, before: ConnectionState, now: float) -> None:
@@ -38,6 +40,11 @@ def perform(record: InstanceRecord, action: Action, before: ConnectionState, now
         now: The time of the decision.
     """
     _ACTIONS[action.kind](record, action, before, now)
+
+
+def _queue(record: InstanceRecord, *_: object) -> None:
+    """The connection loop waits; that it has to is told of there."""
+    record.change(Change.CONNECT)
 
 
 def _open(record: InstanceRecord, _: Action, before: ConnectionState, now: float) -> None:
@@ -56,10 +63,18 @@ def _open(record: InstanceRecord, _: Action, before: ConnectionState, now: float
 def _close(record: InstanceRecord, action: Action, before: ConnectionState, now: float) -> None:
     if action.generation != before.generation:
         _fail_beside(record, action, before, now)
-    elif before.phase in (Phase.CONNECTED, Phase.PROVEN):
+        return
+
+    if before.phase in (Phase.CONNECTED, Phase.PROVEN):
         _disconnect(record, action, before, now)
     elif before.phase is Phase.CONNECTING:
         _abandon(record, action, before, now)
+    if record.seat is not None and before.phase in _BUDGETED:
+        record.seat.ended(failed=_is_failure(action.cause))
+
+
+def _is_failure(cause: Cause | None) -> bool:
+    return cause is not None and not cause.planned and cause not in _REQUESTED
 
 
 def _disconnect(
@@ -95,6 +110,8 @@ def _fail_beside(
     record: InstanceRecord, action: Action, before: ConnectionState, now: float
 ) -> None:
     elapsed = _end(record, action.generation, now)
+    if record.seat is not None:
+        record.seat.give_up()
     if action.cause is not None and action.cause not in _REQUESTED:
         _tell_failed(record, action, before.besides + 1, elapsed)
 
@@ -131,6 +148,9 @@ def _opened(record: InstanceRecord, action: Action, _: ConnectionState, now: flo
         record.reconnects += 1
     record.forget_probes()
     record.change(Change.OPEN)
+    if record.seat is not None:
+        record.seat.opened()
+        record.lives[action.generation].granted = False
     if record.bus.listening:
         supervisor = record.connection_supervisor
         children = () if supervisor is None else tuple(c.name for c in supervisor.which_children())
@@ -178,7 +198,7 @@ def _attend(record: InstanceRecord, action: Action, _: ConnectionState, __: floa
 
 def _open_beside(record: InstanceRecord, action: Action, _: ConnectionState, now: float) -> None:
     assert record.handovers is not None
-    life = record.lives[action.generation] = Life(action.generation, now)
+    life = record.lives[action.generation] = Life(action.generation, now, beside=True)
     life.runs = True
     record.reconnect_attempts += 1
     if record.bus.listening:
@@ -242,6 +262,7 @@ def _fail(*_: object) -> None:
 
 
 _ACTIONS: Mapping[ActionKind, Callable[[InstanceRecord, Action, ConnectionState, float], None]] = {
+    ActionKind.QUEUE: _queue,
     ActionKind.OPEN: _open,
     ActionKind.CLOSE: _close,
     ActionKind.OPENED: _opened,

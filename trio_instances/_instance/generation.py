@@ -40,6 +40,7 @@ from .reporter import InstanceReporter, degraded_by
 if TYPE_CHECKING:
     from .life import Life
     from .record import InstanceRecord
+    from .turns import Seat
 
 CONNECT_TIMEOUT = Cause(FailureClass.RECOVERABLE, "connect_timeout")
 ENDED = Cause(FailureClass.RECOVERABLE, "connection_ended", lost=True)
@@ -56,6 +57,8 @@ async def run_generation(record: InstanceRecord, life: Life) -> None:
         await _run(record, life)
     finally:
         record.lives.pop(life.generation, None)
+        if life.granted and record.seat is not None:
+            record.seat.end_attempt()
         life.ended.set()
 
 
@@ -68,6 +71,8 @@ async def _run(record: InstanceRecord, life: Life) -> None:
         with scope:
             await _enter_fresh_context()
             await _wait_for_room(record, life)
+            if life.beside and record.seat is not None:
+                await _wait_for_grant(life, record.seat)
             scope.deadline = trio.current_time() + record.spec.reconnect.connect_timeout
             await _open_and_hold(record, life, scope)
     except Exception as exc:
@@ -98,6 +103,13 @@ async def _wait_for_room(record: InstanceRecord, life: Life) -> None:
     """
     while others := _in_the_way(record, life):
         await others[0].ended.wait()
+
+
+async def _wait_for_grant(life: Life, seat: Seat) -> None:
+    """Wait for a turn in the connection budget. Every other attempt begins with one."""
+    while not life.granted:
+        await trio.lowlevel.checkpoint_if_cancelled()  # or it would take a place once more
+        life.granted = await seat.wait_turn()
 
 
 def _in_the_way(record: InstanceRecord, life: Life) -> list[Life]:
@@ -194,6 +206,8 @@ async def _hold(
             services.start_soon(_become_stable, record, generation)
             if spec.channel.overlaps or record.connection.rotate_at is not None:
                 services.start_soon(_rotate_when_due, record, generation)
+            if record.seat is not None and record.seat.is_canary:
+                services.start_soon(record.seat.last_as_canary)
             if spec.probe is not None:
                 services.start_soon(probe_for_ever, record, spec.probe, generation, connection)
             await trio.sleep_forever()

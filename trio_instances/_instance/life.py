@@ -17,13 +17,27 @@ class Life:
     Args:
         generation: Which one.
         now: When it was decided.
+        beside: Whether it is to replace one that goes on until then.
     """
 
-    __slots__ = ("attempt", "began_at", "body", "ended", "generation", "runs", "supervisor")
+    __slots__ = (
+        "attempt",
+        "began_at",
+        "beside",
+        "body",
+        "ended",
+        "generation",
+        "granted",
+        "runs",
+        "supervisor",
+    )
 
-    def __init__(self, generation: int, now: float) -> None:
+    def __init__(self, generation: int, now: float, *, beside: bool = False) -> None:
         self.generation = generation
         self.began_at = now
+        self.beside = beside
+        self.granted = False
+        """Whether it holds a grant of the connection budget that it asked for beside another."""
         self.runs = False
         """Whether there is a task for it."""
         self.attempt: trio.CancelScope | None = trio.CancelScope()

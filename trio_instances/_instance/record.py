@@ -62,7 +62,10 @@ class InstanceRecord:
         self.bus = bus
         self.random = random
         self.handle: Instance
-        self.connection = ConnectionState()
+        budget = spec.channel.budget if spec.budget is None else spec.budget
+        self.seat = None if budget is None else budget.seat(self)
+        """Its dealings with a connection budget, where it has one."""
+        self.connection = ConnectionState(budgeted=budget is not None)
         self.status = StatusState()
         self.status_since = now
         self.started_at = now
@@ -251,7 +254,9 @@ class InstanceRecord:
     def renew(self) -> None:
         """An operator starts it anew: attempts count from nothing, a pause is over."""
         begun = self.connection.begun
-        self.connection = ConnectionState(generation=begun, begun=begun)
+        self.connection = ConnectionState(
+            generation=begun, begun=begun, budgeted=self.seat is not None
+        )
         self.session = None
         self.paused = False
         self.failures_in_a_row = 0

@@ -54,6 +54,7 @@ def make_snapshot(record: InstanceRecord) -> HealthSnapshot:
         queues=all_queues(record),
         failures_in_a_row=record.failures_in_a_row,
         degraded=record.status.reasons,
+        budget=None if record.seat is None else record.seat.health(),
         **_of_connection(record),
     )
 

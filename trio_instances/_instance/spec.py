@@ -14,6 +14,7 @@ from ..policy.mistakes import MistakeList, member_or_given
 from ..policy.pressure import PressurePolicy
 from ..policy.reconnect import ReconnectPolicy
 from ..policy.strategies import Strategy
+from .budget import ConnectionBudget
 
 
 def _strategy(value: Strategy | str) -> Strategy:
@@ -33,6 +34,9 @@ class InstanceSpec:
     """What people call it; the id where nothing is given."""
     reconnect: ReconnectPolicy = ReconnectPolicy()
     """How its connection is made again."""
+    budget: ConnectionBudget | None = None
+    """What its attempts are counted in, with those of all instances that have the same one; None
+    takes that of its channel, if the channel has one."""
     probe: ProbePolicy | None = ProbePolicy()
     """When its connection is probed; None: never."""
     pressure: PressurePolicy = PressurePolicy()
@@ -55,6 +59,10 @@ class InstanceSpec:
             wrong.add("channel.channel_type", channel_type, "must be a text on the channel's class")
         wrong.instance("name", self.name, str)
         wrong.instance("reconnect", self.reconnect, ReconnectPolicy)
+        wrong.instance("budget", self.budget, ConnectionBudget, optional=True)
+        if isinstance(self.channel, Channel):
+            of_channel: object = self.channel.budget
+            wrong.instance("channel.budget", of_channel, ConnectionBudget, optional=True)
         wrong.instance("probe", self.probe, ProbePolicy, optional=True)
         wrong.instance("pressure", self.pressure, PressurePolicy)
         wrong.member("strategy", self.strategy, Strategy)

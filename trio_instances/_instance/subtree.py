@@ -95,6 +95,8 @@ async def keep_connected(record: InstanceRecord) -> None:
     finally:
         record.handovers = None
         record.signal(SignalKind.STOP, cause=STOP_REQUESTED)
+        if record.seat is not None:
+            record.seat.leave()
     if record.connection.phase is Phase.FAILED:
         # Only the machine makes connections anew, and it will not: no restart of this loop, nor of
         # the whole instance, may go on trying in its place.
@@ -126,12 +128,33 @@ def _begin_to_connect(record: InstanceRecord) -> None:
 async def _live(record: InstanceRecord) -> None:
     while not stop_requested() and record.connection.phase is not Phase.FAILED:
         match record.connection.phase:
+            case Phase.QUEUED:
+                await _queue(record)
             case Phase.CONNECTING:
                 await _connect(record)
             case Phase.WAITING:
                 await _wait(record)
             case _:
                 await record.wakeup.wait()
+
+
+async def _queue(record: InstanceRecord) -> None:
+    """Wait for a turn in the connection budget, and use it."""
+    seat = record.seat
+    assert seat is not None
+    for life in record.lives.values():
+        # What is being closed may hold a place in the budget, and an instance has one at a time.
+        await life.ended.wait()
+        return
+    if not await seat.wait_turn():
+        return
+
+    try:
+        record.signal(SignalKind.GRANTED)
+        if record.connection.phase is Phase.CONNECTING:
+            await _connect(record)
+    finally:
+        seat.end_attempt()
 
 
 async def _connect(record: InstanceRecord) -> None:

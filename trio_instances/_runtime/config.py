@@ -1,6 +1,6 @@
 """A TOML file of WebSocket instances, read into specifications, with every mistake and its place.
 
-The file has up to three parts::
+The file has up to four parts::
 
     [runtime]                    # RuntimeSettings
     name = "bots"
@@ -9,15 +9,20 @@ The file has up to three parts::
     url = "wss://gateway.example/socket"
     reconnect = { attempts = 8, backoff = { cap = 10 } }
 
+    [budgets.gateway]            # ConnectionBudget: its key, and the fields of BudgetPolicy
+    attempts_per_second = 2
+
     [[instances]]                # InstanceSpec, and beside its fields those of WebSocketChannel
     id = "bot-1"
+    budget = "gateway"
     headers = { Authorization = { env = "BOT_1_TOKEN" } }
 
 Fields have the names that they have in Python, with these additions:
 
 - ``{ env = "NAME" }`` stands for the text of an environment variable, in ``url`` and in the values
   of ``headers``. No header's value, and no text from a variable, is repeated in a mistake.
-- ``probe = false`` means that there are no probes.
+- ``probe = false`` means that there are no probes, and a budget's ``breaker = false`` no breaker.
+- ``budget`` is the key of a budget.
 - ``tls`` holds ``ca_file``, ``cert_file`` and ``key_file``, relative to the file's folder.
 - ``causes`` is the word for a platform's rules, such as ``"discord"``.
 - ``close_causes`` and ``status_causes`` hold a table for each code, with the fields of a cause.
@@ -37,6 +42,7 @@ from typing import Any, final
 from attrs import frozen
 
 from .._exceptions import InvalidSpec, Mistake
+from .._instance.budget import ConnectionBudget
 from .._instance.spec import InstanceSpec
 from .settings import RuntimeSettings
 from .tables import Findings, TableReader, refuse
@@ -50,14 +56,23 @@ class Config:
     settings: RuntimeSettings
     instances: tuple[InstanceSpec, ...]
     """In the order of the file, in which they are to be started."""
+    budgets: tuple[ConnectionBudget, ...] = ()
+    """Those that instances may share, used or not."""
 
 
-def load_config(path: str | os.PathLike[str], *, environ: Mapping[str, str] = os.environ) -> Config:
+def load_config(
+    path: str | os.PathLike[str],
+    *,
+    environ: Mapping[str, str] = os.environ,
+    budgets: Iterable[ConnectionBudget] = (),
+) -> Config:
     """Read a file. Each call makes new channel objects.
 
     Args:
         path: The TOML file.
         environ: Where ``{ env = "NAME" }`` looks; the process's environment by default.
+        budgets: Those of an earlier reading. One of which the file still says the same is taken
+            again, so that it goes on counting.
 
     Raises:
         InvalidSpec: With every mistake in the file, and the place of each. Of a file that cannot be
@@ -65,7 +80,7 @@ def load_config(path: str | os.PathLike[str], *, environ: Mapping[str, str] = os
     """
     file = Path(path)
     try:
-        return _read_document(_parse(file), TableReader(file.parent, environ))
+        return _read_document(_parse(file), TableReader(file.parent, environ), budgets)
     except InvalidSpec as exc:
         raise InvalidSpec(str(file), exc.mistakes) from exc.__cause__
 
@@ -86,10 +101,13 @@ def _parse(file: Path) -> dict[str, Any]:
         raise refuse(f"{what} (this is TOML's syntax)", where) from exc
 
 
-def _read_document(document: dict[str, Any], reader: TableReader) -> Config:
+def _read_document(
+    document: dict[str, Any], reader: TableReader, known: Iterable[ConnectionBudget]
+) -> Config:
     found = Findings()
-    found.add_unknown(document, ("runtime", "defaults", "instances"))
+    found.add_unknown(document, ("runtime", "defaults", "budgets", "instances"))
     settings = found.collect("runtime", reader.settings, document.get("runtime", {}))
+    budgets = found.collect("budgets", reader.budgets, document.get("budgets", {}), known)
 
     defaults = document.get("defaults", {})
     of_defaults = Findings()
@@ -107,9 +125,8 @@ def _read_document(document: dict[str, Any], reader: TableReader) -> Config:
 
     found.mistakes += _repeated_ids(tables)
     found.raise_any()
-    return Config(
-        settings or RuntimeSettings(), tuple(spec for spec in instances if spec is not None)
-    )
+    specs = tuple(spec for spec in instances if spec is not None)
+    return Config(settings or RuntimeSettings(), specs, budgets or ())
 
 
 def _tables(found: Findings, instances: object) -> list[Any]:

@@ -20,8 +20,11 @@ import attrs
 import cattrs
 
 from .._exceptions import InvalidSpec, Mistake
+from .._instance.budget import ConnectionBudget
 from .._instance.spec import InstanceSpec
 from ..channels.websocket import WebSocketChannel
+from ..policy.breaker import BreakerPolicy
+from ..policy.budget import BudgetPolicy
 from ..policy.causes import PLATFORMS
 from ..policy.failures import Cause, FailureClass, WhoMustAct
 from ..policy.health import ProbePolicy
@@ -144,7 +147,9 @@ class TableReader:
             Platform: _platform,
             CloseRules: partial(self._rules, on_close, "close"),
             StatusRules: partial(self._rules, on_status, "http"),
-            ProbePolicy | None: self._probe,
+            ProbePolicy | None: partial(self._or_off, ProbePolicy, "probes"),
+            BreakerPolicy | None: partial(self._or_off, BreakerPolicy, "breaker"),
+            ConnectionBudget | None: self._budget_of,
             **dict.fromkeys(_PLAIN, _as_it_is),
         }
         self._converter.register_structure_hook_factory(attrs.has, self._policy_hook)
@@ -153,10 +158,35 @@ class TableReader:
         of_spec = _kinds_of(InstanceSpec)
         del of_spec["channel"]
         self._instance_fields = {**of_spec, **CHANNEL_FIELDS}
+        self._budgets: dict[str, ConnectionBudget | None] = {}
+        """By key; None for one that has mistakes, which are told once, and not at each use."""
 
     def settings(self, table: object) -> RuntimeSettings:
         """Read the table ``runtime``."""
         return self._build(RuntimeSettings, _kinds_of(RuntimeSettings), table)
+
+    def budgets(
+        self, tables: object, known: Iterable[ConnectionBudget]
+    ) -> tuple[ConnectionBudget, ...]:
+        """Read the table ``budgets``, which instances may name from then on.
+
+        Args:
+            tables: A table for each key.
+            known: Budgets to take again where a table says the same.
+        """
+        if not isinstance(tables, dict):
+            raise refuse("must be a table, with a table for each key")
+
+        found = Findings()
+        earlier = {(budget.key, budget.policy): budget for budget in known}
+        for key, table in tables.items():
+            self._budgets[key] = None
+            policy = found.collect(key, self._converter.structure, table, BudgetPolicy)
+            if policy is not None:
+                budget = earlier.get((key, policy))
+                self._budgets[key] = ConnectionBudget(key, policy) if budget is None else budget
+        found.raise_any()
+        return tuple(budget for budget in self._budgets.values() if budget is not None)
 
     def defaults(self, table: object) -> InstanceSpec:
         """Check the table ``defaults``, which has all that an instance has but its id."""
@@ -195,13 +225,23 @@ class TableReader:
     def _policy_hook(self, kind: type) -> Callable[[Any, Any], Any]:
         return _without_kind(partial(self._build, kind, _kinds_of(kind)))
 
-    def _probe(self, value: object) -> ProbePolicy | None:
+    def _or_off(self, kind: type[T], what: str, value: object) -> T | None:
         if value is False:
             return None
         if not isinstance(value, dict):
-            raise refuse("must be a table, or false for no probes")
+            raise refuse(f"must be a table, or false for no {what}")
 
-        return self._converter.structure(value, ProbePolicy)
+        return self._converter.structure(value, kind)
+
+    def _budget_of(self, key: object) -> ConnectionBudget | None:
+        if isinstance(key, str) and key in self._budgets:
+            return self._budgets[key]
+
+        known = ", ".join(map(repr, self._budgets)) or "none"
+        wrong = MistakeList("budget")
+        wrong.add("", key, f"must be the key of a table in budgets ({known})")
+        wrong.raise_any()
+        return None
 
     # --- an instance
 

@@ -61,6 +61,17 @@ def step(
 # --- attempts ------------------------------------------------------------------------------------
 
 
+def _due(s: ConnectionState, g: Signal, p: ReconnectPolicy, now: float, u: float) -> Step:
+    queued = evolve(s, phase=Phase.QUEUED, next_retry_at=None)
+    return (queued, (Action(ActionKind.QUEUE),)) if s.budgeted else _open(s, g, p, now, u)
+
+
+def _cleared(s: ConnectionState, g: Signal, p: ReconnectPolicy, now: float, u: float) -> Step:
+    # What the other side asked of this one is no guess about an outage, and stays in force.
+    asked = s.cause is not None and s.cause.retry_after
+    return (s, ()) if asked else _due(s, g, p, now, u)
+
+
 def _open(s: ConnectionState, _: Signal, __: ReconnectPolicy, ___: float, ____: float) -> Step:
     begun = s.begun + 1
     after = evolve(
@@ -185,7 +196,7 @@ def _reopen(s: ConnectionState, g: Signal, p: ReconnectPolicy, now: float, u: fl
     if s.successor is not None:
         return _succeed(s, close)
 
-    after, actions = _open(_down(s), g, p, now, u)
+    after, actions = _due(_down(s), g, p, now, u)
     return after, (close, *actions)
 
 
@@ -201,7 +212,7 @@ def _pause(s: ConnectionState, g: Signal, _: ReconnectPolicy, __: float, ___: fl
 
 def _resume(s: ConnectionState, g: Signal, p: ReconnectPolicy, now: float, u: float) -> Step:
     # An operator who resumes says that things are well again, so the attempts are counted anew.
-    after, actions = _open(_counting_anew(s), g, p, now, u)
+    after, actions = _due(_counting_anew(s), g, p, now, u)
     return after, (Action(ActionKind.RESUME), *actions)
 
 
@@ -295,10 +306,15 @@ _OPEN: Mapping[SignalKind, Rule] = {
 
 TABLE: Mapping[Phase, Mapping[SignalKind, Rule]] = {
     Phase.IDLE: {
-        SignalKind.START: _open,
+        SignalKind.START: _due,
         SignalKind.PAUSE: _pause,
         SignalKind.DRAIN: _pause,
         SignalKind.STOP: _stop,
+    },
+    Phase.QUEUED: {
+        SignalKind.GRANTED: _open,
+        SignalKind.OVERDUE: _overdue,
+        **_WISHES,
     },
     Phase.CONNECTING: {
         SignalKind.OPENED: _opened,
@@ -315,10 +331,11 @@ TABLE: Mapping[Phase, Mapping[SignalKind, Rule]] = {
     },
     Phase.PROVEN: _OPEN,
     Phase.WAITING: {
-        SignalKind.DUE: _open,
-        SignalKind.RECONNECT: _open,
-        SignalKind.RETRY: _open,
-        SignalKind.CREDENTIALS: _open,
+        SignalKind.DUE: _due,
+        SignalKind.CLEARED: _cleared,
+        SignalKind.RECONNECT: _due,
+        SignalKind.RETRY: _due,
+        SignalKind.CREDENTIALS: _due,
         SignalKind.OVERDUE: _overdue,
         **_WISHES,
     },
@@ -332,7 +349,7 @@ TABLE: Mapping[Phase, Mapping[SignalKind, Rule]] = {
 """What each signal does in each phase. A pair that is missing changes nothing.
 
 So every verb may come at any time, and twice: ``reconnect`` wakes a retry that waits and does not
-double one that runs; ``pause`` stays in force until ``resume``.
+double one that runs, or is queued; ``pause`` stays in force until ``resume``.
 """
 
 SUCCESSOR: Mapping[SignalKind, Rule] = {

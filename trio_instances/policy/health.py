@@ -7,6 +7,7 @@ from typing import final
 
 from attrs import evolve, frozen
 
+from .breaker import BreakerPhase
 from .failures import Cause, FailureClass, WhoMustAct
 from .mistakes import MistakeList
 from .pressure import PressureLevel
@@ -175,6 +176,28 @@ class QueueHealth:
 
 @final
 @frozen(kw_only=True)
+class BudgetHealth:
+    """A connection budget, as the snapshot of one of its instances tells of it."""
+
+    key: str
+    left: int
+    """Attempts that the rate allows at once."""
+    left_today: int | None
+    """Attempts left of the last 24 hours; None where they are not limited."""
+    in_flight: int
+    """Attempts under way."""
+    next_slot_at: float | None
+    """When the next attempt may begin; None where another one must end first."""
+    waiting: int
+    """How many instances wait for their turn."""
+    place: int | None
+    """This instance's place among them, counted from 1; None while it does not wait."""
+    breaker: BreakerPhase | None
+    """Where the breaker is; None where there is none."""
+
+
+@final
+@frozen(kw_only=True)
 class HealthSnapshot:
     """Everything there is to know about one instance at one moment.
 
@@ -235,3 +258,5 @@ class HealthSnapshot:
     failures_in_a_row: int = 0
     """Failures that the application has reported since its last success."""
     degraded: tuple[DegradedReason, ...] = ()
+    budget: BudgetHealth | None = None
+    """What its connection attempts are counted in, with others'; None where nothing is."""

@@ -87,10 +87,27 @@ class MistakeList:
         none = ", or None" if optional else ""
         self.add(field, value, f"must be {kind} {bound}{none}")
 
-    def whole(self, field: str, value: object, *, at_least: int = 0) -> None:
-        """Check that a field is a whole number and not below a bound."""
-        if isinstance(value, bool) or not isinstance(value, int) or value < at_least:
-            self.add(field, value, f"must be a whole number of at least {at_least}")
+    def whole(
+        self,
+        field: str,
+        value: object,
+        *,
+        at_least: int = 0,
+        at_most: int | None = None,
+        optional: bool = False,
+    ) -> None:
+        """Check that a field is a whole number within bounds."""
+        if optional and value is None:
+            return
+
+        if isinstance(value, int) and not isinstance(value, bool):
+            most = value if at_most is None else at_most
+            if at_least <= value <= most:
+                return
+
+        bound = f"at least {at_least}" if at_most is None else f"{at_least} to {at_most}"
+        none = ", or None" if optional else ""
+        self.add(field, value, f"must be a whole number of {bound}{none}")
 
     def boolean(self, field: str, value: object) -> None:
         """Check that a field is True or False."""

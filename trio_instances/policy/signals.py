@@ -14,6 +14,7 @@ class Phase(StrEnum):
     """Where the connection is.
 
     - ``idle``: no attempt was made yet.
+    - ``queued``: an attempt waits for its turn in the connection budget.
     - ``connecting``: an attempt is under way.
     - ``connected``: it is open, and not proven.
     - ``proven``: it has been open for long enough.
@@ -24,6 +25,7 @@ class Phase(StrEnum):
     """
 
     IDLE = "idle"
+    QUEUED = "queued"
     CONNECTING = "connecting"
     CONNECTED = "connected"
     PROVEN = "proven"
@@ -34,12 +36,13 @@ class Phase(StrEnum):
 
 
 class SignalKind(StrEnum):
-    """What can be learned about a connection, or wanted of it.
+    """What can be learned about a connection, of its budget as well, or wanted of it.
 
     - ``start``: its instance begins.
     - ``opened``, ``lost``: an attempt has succeeded; it, or the connection, has failed.
     - ``stable``, ``data``: it has been open for long enough; an application event came.
     - ``due``: the time of the next attempt has come.
+    - ``granted``, ``cleared``: the budget grants an attempt; its breaker has closed.
     - ``overdue``: it may have been away for too long.
     - ``credentials``: its next attempt has new ones.
     - ``rotate``, ``handover``: it is to be replaced; the new one beside the old one.
@@ -53,6 +56,8 @@ class SignalKind(StrEnum):
     STABLE = "stable"
     DATA = "data"
     DUE = "due"
+    GRANTED = "granted"
+    CLEARED = "cleared"
     OVERDUE = "overdue"
     CREDENTIALS = "credentials"
     ROTATE = "rotate"
@@ -83,6 +88,7 @@ class Signal:
 class ActionKind(StrEnum):
     """What the connection loop is to do.
 
+    - ``queue``: wait for the connection budget to grant an attempt.
     - ``open``: begin an attempt.
     - ``close``: end the connection, or the attempt, of a generation.
     - ``opened``: nothing; an attempt has succeeded.
@@ -100,6 +106,7 @@ class ActionKind(StrEnum):
     Those with nothing to do are there to be told of.
     """
 
+    QUEUE = "queue"
     OPEN = "open"
     CLOSE = "close"
     OPENED = "opened"
@@ -167,6 +174,8 @@ class ConnectionState:
     """Until when there is time to send what is left, while an operator drains it."""
     stable: bool = False
     data: bool = False
+    budgeted: bool = False
+    """Whether every attempt needs a grant of a connection budget."""
 
     @property
     def exhausted(self) -> bool:

@@ -2,7 +2,8 @@
 
 The map:
 
-- `events`: every event, a frozen class with a stable wire name; `catalogue` lists them
+- `events`, `budget_events`: every event, a frozen class with a stable wire name; `catalogue` lists
+  them
 - `schema`: what they have in common
 - `bus`: `EventBus`, on which a publisher hands each event to every listener, at once
 - `subscription`: `Subscription`, a bounded buffer of events for a task of one's own
@@ -22,6 +23,7 @@ import inspect
 
 import attrs
 
+from .budget_events import BreakerCanary, BreakerClosed, BreakerOpened, ReconnectQueued
 from .bus import (
     EventBus,
     Listener,
@@ -95,6 +97,9 @@ from .wording import (
 
 __all__ = [
     "SCHEMA_VERSION",
+    "BreakerCanary",
+    "BreakerClosed",
+    "BreakerOpened",
     "ChildDeclined",
     "ChildEvent",
     "ChildExited",
@@ -136,6 +141,7 @@ __all__ = [
     "ReconnectAttempt",
     "ReconnectExhausted",
     "ReconnectFailed",
+    "ReconnectQueued",
     "ReconnectScheduled",
     "RuntimeStarted",
     "RuntimeStopped",

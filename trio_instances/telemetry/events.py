@@ -16,6 +16,7 @@ from attrs import frozen
 from ..policy.failures import Cause
 from ..policy.health import ProbeVerdict
 from ..policy.pressure import PressureLevel
+from . import budget_events, child_events  # noqa: F401 - these are in the catalogue as well
 from .schema import EVENTS, Event, catalogued
 
 # --- the runtime ---------------------------------------------------------------------------------

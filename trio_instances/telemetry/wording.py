@@ -9,6 +9,7 @@ import attrs
 from ..policy.failures import Cause
 from ..policy.health import ProbeVerdict
 from ..policy.pressure import PressureLevel
+from .budget_events import BreakerOpened
 from .child_events import (
     ChildExited,
     ChildParked,
@@ -37,6 +38,7 @@ LEVELS: Mapping[type[Event], str] = {
     SupervisorEscalated: "ERROR",
     ChildStuck: "ERROR",
     HookFailed: "ERROR",
+    BreakerOpened: "WARNING",
     InstanceDegraded: "WARNING",
     InstanceDisconnected: "WARNING",
     ChildParked: "WARNING",

@@ -1,0 +1,75 @@
+"""What a user makes, and shares among instances: a connection budget."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, final
+
+import trio
+
+from ..policy.budget import BudgetPolicy
+from ..policy.mistakes import MistakeList
+from .turns import Seat, Turns
+
+if TYPE_CHECKING:
+    from ..policy.health import BudgetHealth
+    from .record import InstanceRecord
+
+
+@final
+class ConnectionBudget:
+    """What several instances may ask of one provider, or with one credential, all together.
+
+    Give the same object to every `InstanceSpec` that is to share it, in any runtime of the process.
+    Each attempt of theirs waits for its turn: first come, first served. So a fleet that starts, or
+    that has lost its provider, comes at the budget's rate.
+
+    It serves one Trio run at a time. In a later run it begins anew, as the clocks of two runs have
+    nothing in common.
+
+    Args:
+        key: What telemetry and health call it: the name of the credential or the provider, say.
+        policy: What may be asked.
+
+    Raises:
+        InvalidSpec: An argument is not what it must be; all of them are listed.
+    """
+
+    def __init__(self, key: str, policy: BudgetPolicy = BudgetPolicy()) -> None:
+        wrong = MistakeList(f"ConnectionBudget {key!r}")
+        wrong.text("key", key)
+        wrong.instance("policy", policy, BudgetPolicy)
+        wrong.raise_any()
+        self.key = key
+        self.policy = policy
+        self._run: trio.lowlevel.TrioToken | None = None
+        self._turns = Turns(key, policy)
+
+    def __repr__(self) -> str:
+        return f"<ConnectionBudget {self.key!r}>"
+
+    def health(self) -> BudgetHealth:
+        """Return what is left of it now, and how many wait.
+
+        Raises:
+            RuntimeError: It is in use in another Trio run.
+        """
+        return self._in_this_run().health()
+
+    def seat(self, record: InstanceRecord) -> Seat:
+        """Return an instance's dealings with it; for the library alone.
+
+        Raises:
+            RuntimeError: It is in use in another Trio run.
+        """
+        return Seat(self._in_this_run(), record)
+
+    def _in_this_run(self) -> Turns:
+        run = trio.lowlevel.current_trio_token()
+        if run is not self._run:
+            if self._turns.in_use:
+                msg = f"{self!r} is in use in another Trio run: make a budget for each run"
+                raise RuntimeError(msg)
+
+            self._run = run
+            self._turns = Turns(self.key, self.policy)
+        return self._turns

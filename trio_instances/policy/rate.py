@@ -1,0 +1,95 @@
+"""Counting attempts against time: a steady rate with bursts, and the attempts of any 24 hours.
+
+Both answer the same two questions: when is there room for one more, and what is left now. Whoever
+sleeps until the time they gave finds room then: that time and the room are one comparison, so that
+no rounding error comes between them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from typing import final
+
+DAY = 86_400.0
+"""Seconds of the longest window that a provider counts in."""
+_BUCKET = 60.0
+"""Seconds whose attempts are counted as one, so that a day takes 1,440 numbers at most."""
+
+
+@final
+class TokenBucket:
+    """A rate, and a few attempts at once after a quiet time. It begins full.
+
+    All that is kept is the time at which the bucket is full again. That time moves by one interval
+    with each token taken, so nothing adds up that could drift.
+
+    Args:
+        per_second: Tokens that come in a second.
+        burst: Tokens that there can be at once.
+    """
+
+    __slots__ = ("_burst", "_full_at", "_interval", "_slack")
+
+    def __init__(self, per_second: float, burst: int) -> None:
+        self._interval = 1.0 / per_second
+        self._burst = burst
+        self._slack = (burst - 1) * self._interval
+        self._full_at = -math.inf
+
+    def next_slot(self, now: float) -> float:
+        """Return when there is a token: now, or later."""
+        return max(now, self._full_at - self._slack)
+
+    def left(self, now: float) -> int:
+        """Return how many tokens there are."""
+        if self.next_slot(now) > now:
+            return 0
+
+        missing = max(self._full_at - now, 0.0) / self._interval
+        return max(1, self._burst - math.ceil(missing - 1e-9))
+
+    def take(self, now: float) -> None:
+        """Take a token that is there."""
+        self._full_at = max(self._full_at, now) + self._interval
+
+
+@final
+class DayWindow:
+    """At most so many attempts in any 24 hours.
+
+    Attempts of one minute are forgotten together, when the last of them could be a day old. So it
+    may be up to a minute stricter than asked, and never laxer.
+
+    Args:
+        limit: How many are allowed.
+    """
+
+    __slots__ = ("_count", "_ends", "_limit")
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._count = 0
+        self._ends: deque[tuple[float, int]] = deque()
+        """For each minute with attempts its end, and how many there were; oldest first."""
+
+    def next_slot(self, now: float) -> float:
+        """Return when there is room: now, or later."""
+        if self.left(now) > 0:
+            return now
+
+        return self._ends[0][0] + DAY
+
+    def left(self, now: float) -> int:
+        """Return how many attempts there is room for."""
+        ends = self._ends
+        while ends and ends[0][0] + DAY <= now:
+            self._count -= ends.popleft()[1]
+        return self._limit - self._count
+
+    def take(self, now: float) -> None:
+        """Count an attempt that there is room for."""
+        end = (now // _BUCKET + 1) * _BUCKET
+        count = self._ends.pop()[1] if self._ends and self._ends[-1][0] == end else 0
+        self._ends.append((end, count + 1))
+        self._count += 1
