@@ -209,10 +209,7 @@ class Seat:
             failed: Whether that was a failure; not so where somebody asked for it, or planned it.
         """
         now, machine = trio.current_time(), self._turns.machine
-        machine.leave(self)
-        if self.granted:
-            self.granted = False
-            machine.release(self)
+        self._give_up()
         if failed:
             machine.failed(self, now, self.record.random.random())
         else:
@@ -222,6 +219,13 @@ class Seat:
     def leave(self) -> None:
         """Its connection loop has ended."""
         self._turns.forget(self)
+
+    def _give_up(self) -> None:
+        """Leave the line, and give back a grant that nothing was done with."""
+        self._turns.machine.leave(self)
+        if self.granted:
+            self.granted = False
+            self._turns.machine.release(self)
 
     # --- as a canary -----------------------------------------------------------------------------
 
