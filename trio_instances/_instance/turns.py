@@ -209,7 +209,7 @@ class Seat:
             failed: Whether that was a failure; not so where somebody asked for it, or planned it.
         """
         now, machine = trio.current_time(), self._turns.machine
-        self._withdraw()
+        self._give_up()
         if failed:
             machine.failed(self, now, self.record.random.random())
         else:
@@ -218,19 +218,19 @@ class Seat:
 
     def give_up(self) -> None:
         """It waits no more for an attempt beside its connection, which goes on."""
-        self._withdraw()
+        self._give_up()
         self._turns.settle()
-
-    def _withdraw(self) -> None:
-        machine = self._turns.machine
-        machine.leave(self)
-        if self.granted:
-            self.granted = False
-            machine.release(self)
 
     def leave(self) -> None:
         """Its connection loop has ended."""
         self._turns.forget(self)
+
+    def _give_up(self) -> None:
+        """Leave the line, and give back a grant that nothing was done with."""
+        self._turns.machine.leave(self)
+        if self.granted:
+            self.granted = False
+            self._turns.machine.release(self)
 
     # --- as a canary -----------------------------------------------------------------------------
 
