@@ -179,6 +179,8 @@ def _ask_to_connect(record: InstanceRecord) -> AbstractAsyncContextManager[Any]:
 async def _hold(
     record: InstanceRecord, life: Life, scope: trio.CancelScope, connection: Any
 ) -> None:
+    # A channel may have swallowed the end of its attempt.
+    await trio.lowlevel.checkpoint_if_cancelled()
     spec, generation = record.spec, life.generation
     children = ask_for_children(
         f"children of {spec.id!r}", spec.channel.children(record.handle, connection)
@@ -199,7 +201,7 @@ async def _hold(
         async with run_core(core, parent) as supervisor, trio.open_nursery() as services:
             life.supervisor = supervisor
             await supervisor.start_children([_bound(record, generation, c) for c in children])
-            # A channel, or a child, may have swallowed the end of the attempt.
+            # ... and so may a child have.
             await trio.lowlevel.checkpoint_if_cancelled()
             scope.deadline = float("inf")
             record.signal(SignalKind.OPENED, generation=generation)
