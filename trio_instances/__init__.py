@@ -48,7 +48,9 @@ from ._exceptions import (
 )
 from ._instance.handle import Instance
 from ._instance.spec import InstanceSpec
-from ._runtime.runtime import InstanceCounts, Runtime, open_runtime
+from ._runtime.applying import Applied
+from ._runtime.opening import open_runtime
+from ._runtime.runtime import InstanceCounts, Runtime
 from ._runtime.settings import OnInstanceFailure, RuntimeSettings
 from ._supervision.context import current_child_path, until_stopped
 from ._supervision.opening import open_supervisor, supervise
@@ -70,6 +72,7 @@ from .policy.strategies import AutoShutdown, StopOrder, Strategy
 __version__ = "0.1.0"
 
 __all__ = [
+    "Applied",
     "AutoShutdown",
     "Backoff",
     "Cause",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TextIO, final
 import trio
 
 from .._exceptions import TrioInstancesError
-from .._runtime.runtime import open_runtime
+from .._runtime.opening import open_runtime
 from ..abc import Sink
 from ..telemetry import json_line
 from .signals import stopping_on_signal

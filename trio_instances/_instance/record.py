@@ -212,6 +212,15 @@ class InstanceRecord:
         self.paused = False
         self.failures_in_a_row = 0
 
+    def become(self, spec: InstanceSpec) -> None:
+        """It is another one from now on, started anew; only a pause outlasts that."""
+        paused = self.paused
+        self.renew()
+        self.paused = paused
+        if spec.channel is not self.spec.channel:
+            self.queues.clear()  # they were the old channel's
+        self.spec = spec
+
     def fail(self, cause: Cause) -> None:
         """It is parked."""
         if cause.who_must_act is WhoMustAct.NOBODY:

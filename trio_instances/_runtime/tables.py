@@ -8,6 +8,7 @@ part is noted, and the rest is made without it, so that its own mistakes come up
 from __future__ import annotations
 
 import difflib
+import hashlib
 import re
 import ssl
 from collections.abc import Callable, Iterable, Mapping
@@ -15,6 +16,7 @@ from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import Any, NewType, TypeVar, cast, final
+from weakref import WeakValueDictionary
 
 import attrs
 import cattrs
@@ -71,6 +73,16 @@ _PLAIN = (int, float, str, bool, tuple, StrEnum)
 """Kinds of values, subclasses included, that the specifications check themselves."""
 _NEEDLESS_URL = "wss://needless.invalid"
 """Stands for a URL that is not there, so that everything else can be checked."""
+
+
+_CONTEXTS: WeakValueDictionary[tuple[tuple[str, bytes], ...], ssl.SSLContext] = (
+    WeakValueDictionary()
+)
+"""TLS contexts in use, by what their files held when they were made.
+
+A context equals none but itself. So with a new one, a file that is read again would never give the
+channels that run already; and with an old one, it would never give a renewed certificate.
+"""
 
 
 @final
@@ -255,17 +267,8 @@ class TableReader:
             wrong.add("key_file", names["key_file"], "needs a cert_file beside it")
         wrong.raise_any()
 
-        found = Findings()
         files = {key: self._folder / str(name) for key, name in names.items()}
-        context = ssl.create_default_context()
-        if "ca_file" in files:
-            found.collect("ca_file", _loaded, context.load_verify_locations, files["ca_file"])
-        if "cert_file" in files:
-            # An empty password, because a key that wants one would ask for it on the terminal.
-            load = partial(context.load_cert_chain, keyfile=files.get("key_file"), password="")
-            found.collect("cert_file", _loaded, load, files["cert_file"])
-        found.raise_any()
-        return context
+        return _tls_context(files)
 
     def _rules(self, on: Callable[[int, Cause], Rule], prefix: str, value: object) -> list[Rule]:
         if not isinstance(value, dict):
@@ -331,13 +334,37 @@ def _make_cause(code: str, **given: Any) -> Cause:
     return Cause(**{"failure_class": "", "reason": code, **given})
 
 
-def _loaded(load: Callable[[Path], object], file: Path) -> None:
+def _tls_context(files: Mapping[str, Path]) -> ssl.SSLContext:
+    """Return the context of these files, the same one as long as somebody uses it."""
+    found = Findings()
+    held = {key: found.collect(key, _loaded, Path.read_bytes, file) for key, file in files.items()}
+    found.raise_any()
+    digests = tuple((key, hashlib.sha256(held[key] or b"").digest()) for key in sorted(held))
+    context = _CONTEXTS.get(digests)
+    if context is not None:
+        return context
+
+    context = ssl.create_default_context()
+    if "ca_file" in files:
+        found.collect("ca_file", _loaded, context.load_verify_locations, files["ca_file"])
+    if "cert_file" in files:
+        # An empty password, because a key that wants one would ask for it on the terminal.
+        load = partial(context.load_cert_chain, keyfile=files.get("key_file"), password="")
+        found.collect("cert_file", _loaded, load, files["cert_file"])
+    found.raise_any()
+    _CONTEXTS[digests] = context
+    return context
+
+
+def _loaded(load: Callable[[Path], T], file: Path) -> T:
     try:
-        load(file)
+        return load(file)
     except ssl.SSLError as exc:
         raise refuse(f"cannot be used ({exc.reason or 'no certificate in it'})") from exc
     except OSError as exc:
         raise refuse(f"cannot be read ({exc.strerror})") from exc
+    except ValueError as exc:  # the name itself, one with a null for instance
+        raise refuse(f"cannot be read ({exc})") from exc
 
 
 def _needless() -> WebSocketChannel:

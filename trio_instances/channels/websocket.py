@@ -37,6 +37,7 @@ from ._options import (
     sendable,
 )
 from ._outbox import Outbox
+from ._sameness import SameByOptions
 from ._transport import Transport, open_transport, system_tls
 
 if TYPE_CHECKING:
@@ -207,7 +208,7 @@ class _Reader:
             self.settled.set()
 
 
-class WebSocketChannel(Channel[WebSocketConnection]):
+class WebSocketChannel(SameByOptions, Channel[WebSocketConnection]):
     """A channel to a WebSocket server.
 
     To say something first on every connection, such as who you are, extend `connect`::
@@ -291,6 +292,9 @@ class WebSocketChannel(Channel[WebSocketConnection]):
             max_message_size=max_message_size,
             receive_buffer_size=None,  # Trio's own choice: larger, and adapting
         )
+        own = (self._tls, on_message, ping, outbox_capacity, close_code, close_reason)
+        causes = (dict(close_causes), dict(status_causes))
+        self._options = (WebSocketChannel, target, (self._upgrade.keywords, own, causes))
 
     @property
     def causes(self) -> RuleSet:

@@ -25,6 +25,25 @@ class RuntimeStarted(Event):
     """A runtime takes instances from now on."""
 
 
+@catalogued("runtime.applied")
+@frozen(kw_only=True)
+class RuntimeApplied(Event):
+    """One pass of `Runtime.apply` is done; each instance tells of itself besides."""
+
+    stopped: int
+    """How many instances were stopped, as they are not wanted."""
+    restarted: int
+    """... restarted, as they are wanted otherwise."""
+    started: int
+    """... started, as they were not there."""
+    unchanged: int
+    """... left alone."""
+    failed: int
+    """... could not be started or restarted."""
+    elapsed: float
+    """How long the pass took, waiting for earlier ones included."""
+
+
 @catalogued("runtime.stopping")
 @frozen(kw_only=True)
 class RuntimeStopping(Event):
