@@ -16,7 +16,7 @@ import pytest
 import trio
 
 import trio_instances
-from trio_instances.telemetry import events
+from trio_instances import telemetry
 from trio_instances.telemetry.sinks.json_lines import read_json_lines
 from trio_instances.testing.gateway import Gateway, Refusal, open_gateway
 
@@ -133,8 +133,8 @@ async def test_events_are_lines_of_json_that_the_reader_of_telemetry_takes(
     file = tmp_path / "events.jsonl"
     file.write_bytes(running.out)
     told = list(read_json_lines(file))
-    assert isinstance(told[0], events.RuntimeStarted)
-    assert isinstance(told[-1], events.RuntimeStopped)
+    assert isinstance(told[0], telemetry.RuntimeStarted)
+    assert isinstance(told[-1], telemetry.RuntimeStopped)
     assert {"instance.started", "instance.stopped"} < {event.name for event in told}
     assert all("T" in json.loads(line)["time"] for line in running.out.splitlines())
 

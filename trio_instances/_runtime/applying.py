@@ -18,7 +18,7 @@ from .._exceptions import (
 from .._instance.spec import InstanceSpec
 from ..policy.mistakes import MistakeList
 from ..telemetry.bus import EventBus
-from ..telemetry.events import RuntimeApplied
+from ..telemetry.runtime_events import RuntimeApplied
 
 if TYPE_CHECKING:
     from ..policy.desired import Changes

@@ -18,7 +18,7 @@ from ..policy.intensity import RestartIntensity
 from ..policy.mistakes import MistakeList
 from ..policy.options import SupervisorOptions
 from ..telemetry.bus import EventBus
-from ..telemetry.events import RuntimeStarted, RuntimeStopped, RuntimeStopping
+from ..telemetry.runtime_events import RuntimeStarted, RuntimeStopped, RuntimeStopping
 from ..telemetry.sinks.feed import open_sinks
 from .reporter import RuntimeReporter, end_of_runtime
 from .runtime import Runtime

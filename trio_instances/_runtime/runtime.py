@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager, suppress
-from functools import partial
 from random import Random
 from typing import final
 
@@ -144,7 +143,7 @@ class Runtime:
             SupervisorNotRunning: The runtime has ended, or ends meanwhile.
         """
         record = self._find(instance_id)
-        await self._restart(record, record.renew)
+        await self._restart(record, InstanceRecord.renew)
         return record.handle
 
     async def apply(self, specs: Iterable[InstanceSpec]) -> Applied:
@@ -279,7 +278,9 @@ class Runtime:
         del self._records[instance_id]
         record.end()
 
-    async def _restart(self, record: InstanceRecord, renew: Callable[[], None]) -> None:
+    async def _restart(
+        self, record: InstanceRecord, renew: Callable[[InstanceRecord], None]
+    ) -> None:
         """Stop an instance if it runs, renew its record while it is down, and start it anew."""
         instance_id = record.spec.id
         record.restarting = True
@@ -291,7 +292,7 @@ class Runtime:
                 raise InstanceNotFound(instance_id)
 
             if not self._runs(record):
-                renew()
+                renew(record)
                 await self._supervisor.restart_child(instance_id)
         finally:
             record.restarting = False
@@ -300,11 +301,17 @@ class Runtime:
 
     async def _replace(self, spec: InstanceSpec) -> None:
         """Restart an instance as something else; start it, if somebody has stopped it meanwhile."""
-        record = self._records.get(spec.id)
+        record, done = self._records.get(spec.id), False
+
+        def become(record: InstanceRecord) -> None:
+            nonlocal done
+            record.become(spec)
+            done = True
+
         try:
             # Again, if somebody else has restarted it at the same moment, as what it was.
-            while record is not None and record.spec is not spec:
-                await self._restart(record, partial(record.become, spec))
+            while record is not None and not done:
+                await self._restart(record, become)
         except InstanceNotFound:
             record = None
         if record is None:

@@ -1,5 +1,7 @@
 """The event catalogue: everything that the library can say has happened, grouped by emitter.
 
+Those of the runtime as a whole are in `runtime_events`.
+
 Each event is a frozen value. ``name`` is its stable wire name, ``at`` a time of
 `trio.current_time`, and durations are in seconds. Refer to the classes through their package
 (``telemetry.ChildStarted``): some share their name with the exception that tells a caller the same.
@@ -14,53 +16,8 @@ from attrs import frozen
 from ..policy.failures import Cause
 from ..policy.health import ProbeVerdict
 from ..policy.pressure import PressureLevel
+from . import runtime_events  # noqa: F401 - they are in the catalogue as well
 from .schema import EVENTS, ChildEvent, Event, catalogued
-
-# --- the runtime ---------------------------------------------------------------------------------
-
-
-@catalogued("runtime.started")
-@frozen(kw_only=True)
-class RuntimeStarted(Event):
-    """A runtime takes instances from now on."""
-
-
-@catalogued("runtime.applied")
-@frozen(kw_only=True)
-class RuntimeApplied(Event):
-    """One pass of `Runtime.apply` is done; each instance tells of itself besides."""
-
-    stopped: int
-    """How many instances were stopped, as they are not wanted."""
-    restarted: int
-    """... restarted, as they are wanted otherwise."""
-    started: int
-    """... started, as they were not there."""
-    unchanged: int
-    """... left alone."""
-    failed: int
-    """... could not be started or restarted."""
-    elapsed: float
-    """How long the pass took, waiting for earlier ones included."""
-
-
-@catalogued("runtime.stopping")
-@frozen(kw_only=True)
-class RuntimeStopping(Event):
-    """A runtime has begun to stop its instances, in reverse start order."""
-
-    instances: int
-    """How many there are to stop."""
-
-
-@catalogued("runtime.stopped")
-@frozen(kw_only=True)
-class RuntimeStopped(Event):
-    """The last instance of a runtime has ended."""
-
-    elapsed: float
-    """How long the stop took."""
-
 
 # --- an instance ---------------------------------------------------------------------------------
 

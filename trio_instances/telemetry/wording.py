@@ -24,9 +24,9 @@ from .events import (
     ProbeCompleted,
     ReconnectExhausted,
     ReconnectFailed,
-    RuntimeApplied,
     SupervisorEscalated,
 )
+from .runtime_events import RuntimeApplied
 from .schema import Event
 
 LEVELS: Mapping[type[Event], str] = {
