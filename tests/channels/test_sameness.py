@@ -51,7 +51,7 @@ def test_one_other_option_makes_another_channel(option: str) -> None:
 
 
 def test_the_same_options_make_the_same_channel() -> None:
-    """In whatever form they are given, and its hash agrees; what waits to be sent does not count."""
+    """In whatever form they are given, whatever waits to be sent; and the hash agrees."""
     one = WebSocketChannel(**{**OTHERS, "headers": {"A": "1", "B": "2"}})
     two = WebSocketChannel(**{**OTHERS, "headers": [("A", "1"), ("B", "2")]})
     two.send_nowait("hello")

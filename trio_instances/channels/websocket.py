@@ -276,9 +276,8 @@ class WebSocketChannel(SameByOptions, Channel[WebSocketConnection]):
         wrong.raise_any()
         self._target = target = cast("Target", target)
         self._tls = system_tls() if ssl_context is None and target.secure else ssl_context
-        self._on_message = on_message
+        self._on_message, self._ping = on_message, ping
         self._outbox = Outbox[Message](outbox_capacity)
-        self._ping = ping
         self._farewell = (close_code, close_reason)
         self._causes = DEFAULTS if causes is None else causes | DEFAULTS
         self._subprotocols = offered
@@ -292,9 +291,8 @@ class WebSocketChannel(SameByOptions, Channel[WebSocketConnection]):
             max_message_size=max_message_size,
             receive_buffer_size=None,  # Trio's own choice: larger, and adapting
         )
-        own = (self._tls, on_message, ping, outbox_capacity, close_code, close_reason)
-        causes = (dict(close_causes), dict(status_causes))
-        self._options = (WebSocketChannel, target, (self._upgrade.keywords, own, causes))
+        own = (self._tls, on_message, ping, outbox_capacity, self._farewell, self._causes)
+        self._options = (WebSocketChannel, target, (self._upgrade.keywords, own))
 
     @property
     def causes(self) -> RuleSet:
