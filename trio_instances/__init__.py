@@ -59,10 +59,13 @@ from ._supervision.stop_report import ChildStop, StopReport
 from ._supervision.supervisor import Supervisor
 from .policy.backoff import Backoff, Jitter
 from .policy.causes.defaults import classify_failure
+from .policy.concerns import Concern, ConcernKind
 from .policy.connection import Exhausted, ReconnectPolicy
+from .policy.crash_loop import CrashLoop, Trips
 from .policy.failures import Cause, FailureClass, WhoMustAct
 from .policy.health import HealthSnapshot, ProbePolicy
 from .policy.intensity import RestartIntensity
+from .policy.plan import FleetPlan, InstancePlan, OutagePlan, Plan, plan
 from .policy.pressure import PressureLevel, PressurePolicy
 from .policy.restart import ChildState, RestartType
 from .policy.specs import ChildSpec
@@ -91,10 +94,14 @@ __all__ = [
     "ChildStartFailed",
     "ChildState",
     "ChildStop",
+    "Concern",
+    "ConcernKind",
+    "CrashLoop",
     "Escalation",
     "Exhausted",
     "FailureClass",
     "FatalChildFailure",
+    "FleetPlan",
     "HealthSnapshot",
     "Instance",
     "InstanceAlreadyStarted",
@@ -102,6 +109,7 @@ __all__ = [
     "InstanceError",
     "InstanceFailed",
     "InstanceNotFound",
+    "InstancePlan",
     "InstanceSpec",
     "InstanceStatus",
     "InstanceStopped",
@@ -110,6 +118,8 @@ __all__ = [
     "MaxChildrenReached",
     "Mistake",
     "OnInstanceFailure",
+    "OutagePlan",
+    "Plan",
     "PressureLevel",
     "PressurePolicy",
     "ProbePolicy",
@@ -127,11 +137,13 @@ __all__ = [
     "Supervisor",
     "SupervisorNotRunning",
     "TrioInstancesError",
+    "Trips",
     "WhoMustAct",
     "classify_failure",
     "current_child_path",
     "open_runtime",
     "open_supervisor",
+    "plan",
     "supervise",
     "until_stopped",
 ]
