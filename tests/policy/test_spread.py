@@ -81,6 +81,15 @@ def test_a_long_sum_is_spread_as_the_central_limit_has_it() -> None:
     assert many.left_of(many.mean) == pytest.approx(deviation / math.sqrt(2 * math.pi), rel=1e-3)
 
 
+def test_a_delay_that_hardly_counts_changes_nothing() -> None:
+    """Beside one that is a million times as long, where the series ends before it is done."""
+    both = total([Delay(0.0, 1e-6), Delay(0.0, 1.0)])
+
+    for tenth in range(11):
+        assert both.chance_before(tenth / 10) == pytest.approx(tenth / 10, abs=1e-3)
+        assert both.left_of(tenth / 10) == pytest.approx((tenth / 10) ** 2 / 2, abs=1e-3)
+
+
 def test_delays_without_chance_are_what_they_are() -> None:
     """Before them nothing, after them everything; and what comes exactly then comes not before."""
     fixed = total([Delay(1.0, 1.0), Delay(2.0, 2.0)])
