@@ -8,11 +8,10 @@ from typing import Any
 
 import pytest
 
-from trio_instances import Cause
 from trio_instances.channels import MemoryChannel, MemoryServer, WebSocketChannel
+from trio_instances.policy.causes import DISCORD
 
 URL = "wss://gateway.example/socket"
-BANNED = Cause("fatal", "banned")
 
 
 async def _handle(*_: object) -> None: ...
@@ -30,8 +29,7 @@ OTHERS: dict[str, Any] = {
     "ping": False,
     "close_code": 1001,
     "close_reason": "bye",
-    "close_causes": {4004: BANNED},
-    "status_causes": {418: BANNED},
+    "causes": DISCORD,
 }
 """Of each option a value that is not its default."""
 
