@@ -166,6 +166,27 @@ async def test_a_signal_during_the_stop_does_not_end_the_process(
         assert await running.process.wait() == 0
 
 
+WITHOUT_SIGHUP = """
+import signal, sys
+del signal.SIGHUP
+from trio_instances._cli import main
+main(["run", sys.argv[1]])
+"""
+
+
+async def test_where_there_is_no_such_signal_all_else_works(
+    gateway: Gateway, tmp_path: Path
+) -> None:
+    """As on Windows: it starts, runs, and stops in order."""
+    file = write(tmp_path, gateway, "a")
+    process = await trio.lowlevel.open_process(
+        [sys.executable, "-W", "error", "-c", WITHOUT_SIGHUP, str(file)], cwd=FOLDER
+    )
+    await gateway.wait_client("/a")
+    process.send_signal(signal.SIGTERM)
+    assert await process.wait() == 0
+
+
 ON_A_TERMINAL = """
 import os, signal, sys
 os.login_tty(int(sys.argv[1]))
