@@ -43,9 +43,11 @@ async def test_a_changed_file_changes_what_runs_and_nothing_else(
             running.process.send_signal(signal.SIGTERM)
 
         assert await running.process.wait() == 0
-    assert said(running.err)[:2] == [
+    assert said(running.err) == [
         f"reading {file} again",
         "1 stopped, 1 restarted, 1 started, 1 unchanged",
+        "SIGTERM: stopping in reverse start order; a second signal stops at once",
+        "stopped",
     ]
     assert b"runtime.applied stopped=1 restarted=1 started=1 unchanged=1 failed=0" in running.err
 

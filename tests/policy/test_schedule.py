@@ -38,7 +38,7 @@ CASES = [
     for name, (policy, all_seconds) in PLAYED.items()
     for seconds in all_seconds
 ]
-RUNS = 1500
+RUNS = 800
 SIGMAS = 4.5
 """How far chance may carry so many runs. The seed is fixed: what passes once passes for ever."""
 

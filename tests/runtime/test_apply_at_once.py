@@ -151,6 +151,27 @@ async def test_one_that_somebody_else_starts_meanwhile_is_told_as_failed(
         assert (await runtime.apply(wanted)).restarted == ("bot",)
 
 
+async def test_one_that_is_stopped_while_its_channel_changes_hands_is_there_after_the_next_pass(
+    autojump_clock: MockClock,
+) -> None:
+    """Its new object may still be another one's when its turn comes; that is told, and no more."""
+    one, two = ScriptedChannel(), slow_to_stop()
+    async with open_runtime() as runtime:
+        await runtime.apply([spec_of("a", one), spec_of("b", two)])
+        await runtime.instance("b").wait_status("connected")
+        wanted = [spec_of("a", two), spec_of("b", one)]
+        async with trio.open_nursery() as nursery:
+            outcomes = Outcomes()
+            nursery.start_soon(outcomes.of, runtime.apply, wanted)
+            await wait_all_tasks_blocked()
+            await runtime.stop_instance("a")
+
+        (applied,) = outcomes
+        assert (applied.restarted, list(applied.failed)) == (("b",), ["a"])
+        assert (await runtime.apply(wanted)).started == ("a",)
+        assert {bot.spec.channel for bot in runtime.list_instances()} == {one, two}
+
+
 async def test_the_end_of_the_runtime_ends_a_pass(autojump_clock: MockClock) -> None:
     """A start that hangs does not keep the runtime open."""
     outcomes = Outcomes()
