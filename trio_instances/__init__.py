@@ -49,7 +49,9 @@ from ._exceptions import (
 from ._instance.budget import ConnectionBudget
 from ._instance.handle import Instance
 from ._instance.spec import InstanceSpec
-from ._runtime.runtime import InstanceCounts, Runtime, open_runtime
+from ._runtime.applying import Applied
+from ._runtime.opening import open_runtime
+from ._runtime.runtime import InstanceCounts, Runtime
 from ._runtime.settings import OnInstanceFailure, RuntimeSettings
 from ._supervision.context import current_child_path, until_stopped
 from ._supervision.opening import open_supervisor, supervise
@@ -60,9 +62,12 @@ from .policy.backoff import Backoff, Jitter
 from .policy.breaker import BreakerPhase, BreakerPolicy
 from .policy.budget import BudgetPolicy
 from .policy.causes.defaults import classify_failure
+from .policy.concerns import Concern, ConcernKind
+from .policy.crash_loop import CrashLoop, Trips
 from .policy.failures import Cause, FailureClass, WhoMustAct
 from .policy.health import BudgetHealth, HealthSnapshot, ProbePolicy
 from .policy.intensity import RestartIntensity
+from .policy.plan import FleetPlan, InstancePlan, OutagePlan, Plan, plan
 from .policy.pressure import PressureLevel, PressurePolicy
 from .policy.reconnect import Exhausted, ReconnectPolicy
 from .policy.restart import ChildState, RestartType
@@ -73,6 +78,7 @@ from .policy.strategies import AutoShutdown, StopOrder, Strategy
 __version__ = "0.1.0"
 
 __all__ = [
+    "Applied",
     "AutoShutdown",
     "Backoff",
     "BreakerPhase",
@@ -95,11 +101,15 @@ __all__ = [
     "ChildStartFailed",
     "ChildState",
     "ChildStop",
+    "Concern",
+    "ConcernKind",
     "ConnectionBudget",
+    "CrashLoop",
     "Escalation",
     "Exhausted",
     "FailureClass",
     "FatalChildFailure",
+    "FleetPlan",
     "HealthSnapshot",
     "Instance",
     "InstanceAlreadyStarted",
@@ -107,6 +117,7 @@ __all__ = [
     "InstanceError",
     "InstanceFailed",
     "InstanceNotFound",
+    "InstancePlan",
     "InstanceSpec",
     "InstanceStatus",
     "InstanceStopped",
@@ -115,6 +126,8 @@ __all__ = [
     "MaxChildrenReached",
     "Mistake",
     "OnInstanceFailure",
+    "OutagePlan",
+    "Plan",
     "PressureLevel",
     "PressurePolicy",
     "ProbePolicy",
@@ -132,11 +145,13 @@ __all__ = [
     "Supervisor",
     "SupervisorNotRunning",
     "TrioInstancesError",
+    "Trips",
     "WhoMustAct",
     "classify_failure",
     "current_child_path",
     "open_runtime",
     "open_supervisor",
+    "plan",
     "supervise",
     "until_stopped",
 ]

@@ -30,6 +30,10 @@ class Channel(ABC, Generic[C]):
     Only `connect` must be implemented. An exception from any of these methods is an event and a
     classified cause, never the end of the runtime; each has a time budget where it can take time.
     One channel object serves one instance.
+
+    `Runtime.apply` asks by ``==`` whether a channel is what it was, and restarts its instance where
+    it is not. By default it is the same only if it is the same object. A class whose objects are
+    made anew from the same options may have an ``__eq__`` (and a ``__hash__``) that says better.
     """
 
     channel_type: ClassVar[str]

@@ -35,7 +35,7 @@ def test_the_version_is_that_of_the_package() -> None:
     )
 
 
-@pytest.mark.parametrize("command", ["demo", "run", "check"])
+@pytest.mark.parametrize("command", ["demo", "run", "check", "plan"])
 def test_every_command_documents_its_exit_codes(command: str) -> None:
     """Whoever scripts it finds them in the help."""
     result = call(command, "--help")
@@ -53,6 +53,9 @@ def test_every_command_documents_its_exit_codes(command: str) -> None:
         (("run",), "Missing argument 'FILE'"),
         (("check",), "Missing argument 'FILE'"),
         (("check", "a", "b"), "Got unexpected extra argument (b)"),
+        (("plan",), "Missing argument 'FILE'"),
+        (("plan", "a", "--attempts-per-day", "0"), "0.0 is not in the range x>0"),
+        (("plan", "a", "--attempts-per-second", "many"), "'many' is not a valid float"),
         (("start",), "No such command 'start'"),
     ],
 )
@@ -88,12 +91,53 @@ def test_check_lists_every_mistake_with_its_place(file: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("command", ["run", "check"])
+@pytest.mark.parametrize("command", ["run", "check", "plan"])
 def test_a_file_that_is_not_there_is_a_mistake(file: Path, command: str) -> None:
     """Exit 2, and what the system says."""
     result = call(command, str(file))
     assert result.exit_code == 2
     assert "the file: cannot be read (No such file or directory)" in result.stderr
+
+
+def test_plan_has_a_table_for_each_kind_of_instance_and_one_for_all(file: Path) -> None:
+    """Those with the same numbers share one; a fleet of one needs none for all."""
+    other = INSTANCE.format("b") + "reconnect.attempts = 1\n"
+    file.write_text(INSTANCE.format("a") + other + INSTANCE.format("c"))
+    result = call("plan", str(file))
+    assert result.exit_code == 0
+    titles = [line for line in result.stdout.splitlines() if line in ("a, c", "b", "a", "b, c")]
+    assert titles == ["a, c", "b"]
+    assert result.stdout.count(" outage ") == 3
+    assert "all 3 instances together" in result.stdout
+
+    file.write_text(INSTANCE.format("a"))
+    assert call("plan", str(file)).stdout.count(" outage ") == 1
+
+
+def test_plan_shows_what_is_allowed_and_warns_of_what_is_not(file: Path) -> None:
+    """Beside what is wanted; and it refuses nothing."""
+    file.write_text("".join(INSTANCE.format(name) for name in "ab"))
+    result = call("plan", str(file), "--attempts-per-day", "700")
+    (day,) = [line for line in result.stdout.splitlines() if "1,164" in line]
+    assert day.split() == ["1", "day", "780", "588", "1,164", "700", "112", "s", "5", "min"]
+    assert result.stdout.count("warning: the fleet: ") == 2
+    assert result.exit_code == 0
+
+
+def test_plan_says_never_where_somebody_gives_up_and_no_limit_where_there_is_none(
+    file: Path,
+) -> None:
+    """Infinity is a number that nobody wants to read."""
+    resigned = INSTANCE.format("a") + 'reconnect = { exhausted = "escalate" }\n'
+    hasty = INSTANCE.format("b") + "reconnect = { slow = { initial = 0 } }\n"
+    patient = INSTANCE.format("c") + 'child_backoff = { initial = 9, cap = 9, jitter = "none" }\n'
+    file.write_text(resigned + hasty + patient)
+    text = call("plan", str(file)).stdout
+    assert text.split()[:20].count("never") == 2
+    assert "no limit" in text
+    assert "never exceeds 5 restarts in 30 s (they take 45 s)" in text
+    assert "b: in an outage attempts follow each other without any delay" in text
+    assert "inf" not in text
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no limit of open files there")

@@ -4,103 +4,20 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import final
 
 import pytest
 import trio
 
-import trio_instances
-from trio_instances.telemetry import events
+from trio_instances import telemetry
 from trio_instances.telemetry.sinks.json_lines import read_json_lines
-from trio_instances.testing.gateway import Gateway, Refusal, open_gateway
+from trio_instances.testing.gateway import Gateway, Refusal
+
+from .processes import run, write
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the signals are those of POSIX")
-
-FOLDER = Path(trio_instances.__file__).parents[1]
-COMMAND = (sys.executable, "-W", "error", "-m", "trio_instances", "run")
-SECONDS = 40
-
-
-@final
-class Running:
-    """A ``run`` under way, with what it has said so far."""
-
-    def __init__(self, process: trio.Process) -> None:
-        self.process = process
-        self.out = b""
-        self.err = b""
-        self._said = trio.Event()
-
-    async def finish(self) -> int:
-        """Wait until it has ended and all that it said was read; return its exit code."""
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._read_out)
-            nursery.start_soon(self._read_err)
-        return await self.process.wait()
-
-    async def finish_after(self, text: bytes, number: signal.Signals) -> int:
-        """Send it a signal once it has said something on standard error; see `finish`."""
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._signal_after, text, number)
-            return await self.finish()
-
-    async def _signal_after(self, text: bytes, number: signal.Signals) -> None:
-        while text not in self.err:
-            await self._said.wait()
-        self.process.send_signal(number)
-
-    async def _read_out(self) -> None:
-        assert self.process.stdout is not None
-        async for data in self.process.stdout:
-            self.out += data
-
-    async def _read_err(self) -> None:
-        assert self.process.stderr is not None
-        async for data in self.process.stderr:
-            self.err += data
-            self._said.set()
-            self._said = trio.Event()
-
-
-@asynccontextmanager
-async def run(*arguments: object) -> AsyncIterator[Running]:
-    """Run a file in a process of its own; leaving the block kills what still runs."""
-    pipe = subprocess.PIPE
-    process = await trio.lowlevel.open_process(
-        [*COMMAND, *map(str, arguments)], stdout=pipe, stderr=pipe, cwd=FOLDER
-    )
-    try:
-        yield Running(process)
-    finally:
-        if process.returncode is None:
-            process.kill()
-        with trio.CancelScope(shield=True):
-            await process.wait()
-        for pipe_end in (process.stdout, process.stderr):
-            assert pipe_end is not None
-            await trio.aclose_forcefully(pipe_end)
-
-
-@pytest.fixture
-async def gateway() -> AsyncIterator[Gateway]:
-    """Run a gateway around a test, under the test's deadline."""
-    with trio.fail_after(SECONDS):
-        async with open_gateway() as gateway:
-            yield gateway
-
-
-def write(folder: Path, gateway: Gateway, *ids: str, more: str = "") -> Path:
-    """Write a file with an instance for each id, which connects to a path of the same name."""
-    rows = (f'[[instances]]\nid = "{name}"\nurl = "{gateway.url}/{name}"\n' for name in ids)
-    file = folder / "bots.toml"
-    file.write_text(more + "".join(rows))
-    return file
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -133,8 +50,8 @@ async def test_events_are_lines_of_json_that_the_reader_of_telemetry_takes(
     file = tmp_path / "events.jsonl"
     file.write_bytes(running.out)
     told = list(read_json_lines(file))
-    assert isinstance(told[0], events.RuntimeStarted)
-    assert isinstance(told[-1], events.RuntimeStopped)
+    assert isinstance(told[0], telemetry.RuntimeStarted)
+    assert isinstance(told[-1], telemetry.RuntimeStopped)
     assert {"instance.started", "instance.stopped"} < {event.name for event in told}
     assert all("T" in json.loads(line)["time"] for line in running.out.splitlines())
 

@@ -1,4 +1,4 @@
-"""The command line: ``trio-instances demo | run | check``."""
+"""The command line: ``trio-instances demo | run | check | plan``."""
 
 from .commands import main
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -14,12 +14,14 @@ from rich.console import Console
 
 from .. import __version__
 from .._exceptions import InvalidSpec
-from .._instance.spec import InstanceSpec
 from .._runtime.config import Config, load_config
 from ..abc import Sink
+from ..policy.plan import plan as make_plan
 from ..telemetry.sinks.loguru_sink import LoguruSink
 from .demo import MINIMUM, Demo, play_demo
+from .plan_tables import print_plan
 from .running import JSONOutput, run_instances
+from .wording import listed, mistakes_in_words
 
 BAD_FILE = 2
 """The exit code for a file with mistakes; click's own for wrong arguments."""
@@ -28,8 +30,10 @@ _LOG_LINE = "{time:YYYY-MM-DD HH:mm:ss.SSS} {level: <8} {message}"
 _PAUSE = 2.0
 _FILES = 64
 """Open files that the demo may need beside both ends of each connection."""
-_LISTED = 10
 _FILE = click.Path(path_type=Path)
+_BUDGET = click.FloatRange(min=0.0, min_open=True)
+_WIDTH = 100
+"""Columns of a plan, so that it is the same wherever it is printed."""
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -70,7 +74,8 @@ def run(*, file: Path, as_json: bool) -> None:
     """Run the WebSocket instances of a TOML FILE until SIGINT or SIGTERM.
 
     The first signal stops them in reverse start order. A second one, at least a second later, ends
-    the process at once.
+    the process at once. SIGHUP reads the file again: instances are started, stopped and restarted
+    as far as it has changed, and not at all if it has mistakes.
 
     Exit codes: 0 stopped as asked, 1 the runtime has given up, 2 the file has mistakes and nothing
     was started; after a second signal, the signal's own (130 or 143 in a shell).
@@ -79,7 +84,7 @@ def run(*, file: Path, as_json: bool) -> None:
     loguru.logger.remove()
     loguru.logger.add(sys.stderr, level="INFO", format=_LOG_LINE)
     sink: Sink = JSONOutput() if as_json else LoguruSink()
-    sys.exit(trio.run(run_instances, config, sink, _say))
+    sys.exit(trio.run(run_instances, file, config, sink, _say))
 
 
 @main.command()
@@ -91,7 +96,35 @@ def check(*, file: Path) -> None:
     """
     config = _load(file)
     count = len(config.instances)
-    click.echo(f"{count} instance{'s' if count > 1 else ''}: {_listed(config.instances)}")
+    ids = [spec.id for spec in config.instances]
+    click.echo(f"{count} instance{'s' if count > 1 else ''}: {listed(ids)}")
+
+
+@main.command()
+@click.argument("file", type=_FILE)
+@click.option(
+    "--attempts-per-second",
+    type=_BUDGET,
+    help="Connection attempts that the provider allows to all instances together.",
+)
+@click.option("--attempts-per-day", type=_BUDGET, help="... in 24 hours.")
+def plan(*, file: Path, attempts_per_second: float | None, attempts_per_day: float | None) -> None:
+    """Say in numbers what the policies of a TOML FILE mean; start nothing.
+
+    How many connection attempts an outage leads to, how soon all are back after it, and which
+    policies are probably not meant. The outages are those of a provider that refuses each attempt
+    at once, for as long as they last.
+
+    Exit codes: 0 whatever is found out, 2 the file has mistakes.
+    """
+    config = _load(file)
+    found = make_plan(
+        config.instances,
+        config.settings,
+        attempts_per_second=attempts_per_second,
+        attempts_per_day=attempts_per_day,
+    )
+    print_plan(found, Console(width=_WIDTH, highlight=False))
 
 
 def _allow_open_files(count: int) -> None:
@@ -119,18 +152,12 @@ def _load(file: Path) -> Config:
 
 
 def _refuse(exc: InvalidSpec) -> NoReturn:
-    count = len(exc.mistakes)
-    click.echo(f"{exc.what}: {count} mistake{'s' if count > 1 else ''}", err=True)
-    for mistake in exc.mistakes:
-        click.echo(f"  {mistake}", err=True)
+    for line in mistakes_in_words(exc):
+        click.echo(line, err=True)
     sys.exit(BAD_FILE)
 
 
-def _listed(specs: Iterable[InstanceSpec]) -> str:
-    ids = [spec.id for spec in specs]
-    more = len(ids) - _LISTED
-    return ", ".join(ids[:_LISTED]) + (f" and {more} more" if more > 0 else "")
-
-
 def _say(text: str) -> None:
-    click.echo(f"trio-instances: {text}", err=True)
+    # A terminal that is gone is no reason to end what runs in an unordered way.
+    with suppress(OSError):
+        click.echo(f"trio-instances: {text}", err=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, final
 import trio
 from attrs import frozen
 
-from .._runtime.runtime import open_runtime
+from .._runtime.opening import open_runtime
 from .._runtime.settings import RuntimeSettings
 from ..telemetry.bus import EventBus
 from ..testing.gateway import GatewayStatistics, open_gateway

@@ -5,14 +5,16 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, TextIO, final
 
 import trio
 
 from .._exceptions import TrioInstancesError
-from .._runtime.runtime import open_runtime
+from .._runtime.opening import open_runtime
 from ..abc import Sink
 from ..telemetry import json_line
+from .reloading import Reloads
 from .signals import stopping_on_signal
 
 if TYPE_CHECKING:
@@ -25,25 +27,24 @@ ESCALATED = 1
 """The exit code after the runtime has given up."""
 
 
-async def run_instances(config: Config, sink: Sink, say: Callable[[str], None]) -> int:
-    """Run what a file says, until a signal or an escalation.
+async def run_instances(file: Path, config: Config, sink: Sink, say: Callable[[str], None]) -> int:
+    """Run what a file says, until a signal or an escalation; at SIGHUP, what it says then.
 
     Args:
-        config: What the file says.
+        file: The file.
+        config: What it says now.
         sink: Where the events go.
         say: Tells people what is going on.
 
     Returns:
         The exit code.
     """
-    body = trio.CancelScope()
-    async with stopping_on_signal(body, say):
+    body, reloads = trio.CancelScope(), Reloads(say)
+    async with stopping_on_signal(body, say, hangup=reloads.ask):
         try:
             async with open_runtime(config.settings, sinks=[sink]) as runtime:
                 with body:
-                    for spec in config.instances:
-                        await runtime.start_instance(spec)
-                    await trio.sleep_forever()
+                    await reloads.follow(runtime, file, config)
         except TrioInstancesError as exc:
             say(f"the runtime has given up: {exc}")
             return ESCALATED

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from .handle import Instance
     from .life import Life
     from .spec import InstanceSpec
+    from .turns import Seat
 
 
 class Queue(Protocol):
@@ -62,10 +63,9 @@ class InstanceRecord:
         self.bus = bus
         self.random = random
         self.handle: Instance
-        budget = spec.channel.budget if spec.budget is None else spec.budget
-        self.seat = None if budget is None else budget.seat(self)
+        self.seat = self._take_seat()
         """Its dealings with a connection budget, where it has one."""
-        self.connection = ConnectionState(budgeted=budget is not None)
+        self.connection = ConnectionState(budgeted=self.seat is not None)
         self.status = StatusState()
         self.status_since = now
         self.started_at = now
@@ -260,6 +260,21 @@ class InstanceRecord:
         self.session = None
         self.paused = False
         self.failures_in_a_row = 0
+
+    def become(self, spec: InstanceSpec) -> None:
+        """It is another one from now on, started anew; only a pause outlasts that."""
+        if spec.channel is not self.spec.channel:
+            self.queues.clear()  # they were the old channel's
+        self.spec = spec
+        self.seat = self._take_seat()
+        paused = self.paused
+        self.renew()
+        self.paused = paused
+
+    def _take_seat(self) -> Seat | None:
+        spec = self.spec
+        budget = spec.channel.budget if spec.budget is None else spec.budget
+        return None if budget is None else budget.seat(self)
 
     def fail(self, cause: Cause) -> None:
         """It is parked."""

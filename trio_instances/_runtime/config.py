@@ -44,8 +44,9 @@ from attrs import frozen
 from .._exceptions import InvalidSpec, Mistake
 from .._instance.budget import ConnectionBudget
 from .._instance.spec import InstanceSpec
+from .findings import Findings, refuse
 from .settings import RuntimeSettings
-from .tables import Findings, TableReader, refuse
+from .tables import TableReader
 
 
 @final

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Callable, Iterable
+from contextlib import AbstractAsyncContextManager, suppress
 from random import Random
 from typing import final
 
@@ -22,34 +22,21 @@ from .._instance.record import InstanceRecord
 from .._instance.snapshot import make_snapshot
 from .._instance.spec import InstanceSpec
 from .._instance.subtree import run_instance
-from .._supervision.context import current
 from .._supervision.core import Core
-from .._supervision.opening import run_core
-from .._supervision.record import ChildRecord
+from .._supervision.starting import refuse_to_wait_for_itself
 from .._supervision.supervisor import Supervisor
-from .._supervision.uninterrupted import uninterrupted
-from ..abc import Sink
+from ..policy.desired import changes
 from ..policy.health import HealthSnapshot
-from ..policy.intensity import RestartIntensity
-from ..policy.mistakes import MistakeList
-from ..policy.options import SupervisorOptions
 from ..policy.signals import Phase, SignalKind
 from ..policy.specs import ChildSpec
 from ..policy.status import Change, InstanceStatus
-from ..telemetry.bus import EventBus
-from ..telemetry.events import (
-    InstanceCredentialsUpdated,
-    RuntimeStarted,
-    RuntimeStopped,
-    RuntimeStopping,
-)
-from ..telemetry.sinks.feed import open_sinks
+from ..telemetry.events import InstanceCredentialsUpdated
 from ..telemetry.subscription import Subscription
-from .reporter import RuntimeReporter, end_of_runtime
+from .applying import Applied, check_wanted, perform, tell_applied
 from .settings import OnInstanceFailure, RuntimeSettings
 
-SERVICES = RestartIntensity(max_restarts=3, period=10.0)
-"""Restarts of the runtime's own services; from the mission. Instances count for themselves."""
+_DOWN = frozenset({InstanceStatus.STOPPED, InstanceStatus.STOPPING})
+"""Of these nothing runs, or soon nothing will, and nobody said why: a pass starts them anew."""
 
 
 @final
@@ -79,6 +66,7 @@ class Runtime:
         self._bus = core.reporter.bus
         self._random = random
         self._records: dict[str, InstanceRecord] = {}
+        self._applying = trio.Lock()
 
     def __repr__(self) -> str:
         return f"<Runtime {self.settings.name!r} instances={len(self._records)}>"
@@ -157,21 +145,7 @@ class Runtime:
             SupervisorNotRunning: The runtime has ended, or ends meanwhile.
         """
         record = self._find(instance_id)
-        record.restarting = True
-        try:
-            await self._supervisor.terminate_child(instance_id)
-            # Whoever else waits for this end has to see it before the next run begins.
-            await trio.lowlevel.checkpoint()
-            if self._records.get(instance_id) is not record:
-                raise InstanceNotFound(instance_id)
-
-            if not self._runs(record):
-                record.renew()
-                await self._supervisor.restart_child(instance_id)
-        finally:
-            record.restarting = False
-            if not self._runs(record) and record.status.link is not InstanceStatus.FAILED:
-                record.end()
+        await self._restart(record, InstanceRecord.renew)
         return record.handle
 
     async def update_credentials(self, instance_id: str, credentials: object) -> Instance:
@@ -208,6 +182,51 @@ class Runtime:
         record.signal(SignalKind.CREDENTIALS)
         await trio.lowlevel.checkpoint()
         return record.handle
+
+    async def apply(self, specs: Iterable[InstanceSpec]) -> Applied:
+        """Make the instances that there are those that are wanted, in one ordered pass.
+
+        First what is not wanted is stopped, newest first; then what differs is restarted, one after
+        the other; then what is new is started. Both in the order given, each ready before the next.
+
+        Specifications are compared by `==`, and so are channels: a `WebSocketChannel` by its
+        options, any other by identity unless its class says otherwise. What is equal is left alone,
+        its old channel object included; also if it is paused, or parked after a failure. What is
+        restarted keeps its handle and its counters, and stays paused if it was.
+
+        Of several at once each begins when the one before is done, so the last one wins.
+
+        Cancelling it ends the pass where it is: what it was stopping stops, a start is undone, an
+        instance between the halves of its restart stays stopped. Call it again to go on.
+
+        Args:
+            specs: What there is to be, in start order.
+
+        Returns:
+            What it did. One that fails to start does not end the pass.
+
+        Raises:
+            InvalidSpec: Two specifications share an id or a channel object; nothing was changed.
+            SupervisionError: An instance asks for it before it is ready, while a pass waits for it.
+            SupervisorNotRunning: The runtime has ended, or ends meanwhile.
+        """
+        wanted, began_at = check_wanted(specs), trio.current_time()
+        if self._applying.locked():
+            refuse_to_wait_for_itself(self._core)
+        async with self._applying:
+            self._core.check_open()
+            down = [each.spec.id for each in self._records.values() if each.status.link in _DOWN]
+            present = [record.spec for record in self._records.values()]
+            applied = await perform(
+                changes(present, wanted, down=down),
+                wanted,
+                stop=self.stop_instance,
+                lend=self._lend,
+                replace=self._replace,
+                start=self.start_instance,
+            )
+        tell_applied(self._bus, applied, began_at)
+        return applied
 
     # --- questions -------------------------------------------------------------------------------
 
@@ -296,6 +315,49 @@ class Runtime:
         del self._records[instance_id]
         record.end()
 
+    async def _restart(
+        self, record: InstanceRecord, renew: Callable[[InstanceRecord], None]
+    ) -> None:
+        """Stop an instance if it runs, renew its record while it is down, and start it anew."""
+        instance_id = record.spec.id
+        record.restarting = True
+        try:
+            await self._supervisor.terminate_child(instance_id)
+            # Whoever else waits for this end has to see it before the next run begins.
+            await trio.lowlevel.checkpoint()
+            if self._records.get(instance_id) is not record:
+                raise InstanceNotFound(instance_id)
+
+            if not self._runs(record):
+                renew(record)
+                await self._supervisor.restart_child(instance_id)
+        finally:
+            record.restarting = False
+            if not self._runs(record) and record.status.link is not InstanceStatus.FAILED:
+                record.end()
+
+    async def _replace(self, spec: InstanceSpec) -> None:
+        """Restart an instance as something else; start it, if somebody has stopped it meanwhile."""
+        record, done = self._records.get(spec.id), False
+
+        def become(record: InstanceRecord) -> None:
+            nonlocal done
+            record.become(spec)
+            done = True
+
+        try:
+            # Again, if somebody else has restarted it at the same moment, as what it was.
+            while record is not None and not done:
+                await self._restart(record, become)
+        except InstanceNotFound:
+            record = None
+        if record is None:
+            await self.start_instance(spec)
+
+    async def _lend(self, instance_id: str) -> None:
+        with suppress(ChildNotFound):
+            await self._supervisor.terminate_child(instance_id)
+
     def _runs(self, record: InstanceRecord) -> bool:
         child = self._core.children.get(record.spec.id)
         return self._records.get(record.spec.id) is record and child is not None and child.alive
@@ -309,93 +371,3 @@ class Runtime:
             essential=self.settings.on_instance_failure is OnInstanceFailure.ESCALATE,
             intensity=self.settings.instance_intensity,
         )
-
-
-@uninterrupted
-async def open_runtime(
-    settings: RuntimeSettings | None = None,
-    *,
-    sinks: Sequence[Sink] = (),
-    events: EventBus | None = None,
-    random: Random | None = None,
-) -> AsyncIterator[Runtime]:
-    """Open a runtime of instances.
-
-    However the block is left, normally, by an exception, by a cancellation, by Ctrl-C: all
-    instances stop in reverse start order, one after the other, and then the sinks take in what is
-    left. Cancelling it takes as long as that.
-
-    Args:
-        settings: What holds for the whole runtime; None takes the defaults.
-        sinks: Where telemetry goes.
-        events: A bus to publish on; None makes one, and closes it at the end.
-        random: Where the jitter of every delay comes from; None takes a generator of its own.
-
-    Yields:
-        The runtime.
-
-    Raises:
-        InvalidSpec: An argument is not what it must be; all of them are listed.
-        trio.ClosedResourceError: The bus that was given is closed, so that no sink can hear of it.
-        Escalation: An instance failed for good, and the settings say that this ends the runtime.
-        Exception: What the body raised, bare.
-    """
-    settings = RuntimeSettings() if settings is None else settings
-    _check(settings, sinks, events, random)
-    bus = EventBus() if events is None else events
-    random = Random() if random is None else random
-    parent = current.get(None)
-    core = Core(
-        path=settings.name if parent is None else f"{parent.path}/{settings.name}",
-        options=SupervisorOptions(intensity=SERVICES, stop_order=settings.stop_order),
-        reporter=RuntimeReporter(bus),
-        random=random,
-    )
-    try:
-        async with (
-            open_sinks(
-                bus, sinks, max_buffer=settings.sink_buffer, flush_timeout=settings.sink_timeout
-            ),
-            _running(settings, core, parent) as runtime,
-        ):
-            yield runtime
-    finally:
-        if events is None:
-            bus.close()  # nobody else can publish on it: whoever still reads it comes to an end
-
-
-@asynccontextmanager
-async def _running(
-    settings: RuntimeSettings, core: Core, parent: ChildRecord | None
-) -> AsyncIterator[Runtime]:
-    bus = core.reporter.bus
-    asked_at = trio.current_time()
-    if bus.listening:
-        bus.publish(RuntimeStarted(at=asked_at))
-    try:
-        async with run_core(core, parent) as supervisor:
-            runtime = Runtime(settings, supervisor, core, core.random)
-            try:
-                yield runtime
-            finally:
-                asked_at = trio.current_time()
-                if bus.listening:
-                    count = len(runtime.list_instances())
-                    bus.publish(RuntimeStopping(at=asked_at, instances=count))
-            await supervisor.stop()
-    finally:
-        for child in core.children.values():
-            end_of_runtime(child)
-        if bus.listening:
-            now = trio.current_time()
-            bus.publish(RuntimeStopped(at=now, elapsed=now - asked_at))
-
-
-def _check(settings: object, sinks: Sequence[object], bus: object, random: object) -> None:
-    wrong = MistakeList("open_runtime")
-    wrong.instance("settings", settings, RuntimeSettings)
-    for index, sink in enumerate(sinks):
-        wrong.instance(f"sinks[{index}]", sink, Sink)
-    wrong.instance("events", bus, EventBus, optional=True)
-    wrong.instance("random", random, Random, optional=True)
-    wrong.raise_any()

@@ -7,7 +7,6 @@ part is noted, and the rest is made without it, so that its own mistakes come up
 
 from __future__ import annotations
 
-import difflib
 import re
 import ssl
 from collections.abc import Callable, Iterable, Mapping
@@ -31,7 +30,9 @@ from ..policy.health import ProbePolicy
 from ..policy.mistakes import MistakeList
 from ..policy.rule_sets import RuleSet
 from ..policy.rules import Rule, on_close, on_status
+from .findings import Findings, refuse
 from .settings import RuntimeSettings
+from .tls_files import tls_context
 
 T = TypeVar("T")
 
@@ -84,47 +85,6 @@ class _FromEnvironment(str):
 
     def __repr__(self) -> str:
         return "<from the environment>"
-
-
-def refuse(expected: str, place: str = "") -> InvalidSpec:
-    """Return an error with one mistake that repeats no value."""
-    return InvalidSpec("", [Mistake(place, None, expected, given=False)])
-
-
-@final
-class Findings:
-    """The mistakes found so far, each with its place."""
-
-    def __init__(self) -> None:
-        self.mistakes: list[Mistake] = []
-
-    def extend(self, place: str, mistakes: Iterable[Mistake]) -> None:
-        """Take over the mistakes of what stands at a place."""
-        for mistake in mistakes:
-            whole = ".".join(part for part in (place, mistake.place) if part)
-            self.mistakes.append(attrs.evolve(mistake, place=whole))
-
-    def add_unknown(self, table: Mapping[str, Any], known: Iterable[str]) -> None:
-        """Note the keys of a table that nobody knows. Their values are not repeated."""
-        names = sorted(known)
-        for key in table:
-            if key not in names:
-                near = difflib.get_close_matches(key, names, 1)
-                hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(names)}"
-                self.extend(key, refuse(f"is not known here; {hint}").mistakes)
-
-    def collect(self, place: str, make: Callable[..., T], *args: Any, **fields: Any) -> T | None:
-        """Make something; where that raises `InvalidSpec`, take its mistakes over instead."""
-        try:
-            return make(*args, **fields)
-        except InvalidSpec as exc:
-            self.extend(place, exc.mistakes)
-            return None
-
-    def raise_any(self) -> None:
-        """Raise `InvalidSpec` if there was a mistake."""
-        if self.mistakes:
-            raise InvalidSpec("", self.mistakes)
 
 
 @final
@@ -295,17 +255,8 @@ class TableReader:
             wrong.add("key_file", names["key_file"], "needs a cert_file beside it")
         wrong.raise_any()
 
-        found = Findings()
         files = {key: self._folder / str(name) for key, name in names.items()}
-        context = ssl.create_default_context()
-        if "ca_file" in files:
-            found.collect("ca_file", _loaded, context.load_verify_locations, files["ca_file"])
-        if "cert_file" in files:
-            # An empty password, because a key that wants one would ask for it on the terminal.
-            load = partial(context.load_cert_chain, keyfile=files.get("key_file"), password="")
-            found.collect("cert_file", _loaded, load, files["cert_file"])
-        found.raise_any()
-        return context
+        return tls_context(files)
 
     def _rules(self, on: Callable[[int, Cause], Rule], prefix: str, value: object) -> list[Rule]:
         if not isinstance(value, dict):
@@ -369,15 +320,6 @@ def _platform(word: object) -> RuleSet:
 
 def _make_cause(code: str, **given: Any) -> Cause:
     return Cause(**{"failure_class": "", "reason": code, **given})
-
-
-def _loaded(load: Callable[[Path], object], file: Path) -> None:
-    try:
-        load(file)
-    except ssl.SSLError as exc:
-        raise refuse(f"cannot be used ({exc.reason or 'no certificate in it'})") from exc
-    except OSError as exc:
-        raise refuse(f"cannot be read ({exc.strerror})") from exc
 
 
 def _needless() -> WebSocketChannel:

@@ -37,18 +37,27 @@ async def in_turn(core: Core) -> AsyncIterator[None]:
         SupervisionError: The caller is a child whose own start holds the turn, or runs in one.
         SupervisorNotRunning: The supervisor has ended, or is ending.
     """
+    if isinstance(core.turn, trio.Lock):
+        refuse_to_wait_for_itself(core)
+    async with core.turn:
+        core.check_open()  # anew: it may have ended while this waited
+        yield
+
+
+def refuse_to_wait_for_itself(core: Core) -> None:
+    """Refuse a caller within a child that somebody who is at it already waits for.
+
+    Raises:
+        SupervisionError: The caller is a child of this supervisor that is not ready, or in one.
+    """
     record = current.get(None)
     while record is not None and record.core is not core:
         record = record.core.parent
-    if record is not None and record.awaited and isinstance(core.turn, trio.Lock):
+    if record is not None and record.awaited:
         raise SupervisionError(
             f"child {record.path!r} asks its own supervisor for a change before it is ready, and "
             "would wait for itself: call task_status.started() first"
         )
-
-    async with core.turn:
-        core.check_open()  # anew: it may have ended while this waited
-        yield
 
 
 def check_together(core: Core, specs: Sequence[ChildSpec]) -> None:

@@ -38,6 +38,7 @@ from ._options import (
 )
 from ._outbox import Outbox
 from ._reader import Reader
+from ._sameness import SameByOptions
 from ._transport import Transport, open_transport, system_tls
 
 if TYPE_CHECKING:
@@ -176,7 +177,7 @@ class WebSocketConnection:
         return ChannelError(causes.cause_of_close(code, text))
 
 
-class WebSocketChannel(Channel[WebSocketConnection]):
+class WebSocketChannel(SameByOptions, Channel[WebSocketConnection]):
     """A channel to a WebSocket server.
 
     To say something first on every connection, such as who you are, extend `connect`::
@@ -244,9 +245,8 @@ class WebSocketChannel(Channel[WebSocketConnection]):
         wrong.raise_any()
         self._target = target = cast("Target", target)
         self._tls = system_tls() if ssl_context is None and target.secure else ssl_context
-        self._on_message = on_message
+        self._on_message, self._ping = on_message, ping
         self._outbox = Outbox[Message](outbox_capacity)
-        self._ping = ping
         self._farewell = (close_code, close_reason)
         self._causes = DEFAULTS if causes is None else causes | DEFAULTS
         self._headers = encoded
@@ -260,6 +260,8 @@ class WebSocketChannel(Channel[WebSocketConnection]):
             max_message_size=max_message_size,
             receive_buffer_size=None,  # Trio's own choice: larger, and adapting
         )
+        own = (encoded, self._tls, on_message, ping, outbox_capacity, self._farewell, self._causes)
+        self._options = (WebSocketChannel, target, (self._upgrade.keywords, own))
 
     @property
     def causes(self) -> RuleSet:

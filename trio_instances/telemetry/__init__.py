@@ -2,8 +2,8 @@
 
 The map:
 
-- `events`, `budget_events`: every event, a frozen class with a stable wire name; `catalogue` lists
-  them
+- `events`, `child_events`, `budget_events`, `runtime_events`: every event, a frozen class with a
+  stable wire name; `catalogue` lists them
 - `schema`: what they have in common
 - `bus`: `EventBus`, on which a publisher hands each event to every listener, at once
 - `subscription`: `Subscription`, a bounded buffer of events for a task of one's own
@@ -76,12 +76,10 @@ from .events import (
     ReconnectExhausted,
     ReconnectFailed,
     ReconnectScheduled,
-    RuntimeStarted,
-    RuntimeStopped,
-    RuntimeStopping,
     SupervisorEscalated,
     catalogue,
 )
+from .runtime_events import RuntimeApplied, RuntimeStarted, RuntimeStopped, RuntimeStopping
 from .schema import SCHEMA_VERSION, ChildEvent, Event
 from .sinks.feed import SinkFeed, SinkStatistics, open_sinks
 from .sinks.json_lines import JSONLines, JSONLinesSink, json_line, read_json_lines
@@ -143,6 +141,7 @@ __all__ = [
     "ReconnectFailed",
     "ReconnectQueued",
     "ReconnectScheduled",
+    "RuntimeApplied",
     "RuntimeStarted",
     "RuntimeStopped",
     "RuntimeStopping",

@@ -1,6 +1,6 @@
 """The event catalogue: everything that the library can say has happened, grouped by emitter.
 
-The events of children, which are the most, are in `child_events`.
+Those of children, of connection budgets and of the runtime as a whole are in modules of their own.
 
 Each event is a frozen value. ``name`` is its stable wire name, ``at`` a time of
 `trio.current_time`, and durations are in seconds. Refer to the classes through their package
@@ -16,35 +16,8 @@ from attrs import frozen
 from ..policy.failures import Cause
 from ..policy.health import ProbeVerdict
 from ..policy.pressure import PressureLevel
-from . import budget_events, child_events  # noqa: F401 - these are in the catalogue as well
+from . import budget_events, child_events, runtime_events  # noqa: F401 - they are in the catalogue
 from .schema import EVENTS, Event, catalogued
-
-# --- the runtime ---------------------------------------------------------------------------------
-
-
-@catalogued("runtime.started")
-@frozen(kw_only=True)
-class RuntimeStarted(Event):
-    """A runtime takes instances from now on."""
-
-
-@catalogued("runtime.stopping")
-@frozen(kw_only=True)
-class RuntimeStopping(Event):
-    """A runtime has begun to stop its instances, in reverse start order."""
-
-    instances: int
-    """How many there are to stop."""
-
-
-@catalogued("runtime.stopped")
-@frozen(kw_only=True)
-class RuntimeStopped(Event):
-    """The last instance of a runtime has ended."""
-
-    elapsed: float
-    """How long the stop took."""
-
 
 # --- an instance ---------------------------------------------------------------------------------
 

@@ -30,6 +30,7 @@ from .events import (
     ReconnectFailed,
     SupervisorEscalated,
 )
+from .runtime_events import RuntimeApplied
 from .schema import Event
 
 LEVELS: Mapping[type[Event], str] = {
@@ -65,13 +66,16 @@ def level_of(event: Event) -> str:
         case InstanceDisconnected() if event.cause.reason.endswith("_requested"):
             return "INFO"
         case PressureChanged():
-            return "INFO" if event.level is PressureLevel.NORMAL else "WARNING"
+            bad = event.level is not PressureLevel.NORMAL
         case ChildExited():
-            return "INFO" if event.cause is None else "WARNING"
+            bad = event.cause is not None
         case ChildStopped():
-            return "WARNING" if event.forced or event.cause is not None else "INFO"
+            bad = event.forced or event.cause is not None
+        case RuntimeApplied():
+            bad = event.failed > 0
         case _:
             return LEVELS.get(type(event), "INFO")
+    return "WARNING" if bad else "INFO"
 
 
 def one_line(event: Event) -> str:

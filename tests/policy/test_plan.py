@@ -1,0 +1,185 @@
+"""The plan as a whole: whose numbers they are, and what is said to be probably not meant."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+from attrs import frozen
+
+from trio_instances import RuntimeSettings
+from trio_instances._exceptions import InvalidSpec
+from trio_instances.policy.backoff import Backoff
+from trio_instances.policy.concerns import ConcernKind
+from trio_instances.policy.crash_loop import Trips
+from trio_instances.policy.intensity import RestartIntensity
+from trio_instances.policy.plan import OUTAGES, Plan, plan
+from trio_instances.policy.reconnect import ReconnectPolicy
+from trio_instances.policy.schedule import DAY
+
+from .outages import count
+
+
+@frozen(kw_only=True)
+class Spec:
+    """What a plan reads of a specification."""
+
+    id: str = "bot"
+    reconnect: ReconnectPolicy = ReconnectPolicy()
+    intensity: RestartIntensity = RestartIntensity(5, 30.0)
+    child_backoff: Backoff | None = None
+
+
+def planned(*specs: Any, **budgets: Any) -> Plan:
+    """Return the plan of some specifications."""
+    return plan(specs, RuntimeSettings(), **budgets)
+
+
+FIXED = ReconnectPolicy(
+    backoff=Backoff(1.0, jitter="none"), slow=Backoff(60.0, cap=300.0, jitter="none")
+)
+
+
+def test_a_fleet_that_does_not_exist_needs_nothing() -> None:
+    """No attempts, no waits, no concerns."""
+    nothing = planned()
+
+    assert nothing.instances == ()
+    assert nothing.concerns == ()
+    assert {outage.attempts for outage in nothing.fleet.outages} == {0}
+    assert {outage.longest_wait for outage in nothing.fleet.outages} == {0.0}
+    assert {outage.median_wait for outage in nothing.fleet.outages} == {0.0}
+
+
+def test_the_outages_last_a_minute_an_hour_and_a_day() -> None:
+    """For each instance in the order given, and for the fleet."""
+    both = planned(Spec(id="b"), Spec(id="a", reconnect=FIXED))
+
+    assert [each.instance_id for each in both.instances] == ["b", "a"]
+    for outages in (both.fleet.outages, *[each.outages for each in both.instances]):
+        assert tuple(outage.seconds for outage in outages) == OUTAGES == (60.0, 3600.0, DAY)
+
+
+def test_the_numbers_are_those_of_the_machine() -> None:
+    """Without chance: the attempts are counted, and the wait is at most the delay under way."""
+    (alone,) = planned(Spec(reconnect=FIXED)).instances
+
+    for outage in alone.outages[:2]:
+        attempts = count(FIXED, outage.seconds, 0.5)
+        assert outage.fewest_attempts == outage.most_attempts == attempts
+        assert outage.attempts == pytest.approx(attempts)
+    assert [outage.longest_wait for outage in alone.outages] == [60.0, 300.0, 300.0]
+    # They come after 1, 3, 7, 12 and 17 s, and then not before 77 s.
+    assert alone.outages[0].median_wait == pytest.approx(30.0, abs=1e-6)
+
+
+def test_the_fleet_adds_the_attempts_up_and_has_one_median() -> None:
+    """Of instances with different policies, weighed by how many there are."""
+    many = planned(*[Spec()] * 3, Spec(reconnect=FIXED))
+    common, other = many.instances[0].outages, many.instances[3].outages
+
+    for fleet, one, two in zip(many.fleet.outages, common, other, strict=True):
+        assert fleet.attempts == pytest.approx(3 * one.attempts + two.attempts)
+        assert fleet.fewest_attempts == 3 * one.fewest_attempts + two.fewest_attempts
+        assert fleet.most_attempts == 3 * one.most_attempts + two.most_attempts
+        assert fleet.longest_wait == max(one.longest_wait, two.longest_wait)
+        low, high = sorted([one.median_wait, two.median_wait])
+        assert low <= fleet.median_wait <= high
+    assert many.fleet.churn == sum(each.churn for each in many.instances)
+
+
+def test_a_fleet_of_which_more_than_half_give_up_never_half_recovers() -> None:
+    """The median is infinite, and so is the longest wait as soon as one may give up."""
+    resigned = Spec(reconnect=ReconnectPolicy(exhausted="escalate"))
+    few, many = planned(Spec(), Spec(), resigned), planned(Spec(), resigned, resigned)
+
+    hour = few.fleet.outages[1]
+    assert math.isfinite(hour.median_wait)
+    assert math.isinf(hour.longest_wait)
+    assert hour.given_up == pytest.approx(1.0)
+    assert math.isinf(many.fleet.outages[1].median_wait)
+
+
+def test_the_defaults_give_no_reason_for_concern() -> None:
+    """Whoever changes nothing is warned of nothing."""
+    assert planned(*[Spec()] * 100).concerns == ()
+
+
+def test_a_child_that_is_never_given_up_is_a_concern() -> None:
+    """With the numbers; and once for all instances of which it is true."""
+    patient = Backoff(1.0, cap=30.0, jitter="none")
+    (concern,) = planned(
+        Spec(id="a", child_backoff=patient), Spec(id="b"), Spec(id="c", child_backoff=patient)
+    ).concerns
+
+    assert concern.kind is ConcernKind.CHILD_NEVER_GIVEN_UP
+    assert concern.instances == ("a", "c")
+    assert concern.text == (
+        "a child that keeps crashing is restarted for ever: 5 restarts within 30 s are allowed, "
+        "and so many take 31 s at least"
+    )
+
+
+def test_a_child_that_is_given_up_by_luck_only_is_a_concern() -> None:
+    """Full jitter has no shortest delay, so that what it really comes to is the average."""
+    (concern,) = planned(Spec(child_backoff=Backoff(4.0, cap=60.0))).concerns
+
+    assert concern.kind is ConcernKind.CHILD_NEVER_GIVEN_UP
+    assert "is given up by luck only" in concern.text
+    assert "take 60 s on average" in concern.text
+
+
+def test_an_instance_that_is_never_parked_is_a_concern() -> None:
+    """Its child is given up in time, but the instance that crashes with it is not."""
+    spec = Spec(child_backoff=Backoff(0.5, cap=30.0, jitter="none"))
+    whole = planned(spec)
+
+    (concern,) = whole.concerns
+    assert whole.instances[0].child_loop.trips is Trips.ALWAYS
+    assert concern.kind is ConcernKind.INSTANCE_NEVER_PARKED
+    assert "6 restarts within 30 s are allowed, and so many take 93 s at least" in concern.text
+
+
+def test_attempts_without_any_delay_are_a_concern() -> None:
+    """They are infinite, and no budget is needed to see that."""
+    spec = Spec(reconnect=ReconnectPolicy(slow=Backoff(0.0)))
+    hasty = planned(spec)
+
+    assert [concern.kind for concern in hasty.concerns] == [ConcernKind.NO_DELAY]
+    assert math.isinf(hasty.fleet.outages[0].attempts)
+
+
+def test_more_attempts_than_the_budget_allows_are_a_concern() -> None:
+    """In each outage of which it is true, and where a server drops what is proven."""
+    specs = [Spec(reconnect=FIXED)] * 10
+    assert planned(*specs, attempts_per_day=10**6, attempts_per_second=10).concerns == ()
+
+    short = planned(*specs, attempts_per_second=0.1)
+    assert short.fleet.allowed(60.0) == 6.0
+    concerns = [concern for concern in short.concerns if concern.kind is ConcernKind.OVER_BUDGET]
+    assert [concern.text for concern in concerns] == [
+        "an outage of 60 s means 50 attempts on average, and the budget allows 6",
+        (
+            "a server that drops each connection as soon as it is proven causes "
+            f"{short.fleet.churn:,.0f} attempts a day, and the budget allows 8,640"
+        ),
+    ]
+    assert all(concern.instances == () for concern in concerns)
+
+    long = planned(*specs, attempts_per_day=1000)
+    assert [long.fleet.allowed(seconds) for seconds in (60.0, DAY, 1.5 * DAY)] == [
+        1000.0,
+        1000.0,
+        2000.0,
+    ]
+    assert "an outage of 86,400 s means 2,940 attempts" in long.concerns[0].text
+
+
+def test_a_budget_that_is_none_is_refused() -> None:
+    """Both are listed; every policy is taken as it is."""
+    with pytest.raises(InvalidSpec) as refused:
+        planned(attempts_per_second=0, attempts_per_day="many")
+
+    places = [mistake.place for mistake in refused.value.mistakes]
+    assert places == ["attempts_per_second", "attempts_per_day"]

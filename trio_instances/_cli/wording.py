@@ -1,0 +1,41 @@
+"""What the commands say in the same words: mistakes, warnings, many ids."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from ..policy.plan import plan
+
+if TYPE_CHECKING:
+    from .._exceptions import InvalidSpec
+    from .._runtime.config import Config
+    from ..policy.concerns import Concern
+
+_LISTED = 10
+
+
+def mistakes_in_words(exc: InvalidSpec) -> Iterator[str]:
+    """Yield a line that counts the mistakes, and one for each."""
+    count = len(exc.mistakes)
+    yield f"{exc.what}: {count} mistake{'s' if count > 1 else ''}"
+    for mistake in exc.mistakes:
+        yield f"  {mistake}"
+
+
+def warnings_in_words(config: Config) -> Iterator[str]:
+    """Yield a line for each thing that a file says and probably does not mean."""
+    for concern in plan(config.instances, config.settings).concerns:
+        yield f"warning: {concern_in_words(concern)}"
+
+
+def concern_in_words(concern: Concern) -> str:
+    """Return a concern as one line, with whom it is about."""
+    whom = listed(concern.instances) if concern.instances else "the fleet"
+    return f"{whom}: {concern.text}"
+
+
+def listed(ids: Sequence[str]) -> str:
+    """Return some ids in a row, the first ones of many."""
+    more = len(ids) - _LISTED
+    return ", ".join(ids[:_LISTED]) + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,118 @@
+"""Opening a runtime, and ending it in order."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from random import Random
+
+import trio
+
+from .._supervision.context import current
+from .._supervision.core import Core
+from .._supervision.opening import run_core
+from .._supervision.record import ChildRecord
+from .._supervision.uninterrupted import uninterrupted
+from ..abc import Sink
+from ..policy.intensity import RestartIntensity
+from ..policy.mistakes import MistakeList
+from ..policy.options import SupervisorOptions
+from ..telemetry.bus import EventBus
+from ..telemetry.runtime_events import RuntimeStarted, RuntimeStopped, RuntimeStopping
+from ..telemetry.sinks.feed import open_sinks
+from .reporter import RuntimeReporter, end_of_runtime
+from .runtime import Runtime
+from .settings import RuntimeSettings
+
+SERVICES = RestartIntensity(max_restarts=3, period=10.0)
+"""Restarts of the runtime's own services; from the mission. Instances count for themselves."""
+
+
+@uninterrupted
+async def open_runtime(
+    settings: RuntimeSettings | None = None,
+    *,
+    sinks: Sequence[Sink] = (),
+    events: EventBus | None = None,
+    random: Random | None = None,
+) -> AsyncIterator[Runtime]:
+    """Open a runtime of instances.
+
+    However the block is left, normally, by an exception, by a cancellation, by Ctrl-C: all
+    instances stop in reverse start order, one after the other, and then the sinks take in what is
+    left. Cancelling it takes as long as that.
+
+    Args:
+        settings: What holds for the whole runtime; None takes the defaults.
+        sinks: Where telemetry goes.
+        events: A bus to publish on; None makes one, and closes it at the end.
+        random: Where the jitter of every delay comes from; None takes a generator of its own.
+
+    Yields:
+        The runtime.
+
+    Raises:
+        InvalidSpec: An argument is not what it must be; all of them are listed.
+        trio.ClosedResourceError: The bus that was given is closed, so that no sink can hear of it.
+        Escalation: An instance failed for good, and the settings say that this ends the runtime.
+        Exception: What the body raised, bare.
+    """
+    settings = RuntimeSettings() if settings is None else settings
+    _check(settings, sinks, events, random)
+    bus = EventBus() if events is None else events
+    random = Random() if random is None else random
+    parent = current.get(None)
+    core = Core(
+        path=settings.name if parent is None else f"{parent.path}/{settings.name}",
+        options=SupervisorOptions(intensity=SERVICES, stop_order=settings.stop_order),
+        reporter=RuntimeReporter(bus),
+        random=random,
+    )
+    try:
+        async with (
+            open_sinks(
+                bus, sinks, max_buffer=settings.sink_buffer, flush_timeout=settings.sink_timeout
+            ),
+            _running(settings, core, parent) as runtime,
+        ):
+            yield runtime
+    finally:
+        if events is None:
+            bus.close()  # nobody else can publish on it: whoever still reads it comes to an end
+
+
+@asynccontextmanager
+async def _running(
+    settings: RuntimeSettings, core: Core, parent: ChildRecord | None
+) -> AsyncIterator[Runtime]:
+    bus = core.reporter.bus
+    asked_at = trio.current_time()
+    if bus.listening:
+        bus.publish(RuntimeStarted(at=asked_at))
+    try:
+        async with run_core(core, parent) as supervisor:
+            runtime = Runtime(settings, supervisor, core, core.random)
+            try:
+                yield runtime
+            finally:
+                asked_at = trio.current_time()
+                if bus.listening:
+                    count = len(runtime.list_instances())
+                    bus.publish(RuntimeStopping(at=asked_at, instances=count))
+            await supervisor.stop()
+    finally:
+        for child in core.children.values():
+            end_of_runtime(child)
+        if bus.listening:
+            now = trio.current_time()
+            bus.publish(RuntimeStopped(at=now, elapsed=now - asked_at))
+
+
+def _check(settings: object, sinks: Sequence[object], bus: object, random: object) -> None:
+    wrong = MistakeList("open_runtime")
+    wrong.instance("settings", settings, RuntimeSettings)
+    for index, sink in enumerate(sinks):
+        wrong.instance(f"sinks[{index}]", sink, Sink)
+    wrong.instance("events", bus, EventBus, optional=True)
+    wrong.instance("random", random, Random, optional=True)
+    wrong.raise_any()

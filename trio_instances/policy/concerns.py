@@ -1,0 +1,97 @@
+"""What in a plan is probably not meant, each with its numbers; nothing of it is refused."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from enum import StrEnum
+from typing import TYPE_CHECKING, final
+
+from attrs import frozen
+
+from .crash_loop import CrashLoop, Trips
+from .schedule import DAY
+
+if TYPE_CHECKING:
+    from .plan import FleetPlan, InstancePlan
+
+
+_HARDLY = frozenset({Trips.SELDOM, Trips.NEVER})
+
+
+class ConcernKind(StrEnum):
+    """What a concern is about.
+
+    - ``child_never_given_up``: a restart intensity that a crashing child can hardly exceed.
+    - ``instance_never_parked``: the same one level up: an instance is restarted for ever.
+    - ``no_delay``: attempts that follow each other without any delay, without end.
+    - ``over_budget``: more attempts than the provider allows.
+    """
+
+    CHILD_NEVER_GIVEN_UP = "child_never_given_up"
+    INSTANCE_NEVER_PARKED = "instance_never_parked"
+    NO_DELAY = "no_delay"
+    OVER_BUDGET = "over_budget"
+
+
+@final
+@frozen
+class Concern:
+    """One thing that is probably not meant."""
+
+    kind: ConcernKind
+    text: str
+    """What it is, with the numbers; one line for people."""
+    instances: tuple[str, ...] = ()
+    """The ids of the instances that it is about; empty where it is about the fleet."""
+
+
+def concerns_of_instances(plans: Iterable[InstancePlan]) -> Iterator[Concern]:
+    """Yield what is to be said of instances, each thing once for all that it is true of."""
+    about: dict[tuple[ConcernKind, str], list[str]] = {}
+    for plan in plans:
+        for found in _of_instance(plan):
+            about.setdefault(found, []).append(plan.instance_id)
+    for (kind, text), ids in about.items():
+        yield Concern(kind, text, tuple(ids))
+
+
+def _of_instance(plan: InstancePlan) -> Iterator[tuple[ConcernKind, str]]:
+    child, instance = plan.child_loop, plan.instance_loop
+    if child.trips in _HARDLY:
+        text = f"a child that keeps crashing {_restarted_for_ever(child)}"
+        yield ConcernKind.CHILD_NEVER_GIVEN_UP, text
+    elif instance.trips in _HARDLY:
+        text = f"an instance whose child keeps crashing {_restarted_for_ever(instance)}"
+        yield ConcernKind.INSTANCE_NEVER_PARKED, text
+    if any(math.isinf(outage.attempts) for outage in plan.outages):
+        yield ConcernKind.NO_DELAY, "in an outage attempts follow each other without any delay"
+
+
+def _restarted_for_ever(loop: CrashLoop) -> str:
+    limit, period = loop.intensity.max_restarts, loop.intensity.period
+    spent = f"{limit} restarts within {period:g} s are allowed"
+    if loop.trips is Trips.NEVER:
+        return f"is restarted for ever: {spent}, and so many take {loop.fastest:,.4g} s at least"
+
+    return f"is given up by luck only: {spent}, and so many take {loop.average:,.4g} s on average"
+
+
+def concerns_of_fleet(fleet: FleetPlan) -> Iterator[Concern]:
+    """Yield what is to be said of all instances together."""
+    for outage in fleet.outages:
+        allowed = fleet.allowed(outage.seconds)
+        if outage.attempts > allowed:
+            text = (
+                f"an outage of {outage.seconds:,.0f} s means {outage.attempts:,.0f} attempts on "
+                f"average, and the budget allows {allowed:,.0f}"
+            )
+            yield Concern(ConcernKind.OVER_BUDGET, text)
+
+    allowed = fleet.allowed(DAY)
+    if fleet.churn > allowed:
+        text = (
+            "a server that drops each connection as soon as it is proven causes "
+            f"{fleet.churn:,.0f} attempts a day, and the budget allows {allowed:,.0f}"
+        )
+        yield Concern(ConcernKind.OVER_BUDGET, text)
