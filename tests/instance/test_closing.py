@@ -18,7 +18,7 @@ from trio_instances import (
     telemetry,
 )
 
-from .scripted import STEADY, ScriptedChannel, Worker, fatal, lost, scene
+from .scripted import STEADY, ScriptedChannel, Worker, degraded, fatal, lost, scene
 
 
 def close_failures(log: list[telemetry.Event]) -> list[Cause]:
@@ -306,6 +306,27 @@ async def test_a_probe_of_an_old_generation_judges_no_other(autojump_clock: Mock
 
         assert s.bot.health().proven
         assert s.log.of(telemetry.InstanceFailed) == []
+
+
+async def test_a_probe_of_what_is_lost_judges_nothing(autojump_clock: MockClock) -> None:
+    """A verdict on a connection that is gone already is not told of, and degrades nobody."""
+    channel = ScriptedChannel()
+
+    async def ask(_: int) -> None:
+        with trio.CancelScope(shield=True):
+            await trio.sleep(4)
+        raise degraded("late")
+
+    channel.ask = ask
+    policy = ProbePolicy(interval=1.0, jitter=0.0, failures_to_fail=1)
+    async with scene(channel, probe=policy) as s:
+        await trio.sleep(1.5)
+        channel.reader.end(lost())
+        await s.bot.wait_status("reconnecting")
+        await s.bot.wait_status("connected")
+
+        assert s.log.of(telemetry.ProbeCompleted) == []
+        assert s.log.of(telemetry.InstanceDegraded) == []
 
 
 async def test_a_snapshot_while_closing_has_no_children_of_the_connection(

@@ -88,6 +88,28 @@ async def test_a_signal_from_within_an_event_waits_until_the_one_before_is_done_
         assert answer.changed
 
 
+async def test_a_verb_from_within_an_event_is_answered_when_it_is_done_with(
+    autojump_clock: MockClock,
+) -> None:
+    """What it has changed itself is told, and not what the signal before it has."""
+    channel = ScriptedChannel()
+    async with scene(channel) as s:
+        await s.bot.wait_status("connected")
+
+        def ask(event: telemetry.Event) -> None:
+            if isinstance(event, telemetry.InstanceDisconnected):
+                for verb in (s.bot.resume, s.bot.retry_now, s.bot.retry_now):
+                    verb()
+
+        s.bus.listen(ask)
+        channel.reader.end(lost())
+        await s.bot.wait_status("reconnecting")
+        await s.bot.wait_status("connected")
+
+        answers = [(e.verb, e.changed) for e in s.log.of(telemetry.InstanceAsked)]
+        assert answers == [("resume", False), ("retry_now", True), ("retry_now", False)]
+
+
 async def test_a_reconnect_from_within_an_event_wakes_the_retry_once(
     autojump_clock: MockClock,
 ) -> None:

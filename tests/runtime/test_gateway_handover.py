@@ -31,10 +31,11 @@ class Server:
     """Notes what arrives on each connection, and how it ended."""
 
     def __init__(self) -> None:
-        self.heard: list[list[str]] = []
+        self.heard: list[list[Any]] = []
         self.ends: dict[int, int] = {}
         self.total = 0
         self.all_heard = trio.Event()
+        self.all_left = trio.Event()
         self.patience = 0.0
         """Seconds that it takes to accept a connection."""
 
@@ -43,7 +44,7 @@ class Server:
         await trio.sleep(self.patience)
         socket = await request.accept()
         number = len(self.heard)
-        heard: list[str] = []
+        heard: list[Any] = []
         self.heard.append(heard)
         try:
             while True:
@@ -53,6 +54,8 @@ class Server:
                     self.all_heard.set()
         except trio_websocket.ConnectionClosed as closed:
             self.ends[number] = closed.reason.code if closed.reason else 0
+            if len(self.ends) == len(self.heard):
+                self.all_left.set()
 
 
 async def test_what_is_sent_in_handovers_arrives_once_and_in_order() -> None:
@@ -78,8 +81,7 @@ async def test_what_is_sent_in_handovers_arrives_once_and_in_order() -> None:
                         await trio.sleep(0.005)
                 await server.all_heard.wait()
                 assert bot.connected
-            while len(server.ends) < len(server.heard):
-                await trio.sleep(0.01)
+            await server.all_left.wait()
             nursery.cancel_scope.cancel()
 
     handovers = len(log.of(InstanceHandedOver))

@@ -113,12 +113,11 @@ async def _wait_for_grant(life: Life, seat: Seat) -> None:
 
 
 def _in_the_way(record: InstanceRecord, life: Life) -> list[Life]:
-    state = record.connection
-    replaced = state.generation if state.successor == life.generation else None
+    present = record.connection.generation  # a successor's predecessor, or its own
     return [
         other
         for number, other in record.lives.items()
-        if number < life.generation and number != replaced
+        if number < life.generation and number != present
     ]
 
 
