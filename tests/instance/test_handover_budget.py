@@ -9,6 +9,7 @@ from trio.testing import MockClock
 from trio_instances import telemetry
 
 from .fleet import budget_of, fleet
+from .handovers import slowly
 from .scripted import HANGS, OverlappingChannel
 
 REFUSED = ConnectionRefusedError("no")
@@ -97,3 +98,26 @@ async def test_a_loss_while_the_successor_waits_makes_it_the_attempt(
         assert f.bots[1].connected
         assert channel.attempts[1:] == [began + 100]
         assert budget.health().in_flight == budget.health().waiting == 0
+
+
+async def test_a_reconnect_after_a_handover_asks_when_the_old_one_is_closed(
+    autojump_clock: MockClock,
+) -> None:
+    """What was once a successor is closed in a task of its own: no turn is held meanwhile."""
+    channel, other = OverlappingChannel(), OverlappingChannel()
+    channel.closings[2] = slowly
+    budget = budget_of(attempts_per_second=10.0, in_flight=1)
+    async with fleet(budget, channel, other) as f:
+        await trio.sleep(100)
+        f.bots[0].rotate()
+        await trio.sleep(100)
+        f.bots[0].reconnect()
+        await trio.sleep(1)
+        assert budget.health().in_flight == 0
+        f.bots[1].reconnect()
+        await trio.sleep(100)
+
+        assert channel.attempts == [0, 100, 207]
+        assert other.attempts[-1] == 201
+        assert channel.story[-3:] == [("closed", 2), ("began", 3), ("opened", 3)]
+        assert f.bots[0].connected
