@@ -81,6 +81,27 @@ async def test_what_ends_a_handover_that_waits_gives_its_place_up(
         assert budget.health().in_flight == budget.health().waiting == 0
 
 
+async def test_the_end_of_the_old_one_does_not_give_back_what_its_successor_holds(
+    autojump_clock: MockClock,
+) -> None:
+    """The successor is under way, so nobody else goes where one may be in flight."""
+    channel, other = OverlappingChannel(0.0, 20.0), OverlappingChannel()
+    budget = budget_of(attempts_per_second=10.0, in_flight=1)
+    async with fleet(budget, channel, other) as f:
+        await trio.sleep(100)
+        f.bots[0].rotate()
+        await trio.sleep(1)
+        f.bots[0].reconnect()
+        await trio.sleep(1)
+        assert (channel.living, budget.health().in_flight) == (1, 1)
+        f.bots[1].reconnect()
+        await f.bots[1].wait_status("connected")
+
+        assert channel.attempts == [0, 100]
+        assert other.attempts[1:] == [120]
+        assert budget.health().in_flight == budget.health().waiting == 0
+
+
 async def test_a_loss_while_the_successor_waits_makes_it_the_attempt(
     autojump_clock: MockClock,
 ) -> None:

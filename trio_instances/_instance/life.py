@@ -37,7 +37,7 @@ class Life:
         self.began_at = now
         self.beside = beside
         self.granted = False
-        """Whether it holds a grant of the connection budget that it asked for beside another."""
+        """Whether it holds a grant of the connection budget, which it gives back at its end."""
         self.runs = False
         """Whether there is a task for it."""
         self.attempt: trio.CancelScope | None = trio.CancelScope()

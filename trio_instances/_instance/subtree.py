@@ -149,12 +149,14 @@ async def _queue(record: InstanceRecord) -> None:
     if not await seat.wait_turn():
         return
 
-    try:
-        record.signal(SignalKind.GRANTED)
-        if record.connection.phase is Phase.CONNECTING:
-            await _connect(record)
-    finally:
-        seat.end_attempt()
+    record.signal(SignalKind.GRANTED)
+    if record.connection.phase is not Phase.CONNECTING:
+        seat.end_attempt()  # whoever was told that it connects wants something else
+        return
+
+    life = record.lives[record.connection.generation]
+    life.granted = True  # its own, for a successor may hold one when this one ends
+    await run_generation(record, life)
 
 
 async def _connect(record: InstanceRecord) -> None:

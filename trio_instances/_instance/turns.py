@@ -222,7 +222,9 @@ class Seat:
         self._turns.settle()
 
     def leave(self) -> None:
-        """Its connection loop has ended."""
+        """Its connection loop has ended, and nothing of it is left."""
+        self._give_up()
+        self.end_attempt()
         self._turns.forget(self)
 
     def _give_up(self) -> None:
