@@ -49,6 +49,7 @@ from ._exceptions import (
 from ._instance.budget import ConnectionBudget
 from ._instance.handle import Instance
 from ._instance.spec import InstanceSpec
+from ._instance.thread_probe import thread_probe
 from ._runtime.applying import Applied
 from ._runtime.opening import open_runtime
 from ._runtime.runtime import InstanceCounts, Runtime
@@ -153,6 +154,7 @@ __all__ = [
     "open_supervisor",
     "plan",
     "supervise",
+    "thread_probe",
     "until_stopped",
 ]
 

@@ -76,7 +76,8 @@ class Channel(ABC, Generic[C]):
         """Check the connection actively; raise when it is not healthy.
 
         It is cancelled when its budget is used up, which counts as a failure. It reports and never
-        acts: what a failure leads to is decided by the instance's probe policy.
+        acts: what a failure leads to is decided by the instance's probe policy. A check that blocks
+        goes through `thread_probe`.
         """
 
     def classify(self, exc: Exception) -> Cause:

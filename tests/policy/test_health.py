@@ -13,6 +13,7 @@ from trio_instances._exceptions import InvalidSpec
 from trio_instances.policy.failures import Cause, FailureClass
 from trio_instances.policy.health import (
     HealthSnapshot,
+    LivenessSignal,
     ProbeAction,
     ProbePolicy,
     ProbeState,
@@ -28,7 +29,10 @@ BAD = {kind: Cause(FailureClass(kind), "x") for kind in ("recoverable", "degrade
 POLICY = ProbePolicy()
 
 policies = st.builds(
-    ProbePolicy, failures_to_fail=st.integers(1, 4), successes_to_recover=st.integers(1, 4)
+    ProbePolicy,
+    failures_to_fail=st.integers(1, 4),
+    successes_to_recover=st.integers(1, 4),
+    startup_failures=st.none() | st.integers(1, 6),
 )
 outcomes = st.lists(
     st.sampled_from([None, None, BAD["recoverable"], BAD["degraded"], BAD["fatal"]]), max_size=25
@@ -122,14 +126,17 @@ def test_the_actions_are_those_that_the_last_verdicts_give(
     degraded = False
     for index, cause in enumerate(outcomes):
         row = 0
+        started = policy.startup_failures is None or None in outcomes[:index]
+        failures = policy.failures_to_fail if started else policy.startup_failures
+        assert failures is not None
         while row <= index and (outcomes[index - row] is None) is (cause is None):
             row += 1
         if cause is None:
             expected = "recover" if degraded and row >= policy.successes_to_recover else "none"
-        elif cause is BAD["fatal"] or lost(outcomes[: index + 1], policy.failures_to_fail):
+        elif cause is BAD["fatal"] or lost(outcomes[: index + 1], failures):
             expected = "fail"
         else:
-            degrades = row >= policy.failures_to_fail and not degraded
+            degrades = row >= failures and not degraded
             expected = "degrade" if degrades else "none"
         degraded = (degraded or expected == "degrade") and expected != "recover"
 
@@ -166,9 +173,53 @@ def test_degrading_and_recovering_alternate(
 def test_the_state_tells_of_the_last_probe(cause: Cause | None, verdict: ProbeVerdict) -> None:
     """Verdict, cause, how long it took and when it ended; nothing of the one before."""
     before = ProbeState(ProbeVerdict.FATAL, 9.0, 1, cause=BAD["fatal"], at=1.0)
-    after, _ = step(before, POLICY, cause, 0.25, 40.0)
+    after, _ = step(before, POLICY, cause, 0.25, 40.0, waited=3.0)
 
     assert (after.verdict, after.cause, after.latency, after.at) == (verdict, cause, 0.25, 40.0)
+    assert (after.waited, after.passed) == (3.0, cause is None)
+
+
+# --- Startup
+
+
+STARTING = ProbePolicy(failures_to_fail=2, startup_failures=4)
+
+
+def test_until_a_probe_has_passed_the_startup_failures_count() -> None:
+    """Four in a row end the connection, or degrade it, and two do not."""
+    assert actions(*["recoverable"] * 4, policy=STARTING) == ["none"] * 3 + ["fail"]
+    assert actions(*["degraded"] * 4, policy=STARTING) == ["none"] * 3 + ["degrade"]
+
+
+def test_from_the_first_pass_on_the_ordinary_failures_count() -> None:
+    """The budget for the start is spent once, and what was left of it is gone."""
+    outcomes = ["recoverable"] * 3 + ["ok"] + ["recoverable"] * 2
+
+    assert actions(*outcomes, policy=STARTING) == ["none"] * 5 + ["fail"]
+
+
+def test_a_fatal_failure_is_fatal_during_the_start_too() -> None:
+    """Patience does not mend it."""
+    assert actions("fatal", policy=STARTING) == ["fail"]
+
+
+@given(outcomes)
+def test_that_a_probe_has_passed_is_never_forgotten(outcomes: list[Cause | None]) -> None:
+    """A connection starts once."""
+    state = ProbeState()
+    for index, cause in enumerate(outcomes):
+        state, _ = step(state, STARTING, cause, 0.1, 1.0)
+        assert state.passed == (None in outcomes[: index + 1])
+
+
+@pytest.mark.parametrize("passed", [True, False])
+@pytest.mark.parametrize("startup", [None, 5])
+def test_silence_has_no_threshold_during_a_start(startup: int | None, *, passed: bool) -> None:
+    """Without a budget for the start there is none, and the thresholds hold at once."""
+    policy = ProbePolicy(startup_failures=startup, transport_silence=7.0, data_silence=9.0)
+    thresholds = [policy.threshold(signal, passed=passed) for signal in LivenessSignal]
+
+    assert thresholds == ([7.0, 9.0] if passed or startup is None else [None, None])
 
 
 # --- When to probe
@@ -209,20 +260,36 @@ def test_the_defaults_are_those_of_the_mission() -> None:
     )
 
 
+def test_silence_is_off_unless_a_threshold_is_given() -> None:
+    """A quiet channel is left alone, and no start is gated, until its user knows better."""
+    assert [POLICY.threshold(signal, passed=True) for signal in LivenessSignal] == [None, None]
+    assert POLICY.startup_failures is None
+
+
 def test_every_mistake_is_listed() -> None:
     """One error names every field."""
     with pytest.raises(InvalidSpec) as caught:
         ProbePolicy(
-            interval=0, jitter=1.5, timeout=math.inf, failures_to_fail=0, successes_to_recover=0
+            interval=0,
+            jitter=1.5,
+            timeout=math.inf,
+            failures_to_fail=0,
+            successes_to_recover=0,
+            startup_failures=0,
+            transport_silence=0,
+            data_silence=math.inf,
         )
 
     assert str(caught.value).splitlines() == [
-        "ProbePolicy has 5 mistakes:",
+        "ProbePolicy has 8 mistakes:",
         "  - interval: must be a finite number above 0, not 0",
         "  - jitter: must be a number at least 0 and at most 1, not 1.5",
         "  - timeout: must be a finite number above 0, not inf",
         "  - failures_to_fail: must be a whole number of at least 1, not 0",
         "  - successes_to_recover: must be a whole number of at least 1, not 0",
+        "  - startup_failures: must be a whole number of at least 1, not 0",
+        "  - transport_silence: must be a finite number above 0, or None, not 0",
+        "  - data_silence: must be a finite number above 0, or None, not inf",
     ]
 
 

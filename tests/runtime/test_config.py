@@ -114,6 +114,37 @@ def test_probes_can_be_switched_off(load: Load) -> None:
     assert load(MINIMAL + "probe = false").instances[0].probe is None
 
 
+def test_what_is_off_by_default_can_be_switched_on_and_off_again(load: Load) -> None:
+    """TOML has no null: where the defaults of a file give a number, ``false`` is Python's None."""
+    config = load("""
+        [runtime]
+        probes_at_once = 20
+
+        [defaults]
+        url = "ws://127.0.0.1:9/"
+        probe = { startup_failures = 9, transport_silence = 45, data_silence = 3600 }
+
+        [[instances]]
+        id = "one"
+
+        [[instances]]
+        id = "two"
+        probe = { startup_failures = false, transport_silence = false, data_silence = false }
+    """)
+    one, two = config.instances
+    assert config.settings.probes_at_once == 20
+    assert one.probe == ProbePolicy(startup_failures=9, transport_silence=45, data_silence=3600)
+    assert two.probe == ProbePolicy()
+
+
+def test_a_wrong_number_that_may_be_off_is_named(mistakes: Mistakes) -> None:
+    """``true`` is no number, and a text is none either."""
+    assert mistakes(MINIMAL + 'probe = { data_silence = true, startup_failures = "3" }') == [
+        "instances[0].probe.startup_failures: must be a whole number of at least 1, not '3'",
+        "instances[0].probe.data_silence: must be a finite number above 0, or None, not True",
+    ]
+
+
 def test_every_option_of_the_channel_has_a_field() -> None:
     """The file knows what the channel takes, but for the handler, which is code.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from trio_instances.policy.failures import Cause, FailureClass
-from trio_instances.policy.health import ProbeVerdict
+from trio_instances.policy.health import LivenessSignal, ProbeVerdict
 from trio_instances.policy.pressure import PressureLevel
 from trio_instances.telemetry import (
     BreakerClosed,
@@ -22,9 +22,11 @@ from trio_instances.telemetry import (
     InstanceDegraded,
     InstanceDisconnected,
     InstanceFailed,
+    LivenessSilent,
     PressureChanged,
     ProbeCompleted,
     ReconnectExhausted,
+    RuntimeSlept,
     RuntimeStarted,
     SupervisorEscalated,
     level_of,
@@ -65,6 +67,9 @@ def stopped(*, forced: bool, cause: Cause | None) -> ChildStopped:
 
 
 STUCK = ChildStuck(at=0, path="a/b", child="b", incarnation=1, elapsed=60.0, stack=("x", "  y\n"))
+SILENT = LivenessSilent(
+    at=0, instance_id="bot", generation=3, signal=LivenessSignal.DATA, elapsed=3600.0
+)
 ESCALATED = SupervisorEscalated(
     at=0, path="a", child="a/b", cause=CAUSE, restarts=1, period=5.0, exceeded=True
 )
@@ -94,6 +99,8 @@ ESCALATED = SupervisorEscalated(
         (BreakerOpened(at=0, key="k", failed=5, connected=2, delay=1.0), "WARNING"),
         (BreakerClosed(at=0, key="k", elapsed=9.0, canaries=2), "INFO"),
         (RuntimeStarted(at=0), "INFO"),
+        (RuntimeSlept(at=0, elapsed=60.0, connections=3), "INFO"),
+        (SILENT, "INFO"),
     ],
 )
 def test_an_event_is_as_serious_as_what_it_says(event: Event, level: str) -> None:
@@ -105,6 +112,7 @@ def test_an_event_is_as_serious_as_what_it_says(event: Event, level: str) -> Non
     ("event", "line"),
     [
         (RuntimeStarted(at=5), "runtime.started"),
+        (SILENT, "liveness.silent bot generation=3 signal=data elapsed=3.6e+03s"),
         (
             InstanceConnected(
                 at=0,

@@ -34,7 +34,7 @@ from ..policy.signals import Phase, SignalKind
 from ..policy.specs import ChildSpec, takes_task_status
 from ..telemetry import events
 from .acting import STOP_REQUESTED
-from .probing import probe_for_ever
+from .probing import probing
 from .reporter import InstanceReporter, degraded_by
 
 if TYPE_CHECKING:
@@ -209,9 +209,8 @@ async def _hold(
                 services.start_soon(_rotate_when_due, record, generation)
             if record.seat is not None and record.seat.is_canary:
                 services.start_soon(record.seat.last_as_canary)
-            if spec.probe is not None:
-                services.start_soon(probe_for_ever, record, spec.probe, generation, connection)
-            await trio.sleep_forever()
+            with probing(record, generation, connection, services):
+                await trio.sleep_forever()
     finally:
         life.supervisor = None
         for child in children:

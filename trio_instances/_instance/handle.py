@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, final
 
-import trio
-
 from .._exceptions import ChildNotFound
 from ..policy.mistakes import MistakeList, member_or_given
 from ..policy.signals import SignalKind
@@ -226,11 +224,17 @@ class Instance:
         self._record.report_success()
 
     def saw_frame(self) -> None:
-        """Report that something arrived on the connection, whatever it was."""
-        self._record.frame_at = trio.current_time()
+        """Report that something arrived on the connection, whatever it was.
+
+        It costs little enough for every frame. `ProbePolicy.transport_silence` counts from it.
+        """
+        self._record.signs.saw_frame()
 
     def saw_event(self) -> None:
-        """Report that an event of the application's kind arrived."""
+        """Report that an event of the application's kind arrived.
+
+        It is something that arrived as well. `ProbePolicy.data_silence` counts from it.
+        """
         self._record.saw_event()
 
     def watch_queue(self, name: str, queue: Queue) -> None:

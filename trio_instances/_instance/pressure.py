@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ..policy.failures import Cause, FailureClass
 from ..policy.health import QueueHealth
 from ..policy.pressure import PressureLevel
-from ..telemetry import events
+from ..telemetry import events, health_events
 
 if TYPE_CHECKING:
     from .record import InstanceRecord, Queue
@@ -56,7 +56,7 @@ def _take_in(record: InstanceRecord, fullest: QueueHealth) -> None:
 
     if record.bus.listening:
         record.tell(
-            events.PressureChanged,
+            health_events.PressureChanged,
             level=level,
             previous=previous,
             queue=fullest.name,

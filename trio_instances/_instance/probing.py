@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Any, final
 
 import trio
 
-from ..policy import health
+from ..policy import health, liveness
 from ..policy.failures import Cause, FailureClass
-from ..policy.health import ProbeAction, ProbePolicy, ProbeVerdict
+from ..policy.health import LivenessSignal, ProbeAction, ProbePolicy, ProbeTrigger, ProbeVerdict
 from ..policy.signals import SignalKind
-from ..telemetry import events
+from ..telemetry import health_events
+from .thread_probe import probed
 
 if TYPE_CHECKING:
     from .record import InstanceRecord
@@ -18,67 +22,201 @@ if TYPE_CHECKING:
 PROBE_TIMEOUT = "probe_timeout"
 
 
-async def probe_for_ever(
-    record: InstanceRecord, policy: ProbePolicy, generation: int, connection: Any
-) -> None:
-    """Probe a connection until cancelled.
+def probing(
+    record: InstanceRecord, generation: int, connection: Any, nursery: trio.Nursery
+) -> AbstractContextManager[None]:
+    """Probe a connection during the block, as its instance's policy says.
+
+    Args:
+        record: The instance.
+        generation: Which connection it is.
+        connection: What the channel's ``connect`` gave.
+        nursery: Of the connection; each probe is a task in it. What runs at the end of the block
+            must be cancelled by it: its verdict is not taken in any more.
+    """
+    policy = record.spec.probe
+    judged = record.connected and record.connection.generation == generation
+    if policy is None or not judged:  # a listener may have ended it as soon as it was open
+        return nullcontext()
+
+    return _probing(record, ProbeWatch(record, policy, generation, connection, nursery))
+
+
+@contextmanager
+def _probing(record: InstanceRecord, watch: ProbeWatch) -> Iterator[None]:
+    signs = record.signs
+    signs.watch = watch
+    signs.schedule.add(watch)
+    try:
+        yield
+    finally:
+        signs.schedule.remove(watch)
+        if signs.watch is watch:
+            record.forget_probes()
+
+
+@final
+class ProbeWatch:
+    """One connection that is probed.
 
     Args:
         record: The instance.
         policy: When, for how long, and what the verdicts lead to.
         generation: Which connection it is, so that a late verdict judges no other.
         connection: What the channel's ``connect`` gave.
+        nursery: Of the connection.
     """
-    await trio.sleep(policy.wait(record.random.random(), first=True))
-    while True:
+
+    __slots__ = (
+        "_connection",
+        "_context",
+        "_generation",
+        "_nursery",
+        "_opened_at",
+        "_record",
+        "_regular_at",
+        "budget",
+        "once_more",
+        "policy",
+        "silent",
+        "state",
+        "ticket",
+    )
+
+    def __init__(
+        self,
+        record: InstanceRecord,
+        policy: ProbePolicy,
+        generation: int,
+        connection: Any,
+        nursery: trio.Nursery,
+    ) -> None:
+        self.policy = policy
+        self.budget: trio.CancelScope | None = None
+        """Around the probe that runs; the schedule cancels it when its time is up."""
+        self.ticket: int | None = None
+        """The schedule's, for what it does next about this connection."""
+        self.once_more: ProbeTrigger | None = None
+        """Why there must be another probe as soon as the one that runs has ended."""
+        self.state = health.ProbeState()
+        """What the probes said so far."""
+        self.silent: dict[LivenessSignal, float] = {}
+        """The signals that were told to be silent, and since when they are."""
+        self._record = record
+        self._generation = generation
+        self._connection = connection
+        self._nursery = nursery
+        # Probes are started by the schedule, and have nothing to do with its surroundings.
+        self._context = copy_context()
+        self._opened_at = trio.current_time()
+        self._regular_at = self._opened_at + policy.wait(record.random.random(), first=True)
+
+    @property
+    def live(self) -> bool:
+        """Whether its connection is still the one that the instance is judged by."""
+        return self._record.signs.watch is self
+
+    def due(self) -> tuple[float, ProbeTrigger]:
+        """Return when the connection is to be probed next, and why."""
+        if self.once_more is not None:
+            return self._opened_at, self.once_more
+
+        heard = self._record.signs.heard_since(self._opened_at)
+        return liveness.next_probe(self.policy, self.state, heard, self._regular_at)
+
+    def start(self, trigger: ProbeTrigger, *, waited: float) -> None:
+        """Begin a probe. Told by the schedule, which also ends it when its time is up.
+
+        Args:
+            trigger: Why it is made.
+            waited: How long it waited for its turn, in seconds.
+        """
+        self.once_more = None
+        self.budget = trio.CancelScope()
+        # `start_soon` gives the task a copy of the context in which it is called.
+        self._context.run(self._nursery.start_soon, self._probe, self.budget, trigger, waited)
+
+    async def _probe(self, budget: trio.CancelScope, trigger: ProbeTrigger, waited: float) -> None:
+        probed.set(self._record.signs)  # for this task alone
         began = trio.current_time()
-        cause = await _probe_once(record, policy, connection)
-        _take_in(record, policy, generation, cause, trio.current_time() - began)
-        await trio.sleep(policy.wait(record.random.random()))
+        try:
+            cause = await self._ask(budget)
+            if self.live:
+                self._take_in(cause, trigger, trio.current_time() - began, waited)
+        finally:
+            self.budget = None
+            self._record.signs.schedule.ended(self)
 
+    async def _ask(self, budget: trio.CancelScope) -> Cause | None:
+        record = self._record
+        try:
+            with budget:
+                await record.spec.channel.probe(record.handle, self._connection)
+        except Exception as exc:
+            return record.classify(exc)
 
-async def _probe_once(record: InstanceRecord, policy: ProbePolicy, connection: Any) -> Cause | None:
-    try:
-        with trio.move_on_after(policy.timeout) as budget:
-            await record.spec.channel.probe(record.handle, connection)
-    except Exception as exc:
-        return record.classify(exc)
+        if budget.cancel_called:  # also when it took no notice of that, and returned in the end
+            detail = f"no answer within {self.policy.timeout:g} s"
+            return Cause(FailureClass.RECOVERABLE, PROBE_TIMEOUT, detail)
 
-    if budget.cancel_called:  # also when it took no notice of that, and returned in the end
-        detail = f"no answer within {policy.timeout:g} s"
-        return Cause(FailureClass.RECOVERABLE, PROBE_TIMEOUT, detail)
+        return None
 
-    return None
+    def _take_in(
+        self, cause: Cause | None, trigger: ProbeTrigger, latency: float, waited: float
+    ) -> None:
+        record, now = self._record, trio.current_time()
+        if now >= self._regular_at:
+            self._regular_at = now + self.policy.wait(record.random.random())
+        state, action = health.step(self.state, self.policy, cause, latency, now, waited=waited)
+        self.state = state
+        if record.bus.listening:
+            record.tell(
+                health_events.ProbeCompleted,
+                generation=self._generation,
+                verdict=state.verdict or ProbeVerdict.OK,
+                latency=latency,
+                streak=state.streak,
+                cause=cause,
+                trigger=trigger,
+                waited=waited,
+            )
+        if not self.live:
+            return  # a listener has ended the connection
 
+        match action:
+            case ProbeAction.NONE:
+                pass
+            case ProbeAction.RECOVER:
+                record.recover("probe")
+            case ProbeAction.DEGRADE:
+                assert cause is not None
+                record.degrade("probe", cause)
+            case ProbeAction.FAIL:
+                record.signal(SignalKind.LOST, cause=cause, generation=self._generation)
+        if self.live:
+            self._tell_silence(now)
 
-def _take_in(
-    record: InstanceRecord,
-    policy: ProbePolicy,
-    generation: int,
-    cause: Cause | None,
-    latency: float,
-) -> None:
-    if not record.connected or record.connection.generation != generation:
-        return  # it comes late, and what it says is about a connection that there is no more
+    # --- silence
 
-    state, action = health.step(record.probe, policy, cause, latency, trio.current_time())
-    record.probe = state
-    if record.bus.listening:
-        record.tell(
-            events.ProbeCompleted,
-            generation=generation,
-            verdict=state.verdict or ProbeVerdict.OK,
-            latency=latency,
-            streak=state.streak,
-            cause=cause,
-        )
-    match action:
-        case ProbeAction.NONE:
-            pass
-        case ProbeAction.RECOVER:
-            record.recover("probe")
-        case ProbeAction.DEGRADE:
-            assert cause is not None
-            record.degrade("probe", cause)
-        case ProbeAction.FAIL:
-            record.signal(SignalKind.LOST, cause=cause, generation=generation)
+    def _tell_silence(self, now: float) -> None:
+        heard = self._record.signs.heard_since(self._opened_at)
+        for signal in liveness.silent(self.policy, self.state, heard, now):
+            if signal not in self.silent:
+                self.silent[signal] = heard.at(signal)
+                self._tell(health_events.LivenessSilent, signal, now - self.silent[signal])
+
+    def hear(self, *signals: LivenessSignal) -> None:
+        """Take note that signals are given again, of which any was told to be silent."""
+        for signal in signals:
+            if signal in self.silent:
+                since = self.silent.pop(signal)
+                self._tell(health_events.LivenessHeard, signal, trio.current_time() - since)
+
+    def _tell(
+        self,
+        kind: type[health_events.LivenessSilent | health_events.LivenessHeard],
+        signal: LivenessSignal,
+        elapsed: float,
+    ) -> None:
+        if self._record.bus.listening:
+            self._record.tell(kind, generation=self._generation, signal=signal, elapsed=elapsed)

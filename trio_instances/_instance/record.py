@@ -17,7 +17,7 @@ from attrs import evolve
 
 from .._exceptions import InstanceFailed, InstanceStopped
 from ..policy import connection as machine
-from ..policy import health, status
+from ..policy import status
 from ..policy.causes.defaults import classify_failure
 from ..policy.failures import Cause, FailureClass, WhoMustAct
 from ..policy.pressure import PressureLevel
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from ..telemetry.schema import Event
     from .handle import Instance
     from .life import Life
+    from .life_signs import LifeSigns
     from .spec import InstanceSpec
     from .turns import Seat
 
@@ -55,13 +56,15 @@ class InstanceRecord:
         spec: What it is.
         bus: Where it tells what happens.
         random: Where the jitter of its delays comes from.
+        signs: What it shows of being alive.
     """
 
-    def __init__(self, spec: InstanceSpec, bus: EventBus, random: Random) -> None:
+    def __init__(self, spec: InstanceSpec, bus: EventBus, random: Random, signs: LifeSigns) -> None:
         now = trio.current_time()
         self.spec = spec
         self.bus = bus
         self.random = random
+        self.signs = signs
         self.handle: Instance
         self.seat = self._take_seat()
         """Its dealings with a connection budget, where it has one."""
@@ -86,9 +89,6 @@ class InstanceRecord:
         self.reconnect_attempts = 0
         self.reconnects = 0
         self.failures_in_a_row = 0
-        self.frame_at: float | None = None
-        self.event_at: float | None = None
-        self.probe = health.ProbeState()
         self.queues: dict[str, Queue] = {}
         self.pressure = PressureLevel.NORMAL
         self.core: Core | None = None
@@ -264,7 +264,8 @@ class InstanceRecord:
     def become(self, spec: InstanceSpec) -> None:
         """It is another one from now on, started anew; only a pause outlasts that."""
         if spec.channel is not self.spec.channel:
-            self.queues.clear()  # they were the old channel's
+            self.queues.clear()  # they were the old channel's, and so were these
+            self.signs.frame_at = self.signs.event_at = None
         self.spec = spec
         self.seat = self._take_seat()
         paused = self.paused
@@ -292,7 +293,7 @@ class InstanceRecord:
 
     def forget_probes(self) -> None:
         """What the probes said was about a connection that there is no more."""
-        self.probe = health.ProbeState()
+        self.signs.watch = None
         self.recover("probe")
 
     def count_restart(self, cause: Cause) -> None:
@@ -314,7 +315,7 @@ class InstanceRecord:
 
     def saw_event(self) -> None:
         """An application event arrived."""
-        self.event_at = trio.current_time()
+        self.signs.saw_event()
         if self.spec.reconnect.needs_data and not self.connection.data:
             self.signal(SignalKind.DATA)
 

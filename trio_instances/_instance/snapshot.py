@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def make_snapshot(record: InstanceRecord) -> HealthSnapshot:
     """Return everything there is to know about an instance now."""
     now = trio.current_time()
-    spec, cause, last = record.spec, record.cause, record.last_restart
+    spec, cause, last, signs = record.spec, record.cause, record.last_restart, record.signs
     children = (
         *_children(record.supervisor, of_connection=False),
         *_children(record.connection_supervisor, of_connection=True),
@@ -47,9 +47,10 @@ def make_snapshot(record: InstanceRecord) -> HealthSnapshot:
         children_total=len(children),
         children_running=sum(child.state is ChildState.RUNNING for child in children),
         children_parked=sum(child.state is ChildState.PARKED for child in children),
-        probe=record.probe,
-        since_frame=None if record.frame_at is None else now - record.frame_at,
-        since_event=None if record.event_at is None else now - record.event_at,
+        probe=signs.probe,
+        since_frame=None if signs.frame_at is None else now - signs.frame_at,
+        since_event=None if signs.event_at is None else now - signs.event_at,
+        silent=signs.silent,
         pressure=record.pressure,
         queues=all_queues(record),
         failures_in_a_row=record.failures_in_a_row,

@@ -22,6 +22,7 @@ Fields have the names that they have in Python, with these additions:
 - ``{ env = "NAME" }`` stands for the text of an environment variable, in ``url`` and in the values
   of ``headers``. No header's value, and no text from a variable, is repeated in a mistake.
 - ``probe = false`` means that there are no probes, and a budget's ``breaker = false`` no breaker.
+  In place of a number that may be off ``false`` means that it is off.
 - ``budget`` is the key of a budget.
 - ``tls`` holds ``ca_file``, ``cert_file`` and ``key_file``, relative to the file's folder.
 - ``causes`` is the word for a platform's rules, such as ``"discord"``.

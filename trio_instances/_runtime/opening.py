@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from random import Random
 
 import trio
 
+from .._instance.probe_schedule import ProbeSchedule
 from .._supervision.context import current
 from .._supervision.core import Core
 from .._supervision.opening import run_core
@@ -22,6 +24,7 @@ from ..telemetry.runtime_events import RuntimeStarted, RuntimeStopped, RuntimeSt
 from ..telemetry.sinks.feed import open_sinks
 from .reporter import RuntimeReporter, end_of_runtime
 from .runtime import Runtime
+from .services import running_services
 from .settings import RuntimeSettings
 
 SERVICES = RestartIntensity(max_restarts=3, period=10.0)
@@ -35,6 +38,7 @@ async def open_runtime(
     sinks: Sequence[Sink] = (),
     events: EventBus | None = None,
     random: Random | None = None,
+    wall_clock: Callable[[], float] = time.time,
 ) -> AsyncIterator[Runtime]:
     """Open a runtime of instances.
 
@@ -47,6 +51,9 @@ async def open_runtime(
         sinks: Where telemetry goes.
         events: A bus to publish on; None makes one, and closes it at the end.
         random: Where the jitter of every delay comes from; None takes a generator of its own.
+        wall_clock: Returns seconds that go on while the machine sleeps. When they have gained 10 s
+            on Trio's clock within 5 s, the machine has slept, and every connection is probed. It
+            must not block; one that raises is reported, and not asked again.
 
     Yields:
         The runtime.
@@ -58,7 +65,7 @@ async def open_runtime(
         Exception: What the body raised, bare.
     """
     settings = RuntimeSettings() if settings is None else settings
-    _check(settings, sinks, events, random)
+    _check(settings, sinks, events, random, wall_clock)
     bus = EventBus() if events is None else events
     random = Random() if random is None else random
     parent = current.get(None)
@@ -73,7 +80,7 @@ async def open_runtime(
             open_sinks(
                 bus, sinks, max_buffer=settings.sink_buffer, flush_timeout=settings.sink_timeout
             ),
-            _running(settings, core, parent) as runtime,
+            _running(settings, core, parent, wall_clock) as runtime,
         ):
             yield runtime
     finally:
@@ -83,17 +90,23 @@ async def open_runtime(
 
 @asynccontextmanager
 async def _running(
-    settings: RuntimeSettings, core: Core, parent: ChildRecord | None
+    settings: RuntimeSettings,
+    core: Core,
+    parent: ChildRecord | None,
+    wall_clock: Callable[[], float],
 ) -> AsyncIterator[Runtime]:
     bus = core.reporter.bus
+    schedule = ProbeSchedule(settings.probes_at_once)
     asked_at = trio.current_time()
     if bus.listening:
         bus.publish(RuntimeStarted(at=asked_at))
     try:
         async with run_core(core, parent) as supervisor:
-            runtime = Runtime(settings, supervisor, core, core.random)
+            runtime = Runtime(settings, supervisor, core, core.random, schedule)
+            assert core.nursery is not None
             try:
-                yield runtime
+                with running_services(core.nursery, schedule, wall_clock, bus):
+                    yield runtime
             finally:
                 asked_at = trio.current_time()
                 if bus.listening:
@@ -108,11 +121,15 @@ async def _running(
             bus.publish(RuntimeStopped(at=now, elapsed=now - asked_at))
 
 
-def _check(settings: object, sinks: Sequence[object], bus: object, random: object) -> None:
+def _check(
+    settings: object, sinks: Sequence[object], bus: object, random: object, wall_clock: object
+) -> None:
     wrong = MistakeList("open_runtime")
     wrong.instance("settings", settings, RuntimeSettings)
     for index, sink in enumerate(sinks):
         wrong.instance(f"sinks[{index}]", sink, Sink)
     wrong.instance("events", bus, EventBus, optional=True)
     wrong.instance("random", random, Random, optional=True)
+    if not callable(wall_clock):
+        wrong.add("wall_clock", wall_clock, "must be a function that returns seconds")
     wrong.raise_any()

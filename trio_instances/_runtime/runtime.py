@@ -18,6 +18,8 @@ from .._exceptions import (
     SupervisorNotRunning,
 )
 from .._instance.handle import Instance
+from .._instance.life_signs import LifeSigns
+from .._instance.probe_schedule import ProbeSchedule
 from .._instance.record import InstanceRecord
 from .._instance.snapshot import make_snapshot
 from .._instance.spec import InstanceSpec
@@ -58,13 +60,19 @@ class Runtime:
     """
 
     def __init__(
-        self, settings: RuntimeSettings, supervisor: Supervisor, core: Core, random: Random
+        self,
+        settings: RuntimeSettings,
+        supervisor: Supervisor,
+        core: Core,
+        random: Random,
+        schedule: ProbeSchedule,
     ) -> None:
         self.settings = settings
         self._supervisor = supervisor
         self._core = core
         self._bus = core.reporter.bus
         self._random = random
+        self._schedule = schedule
         self._records: dict[str, InstanceRecord] = {}
         self._applying = trio.Lock()
 
@@ -93,7 +101,7 @@ class Runtime:
             SupervisorNotRunning: The runtime has ended, or ends meanwhile.
         """
         self._check_free(spec)
-        record = InstanceRecord(spec, self._bus, self._random)
+        record = InstanceRecord(spec, self._bus, self._random, LifeSigns(self._schedule))
         record.handle = Instance(record)
         record.change(Change.START)
         self._records[spec.id] = record

@@ -46,6 +46,11 @@ class RuntimeSettings:
     """What follows when an instance fails for good."""
     stop_order: StopOrder = field(default=StopOrder.REVERSE, converter=_stop_order)
     """Whether the end of the runtime stops its instances one after the other, or all at once."""
+    probes_at_once: int = 200
+    """Probes that may run at once, of all instances together.
+
+    Enough for a thousand instances of which every probe uses up its time: 1,000 * 5 s / 30 s = 167.
+    """
     sink_buffer: int = 10_000
     """Events that one slow sink may lag behind before it loses some."""
     sink_timeout: float = 5.0
@@ -57,6 +62,7 @@ class RuntimeSettings:
         wrong.instance("instance_intensity", self.instance_intensity, RestartIntensity)
         wrong.member("on_instance_failure", self.on_instance_failure, OnInstanceFailure)
         wrong.member("stop_order", self.stop_order, StopOrder)
+        wrong.whole("probes_at_once", self.probes_at_once, at_least=1)
         wrong.whole("sink_buffer", self.sink_buffer, at_least=1)
         wrong.number("sink_timeout", self.sink_timeout, finite=True)
         wrong.raise_any()

@@ -110,6 +110,7 @@ class TableReader:
             ProbePolicy | None: partial(self._or_off, ProbePolicy, "probes"),
             BreakerPolicy | None: partial(self._or_off, BreakerPolicy, "breaker"),
             ConnectionBudget | None: self._budget_of,
+            **dict.fromkeys((int | None, float | None), _number_or_off),
             **dict.fromkeys(_PLAIN, _as_it_is),
         }
         self._converter.register_structure_hook_factory(attrs.has, self._policy_hook)
@@ -332,6 +333,10 @@ def _kinds_of(cls: type) -> dict[str, Any]:
 
 def _as_it_is(value: object) -> object:
     return value
+
+
+def _number_or_off(value: object) -> object:
+    return None if value is False else value  # TOML has no null
 
 
 def _without_kind(hook: Callable[[Any], Any]) -> Callable[[Any, Any], Any]:

@@ -8,6 +8,6 @@ arguments. Each of the three machines is a table and a small engine:
 - `status`: one instance, what is said of it
 
 The rest is what they are made of: `failures`, `backoff`, `intensity`, `strategies`, `specs`,
-`pressure`, `health`. What a failure means is data: `rules`, which compose in `rule_sets`, and those
-that are shipped, in `causes`, which is where users find all of these.
+`pressure`, `health`, `liveness`, `sleep`. What a failure means is data: `rules`, which compose in
+`rule_sets`, and those that are shipped, in `causes`, which is where users find all of these.
 """

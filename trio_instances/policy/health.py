@@ -28,12 +28,40 @@ class ProbeVerdict(StrEnum):
     FATAL = "fatal"
 
 
+class LivenessSignal(StrEnum):
+    """A sign of life that a connection gives of itself, without being asked.
+
+    - ``transport``: anything at all arrived.
+    - ``data``: an application event arrived.
+    """
+
+    TRANSPORT = "transport"
+    DATA = "data"
+
+
+class ProbeTrigger(StrEnum):
+    """Why a probe was made.
+
+    - ``interval``: its time had come.
+    - ``transport``, ``data``: that signal had been silent for its threshold.
+    - ``slept``: the machine had slept.
+    """
+
+    INTERVAL = "interval"
+    TRANSPORT = "transport"
+    DATA = "data"
+    SLEPT = "slept"
+
+
 @final
 @frozen
 class ProbePolicy:
     """When a connection is probed, and how many verdicts count.
 
-    The numbers follow the mission, and Kubernetes for the thresholds.
+    The numbers follow the mission, and Kubernetes for the thresholds. Silence is off by default:
+    the probe that comes every interval asks already, and how long a healthy channel may be silent
+    nobody knows but its user. A silence that has passed its threshold leads to a probe at once, and
+    to nothing else: only what the probe says counts.
     """
 
     interval: float = 30.0
@@ -46,6 +74,16 @@ class ProbePolicy:
     """Recoverable failures in a row that end the connection; bad verdicts that degrade it."""
     successes_to_recover: int = 2
     """Successes in a row that end a degradation."""
+    startup_failures: int | None = None
+    """What counts instead of `failures_to_fail` until a probe of the connection has passed.
+
+    With a number here silence does not count until then either. None: a new connection is judged as
+    an old one.
+    """
+    transport_silence: float | None = None
+    """Seconds without anything arriving after which a probe is made at once; None: never."""
+    data_silence: float | None = None
+    """Seconds without an application event after which a probe is made at once; None: never."""
 
     def __attrs_post_init__(self) -> None:
         wrong = MistakeList("ProbePolicy")
@@ -54,6 +92,10 @@ class ProbePolicy:
         wrong.number("timeout", self.timeout, above=0.0, finite=True)
         wrong.whole("failures_to_fail", self.failures_to_fail, at_least=1)
         wrong.whole("successes_to_recover", self.successes_to_recover, at_least=1)
+        if self.startup_failures is not None:
+            wrong.whole("startup_failures", self.startup_failures, at_least=1)
+        for name in ("transport_silence", "data_silence"):
+            wrong.number(name, getattr(self, name), above=0.0, finite=True, optional=True)
         wrong.raise_any()
 
     def wait(self, u: float, *, first: bool = False) -> float:
@@ -70,6 +112,29 @@ class ProbePolicy:
             return self.interval * u
 
         return self.interval * (1 + self.jitter * (2 * u - 1))
+
+    def failures(self, *, passed: bool) -> int:
+        """Return how many failures in a row are too many.
+
+        Args:
+            passed: Whether a probe of the connection has passed.
+        """
+        if passed or self.startup_failures is None:
+            return self.failures_to_fail
+
+        return self.startup_failures
+
+    def threshold(self, signal: LivenessSignal, *, passed: bool) -> float | None:
+        """Return for how many seconds a signal may be silent; None where it does not count.
+
+        Args:
+            signal: Which.
+            passed: Whether a probe of the connection has passed.
+        """
+        if self.startup_failures is not None and not passed:
+            return None
+
+        return self.transport_silence if signal is LivenessSignal.TRANSPORT else self.data_silence
 
 
 class ProbeAction(StrEnum):
@@ -95,7 +160,9 @@ class ProbeState:
     verdict: ProbeVerdict | None = None
     """The last verdict; None before the first one."""
     latency: float | None = None
-    """How long the last probe took, in seconds."""
+    """How long the last probe took, in seconds, without what it waited for its turn."""
+    waited: float = 0.0
+    """How long the last probe waited for its turn, in seconds."""
     streak: int = 0
     """How many good, or bad, verdicts came in a row."""
     recoverable: int = 0
@@ -106,10 +173,18 @@ class ProbeState:
     """Why the last verdict was not good."""
     at: float | None = None
     """When the last probe ended."""
+    passed: bool = False
+    """Whether any probe of the connection has passed."""
 
 
 def step(
-    state: ProbeState, policy: ProbePolicy, cause: Cause | None, latency: float, now: float
+    state: ProbeState,
+    policy: ProbePolicy,
+    cause: Cause | None,
+    latency: float,
+    now: float,
+    *,
+    waited: float = 0.0,
 ) -> tuple[ProbeState, ProbeAction]:
     """Take in the outcome of one probe.
 
@@ -122,6 +197,7 @@ def step(
         cause: Why the probe failed; None where it passed.
         latency: How long it took, in seconds.
         now: When it ended.
+        waited: How long it waited for its turn, in seconds.
 
     Returns:
         The new state, and what it leads to.
@@ -130,15 +206,26 @@ def step(
     same_kind = state.verdict is not None and (state.verdict is ProbeVerdict.OK) == (cause is None)
     streak = state.streak + 1 if same_kind else 1
     recoverable = state.recoverable + 1 if verdict is ProbeVerdict.RECOVERABLE else 0
-    after = ProbeState(verdict, latency, streak, recoverable, state.degraded, cause, now)
+    failures = policy.failures(passed=state.passed)
+    after = ProbeState(
+        verdict=verdict,
+        latency=latency,
+        waited=waited,
+        streak=streak,
+        recoverable=recoverable,
+        degraded=state.degraded,
+        cause=cause,
+        at=now,
+        passed=state.passed or cause is None,
+    )
 
     if cause is None:
         if state.degraded and streak >= policy.successes_to_recover:
             return evolve(after, degraded=False), ProbeAction.RECOVER
         return after, ProbeAction.NONE
-    if verdict is ProbeVerdict.FATAL or recoverable >= policy.failures_to_fail:
+    if verdict is ProbeVerdict.FATAL or recoverable >= failures:
         return after, ProbeAction.FAIL
-    if streak < policy.failures_to_fail or state.degraded:
+    if streak < failures or state.degraded:
         return after, ProbeAction.NONE
 
     return evolve(after, degraded=True), ProbeAction.DEGRADE
@@ -250,9 +337,11 @@ class HealthSnapshot:
     children_parked: int = 0
     probe: ProbeState = ProbeState()
     since_frame: float | None = None
-    """Seconds since anything arrived on the connection; None before."""
+    """Seconds since anything arrived, on this connection or an earlier one; None before."""
     since_event: float | None = None
-    """Seconds since an application event arrived; None before."""
+    """Seconds since an application event arrived, likewise; None before."""
+    silent: tuple[LivenessSignal, ...] = ()
+    """Signals of the connection that are silent for longer than their threshold, though asked."""
     pressure: PressureLevel = PressureLevel.NORMAL
     queues: tuple[QueueHealth, ...] = ()
     failures_in_a_row: int = 0

@@ -70,8 +70,6 @@ from .events import (
     InstanceStarted,
     InstanceStopped,
     InstanceStopping,
-    PressureChanged,
-    ProbeCompleted,
     ReconnectAttempt,
     ReconnectExhausted,
     ReconnectFailed,
@@ -79,7 +77,14 @@ from .events import (
     SupervisorEscalated,
     catalogue,
 )
-from .runtime_events import RuntimeApplied, RuntimeStarted, RuntimeStopped, RuntimeStopping
+from .health_events import LivenessHeard, LivenessSilent, PressureChanged, ProbeCompleted
+from .runtime_events import (
+    RuntimeApplied,
+    RuntimeSlept,
+    RuntimeStarted,
+    RuntimeStopped,
+    RuntimeStopping,
+)
 from .schema import SCHEMA_VERSION, ChildEvent, Event
 from .sinks.feed import SinkFeed, SinkStatistics, open_sinks
 from .sinks.json_lines import JSONLines, JSONLinesSink, json_line, read_json_lines
@@ -133,6 +138,8 @@ __all__ = [
     "JSONLinesSink",
     "Listener",
     "Listening",
+    "LivenessHeard",
+    "LivenessSilent",
     "LoguruSink",
     "PressureChanged",
     "ProbeCompleted",
@@ -142,6 +149,7 @@ __all__ = [
     "ReconnectQueued",
     "ReconnectScheduled",
     "RuntimeApplied",
+    "RuntimeSlept",
     "RuntimeStarted",
     "RuntimeStopped",
     "RuntimeStopping",

@@ -1,6 +1,7 @@
 """The event catalogue: everything that the library can say has happened, grouped by emitter.
 
-Those of children, of connection budgets and of the runtime as a whole are in modules of their own.
+Those of children, of connection budgets, of health and of the runtime as a whole are in modules of
+their own.
 
 Each event is a frozen value. ``name`` is its stable wire name, ``at`` a time of
 `trio.current_time`, and durations are in seconds. Refer to the classes through their package
@@ -14,9 +15,12 @@ from collections.abc import Mapping
 from attrs import frozen
 
 from ..policy.failures import Cause
-from ..policy.health import ProbeVerdict
-from ..policy.pressure import PressureLevel
-from . import budget_events, child_events, runtime_events  # noqa: F401 - they are in the catalogue
+from . import (  # noqa: F401 - they are in the catalogue
+    budget_events,
+    child_events,
+    health_events,
+    runtime_events,
+)
 from .schema import EVENTS, Event, catalogued
 
 # --- an instance ---------------------------------------------------------------------------------
@@ -280,41 +284,6 @@ class ReconnectExhausted(Event):
     """How many were made."""
     cause: Cause
     """Why the last one failed."""
-
-
-# --- health --------------------------------------------------------------------------------------
-
-
-@catalogued("probe.completed")
-@frozen(kw_only=True)
-class ProbeCompleted(Event):
-    """One health check of one connection has a verdict."""
-
-    generation: int
-    """Which connection was probed."""
-    verdict: ProbeVerdict
-    """What it says."""
-    latency: float
-    """How long it took."""
-    streak: int
-    """How many verdicts of its kind, good or bad, came in a row, this one included."""
-    cause: Cause | None
-    """Why it is not good."""
-
-
-@catalogued("pressure.changed")
-@frozen(kw_only=True)
-class PressureChanged(Event):
-    """The fullest queue of an instance has crossed a threshold."""
-
-    level: PressureLevel
-    """The level from now on."""
-    previous: PressureLevel
-    """The level until now."""
-    queue: str
-    """The fullest queue's name."""
-    occupancy: float
-    """How full it is, 0 to 1."""
 
 
 def catalogue() -> Mapping[str, type[Event]]:

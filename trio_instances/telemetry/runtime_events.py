@@ -32,6 +32,17 @@ class RuntimeApplied(Event):
     """How long the pass took, waiting for earlier ones included."""
 
 
+@catalogued("runtime.slept")
+@frozen(kw_only=True)
+class RuntimeSlept(Event):
+    """The machine slept, as far as its clocks can tell; so every connection is probed now."""
+
+    elapsed: float
+    """How long it slept."""
+    connections: int
+    """How many are probed."""
+
+
 @catalogued("runtime.stopping")
 @frozen(kw_only=True)
 class RuntimeStopping(Event):

@@ -24,12 +24,11 @@ from .events import (
     InstanceDisconnected,
     InstanceFailed,
     InstanceNeedsAttention,
-    PressureChanged,
-    ProbeCompleted,
     ReconnectExhausted,
     ReconnectFailed,
     SupervisorEscalated,
 )
+from .health_events import PressureChanged, ProbeCompleted
 from .runtime_events import RuntimeApplied
 from .schema import Event
 
@@ -54,7 +53,9 @@ LEVELS: Mapping[type[Event], str] = {
 and the runtime is dealing with it.
 """
 
-_SECONDS = frozenset({"elapsed", "uptime", "outage", "delay", "latency", "period", "timeout"})
+_SECONDS = frozenset(
+    {"elapsed", "uptime", "outage", "delay", "latency", "period", "timeout", "waited"}
+)
 _NOT_SAID_AGAIN = frozenset({"at", "instance_id", "channel_type", "path", "cause"})
 
 
