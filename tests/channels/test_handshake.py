@@ -7,7 +7,11 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trio_instances.channels._handshake import cause_of_failed_handshake, parse_answer
+from trio_instances.channels._handshake import (
+    cause_of_failed_handshake,
+    may_be_answer,
+    parse_answer,
+)
 from trio_instances.policy.causes import DEFAULTS, RuleSet, on_status
 from trio_instances.policy.failures import Cause, FailureClass
 
@@ -23,6 +27,18 @@ def cause_of(head: bytes, causes: RuleSet = DEFAULTS) -> Cause:
 def test_any_bytes_give_a_cause(head: bytes) -> None:
     """The answer is the server's to write, so nothing in it may raise."""
     assert cause_of(head).reason
+
+
+@given(st.integers(0, 40))
+def test_every_beginning_of_an_answer_may_be_one(length: int) -> None:
+    """However the bytes arrive, an answer is never taken for another protocol."""
+    assert may_be_answer(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade"[:length])
+
+
+@given(st.binary(min_size=5))
+def test_what_is_no_beginning_of_an_answer_is_never_parsed_as_one(head: bytes) -> None:
+    """What is given up early would have been given up later."""
+    assert may_be_answer(head) or parse_answer(head) is None
 
 
 def test_no_answer_is_a_closed_handshake() -> None:

@@ -108,6 +108,23 @@ async def test_an_answer_that_is_no_handshake_is_recoverable(
     assert (cause.failure_class, cause.reason) == (RECOVERABLE, reason)
 
 
+@pytest.mark.parametrize("greeting", [b"SSH-2.0-OpenSSH_9.6\r\n", b"\xff" * 40, b"HTP"])
+async def test_a_server_of_another_protocol_is_known_by_its_greeting(
+    instance: Any, serve_raw: Any, greeting: bytes
+) -> None:
+    """What cannot begin an HTTP answer is not waited on for the rest of one."""
+
+    async def handler(stream: trio.SocketStream) -> None:
+        await stream.send_all(greeting)
+        await stream.receive_some()
+        await trio.sleep_forever()
+
+    cause = await cause_of_connect(WebSocketChannel(await serve_raw(handler)), instance)
+
+    assert (cause.failure_class, cause.reason) == (RECOVERABLE, "handshake_invalid")
+    assert cause.detail == "the answer is not HTTP"
+
+
 async def test_a_connection_reset_during_the_handshake_is_recoverable(
     instance: Any, serve_raw: Any
 ) -> None:

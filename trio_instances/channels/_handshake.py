@@ -14,6 +14,7 @@ from ..policy.rule_sets import RuleSet
 from ._causes import HANDSHAKE_CLOSED, HANDSHAKE_INVALID, SUBPROTOCOL
 
 _SWITCHING_PROTOCOLS = 101
+_BEGINNING = b"HTTP/"
 _STATUS_LINE = re.compile(rb"HTTP/\d\.\d (\d{3})(?: ([^\r\n]*))?\r?\n")
 
 
@@ -26,6 +27,15 @@ class Answer:
     phrase: str
     headers: Mapping[str, str]
     """Values by name in lower case; of a name that comes twice, the first."""
+
+
+def may_be_answer(head: bytes | bytearray) -> bool:
+    """Tell whether an HTTP response can begin with these bytes.
+
+    trio-websocket waits for the empty line after the headers, which a server of another protocol
+    never sends: it has said its greeting, and waits for ours.
+    """
+    return _BEGINNING.startswith(bytes(head[: len(_BEGINNING)]))
 
 
 def parse_answer(head: bytes) -> Answer | None:

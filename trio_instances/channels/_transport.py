@@ -12,6 +12,7 @@ import trio
 
 from .._exceptions import ChannelError
 from ..policy.failures import text_of
+from ._handshake import may_be_answer
 
 if TYPE_CHECKING:
     from ..policy.rule_sets import RuleSet
@@ -79,7 +80,7 @@ class Transport:
     """A stream that knows whether it still works, for trio-websocket to talk through.
 
     It has the three methods of a stream that are used there, and differs from a plain stream in
-    three ways, each for a failure that would otherwise be silent:
+    four ways, each for a failure that would otherwise be silent, or late:
 
     - A send to a peer that is gone does not raise. It would make trio-websocket forget the close
       frame that lies unread in the other direction, and with it why the connection was closed. The
@@ -87,6 +88,7 @@ class Transport:
     - A send that is cancelled may have left half a frame on the wire, and the next frame would be
       read as its other half; so it ends the connection.
     - What waits for something to arrive is woken when nothing can: see `until_end`.
+    - A stream that does not begin as HTTP is at its end, for nothing on it will be understood.
     """
 
     def __init__(
@@ -135,6 +137,9 @@ class Transport:
         self._on_bytes()
         if self.head is not None and len(self.head) < _MAX_HEAD:
             self.head += data
+            if not may_be_answer(self.head):
+                self.end()
+                return b""
         return data
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
