@@ -24,7 +24,17 @@ from trio_instances.telemetry import events
 FOLDER = Path(trio_instances.__file__).parents[1]
 COMMAND = (sys.executable, "-W", "error", "-m", "trio_instances", "demo", "--fast")
 SECONDS = 50
-STORY = ("connected; ", "crashed", "is dead", "is back", "no pongs", "again", "degraded", "reverse")
+STORY = (
+    "connected; ",
+    "crashed",
+    "is dead",
+    "is back",
+    "a bar for",
+    "no pongs",
+    "again",
+    "degraded",
+    "reverse",
+)
 
 
 def console(*, terminal: bool) -> tuple[Console, StringIO]:
@@ -52,7 +62,7 @@ async def test_the_demo_tells_its_story_and_its_counts_are_right() -> None:
     text = done.stdout.decode()
     assert in_order(text, STORY), text
     assert "DIFFERS" not in text
-    assert text.count(" ok ") == len(What) + 4
+    assert text.count(" ok ") == len(What) + 5
     assert text.endswith("seed 1: all as it should be\n")
     assert done.stderr == b""
 

@@ -295,7 +295,7 @@ async def test_a_listener_may_take_the_canary_away(autojump_clock: MockClock) ->
 
 
 def test_the_default_delays_leave_room_for_a_recovery_within_a_minute() -> None:
-    """The longest wait for a canary, and its proof, are less than the mission's 60 seconds."""
+    """The longest wait for a canary, and its proof, are less than 60 seconds."""
     policy = BreakerPolicy()
 
     assert policy.backoff.cap + policy.stable_after < 60.0

@@ -14,7 +14,7 @@ from .scripted import ScriptedChannel
 GOOD: dict[str, Any] = {"id": "bot", "channel": ScriptedChannel()}
 
 
-def test_the_defaults_are_those_of_the_mission() -> None:
+def test_the_defaults_are_those_that_are_published() -> None:
     """Five restarts in thirty seconds, ten failures in a row."""
     spec = InstanceSpec(**GOOD)
 

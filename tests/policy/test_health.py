@@ -253,7 +253,7 @@ def test_the_ends_of_the_wait_are_reached() -> None:
     assert [POLICY.wait(u, first=True) for u in (0.0, 0.5, 1.0)] == [0.0, 15.0, 30.0]
 
 
-def test_the_defaults_are_those_of_the_mission() -> None:
+def test_the_defaults_are_those_that_are_published() -> None:
     """Every 30 s within 5 s; three failures to fail, two successes to recover."""
     assert ProbePolicy() == ProbePolicy(
         interval=30.0, jitter=0.1, timeout=5.0, failures_to_fail=3, successes_to_recover=2

@@ -137,7 +137,7 @@ def test_a_fuller_queue_is_no_lower_level(
     assert LEVELS.index(low) <= LEVELS.index(high)
 
 
-def test_the_defaults_are_those_of_the_mission() -> None:
+def test_the_defaults_are_those_that_are_published() -> None:
     """0.70, 0.85 and 0.95 of the capacity, left 0.05 below, looked at every second."""
     assert PressurePolicy() == PressurePolicy(
         warn=0.70, degraded=0.85, shed=0.95, hysteresis=0.05, interval=1.0

@@ -9,7 +9,7 @@ import pytest
 from trio_instances import InvalidSpec, OnInstanceFailure, RestartIntensity, RuntimeSettings
 
 
-def test_the_defaults_are_those_of_the_mission() -> None:
+def test_the_defaults_are_those_that_are_published() -> None:
     """Six restarts of an instance in thirty seconds; one that has failed is parked."""
     settings = RuntimeSettings()
 

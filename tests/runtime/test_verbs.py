@@ -42,6 +42,15 @@ async def test_an_unknown_id_is_a_key_error(autojump_clock: MockClock) -> None:
             await runtime.restart_instance("bot")
 
 
+@pytest.mark.parametrize("rubbish", ["bot-1", None, {"id": "bot-1"}])
+async def test_what_is_no_specification_is_refused(rubbish: Any) -> None:
+    """Law 12: with a clear error, and nothing is started."""
+    async with open_runtime() as runtime:
+        with pytest.raises(InvalidSpec, match="must be an InstanceSpec"):
+            await runtime.start_instance(rubbish)
+        assert runtime.list_instances() == []
+
+
 async def test_an_id_in_use_is_refused(autojump_clock: MockClock) -> None:
     """Running, starting or failed: and the one that is there is not touched."""
     async with open_runtime() as runtime, trio.open_nursery() as nursery:

@@ -13,7 +13,8 @@ from .._runtime.opening import open_runtime
 from .._runtime.settings import RuntimeSettings
 from ..telemetry.bus import EventBus
 from ..testing.gateway import GatewayStatistics, open_gateway
-from .fleet import MINIMUM, admit, cast_parts, make_fleet, names
+from .chart import beyond
+from .fleet import MINIMUM, admit, allowance, cast_parts, make_fleet, names
 from .signals import stopping_on_signal
 from .story import Stage, play
 from .table import Screen
@@ -30,6 +31,10 @@ AS_EXPECTED = 0
 DIFFERENT = 1
 INTERRUPTED = 130
 """The exit codes; the last one is what a shell gives for SIGINT."""
+
+_BEYOND = "attempts beyond the budget in any second"
+_SLACK = 0.2
+"""Seconds by which a busy machine may begin an attempt later than it was granted."""
 
 
 @final
@@ -61,7 +66,11 @@ async def play_demo(demo: Demo, console: Console) -> int:
         finished = await _play(demo, screen, tally, gateway, body)
         statistics = gateway.statistics()
 
-    rows = [*tally.rows(names(demo.instances)), *_witnessed(demo.instances, statistics)]
+    rows = [
+        *tally.rows(names(demo.instances)),
+        Row(_BEYOND, 0, beyond(tally.attempts, allowance(demo.instances), _SLACK)),
+        *_witnessed(demo.instances, statistics),
+    ]
     screen.print_rows(rows)
     if body.cancel_called:
         console.print("interrupted: the story was not played to its end")
@@ -89,6 +98,8 @@ async def _play(
                 cast=cast,
                 tally=tally,
                 tell=screen.tell,
+                allowance=allowance(demo.instances),
+                plain=screen.plain,
                 pause=demo.pause,
             )
             with body, trio.move_on_after(demo.limit + demo.instances / 10) as limit:

@@ -10,15 +10,18 @@ import trio
 from attrs import frozen
 
 from .._exceptions import ChannelError
+from .._instance.budget import ConnectionBudget
 from .._instance.spec import InstanceSpec
 from ..channels.websocket import WebSocketChannel, WebSocketConnection
 from ..policy.backoff import Backoff
+from ..policy.budget import BudgetPolicy
 from ..policy.failures import Cause, FailureClass, WhoMustAct
 from ..policy.health import ProbePolicy
 from ..policy.reconnect import ReconnectPolicy
 from ..policy.specs import ChildSpec
 from ..testing.gateway import Refusal
 from ..testing.gateway_client import Handshake
+from .chart import Allowance
 
 if TYPE_CHECKING:
     from .._instance.handle import Instance
@@ -131,8 +134,23 @@ def names(instances: int) -> list[str]:
     return [f"bot-{number:0{width}}" for number in range(1, instances + 1)]
 
 
+def allowance(instances: int) -> Allowance:
+    """Return what the budget of a fleet allows: to be back within about a second, and no faster."""
+    return Allowance(a_second=max(20.0, float(instances)), burst=5)
+
+
 def make_fleet(url: str, ids: Sequence[str], cast: Cast) -> list[InstanceSpec]:
     """Return what to start, in order."""
+    allowed = allowance(len(ids))
+    # Without a breaker, which would let one go first and the others not try at all.
+    policy = BudgetPolicy(
+        attempts_per_second=allowed.a_second,
+        burst=allowed.burst,
+        attempts_per_day=None,
+        in_flight=None,
+        breaker=None,
+    )
+    budget = ConnectionBudget("gateway", policy)
     period = max(0.5, len(ids) / _MESSAGES_A_SECOND)
     return [
         InstanceSpec(
@@ -141,6 +159,7 @@ def make_fleet(url: str, ids: Sequence[str], cast: Cast) -> list[InstanceSpec]:
                 f"{url}/{name}", "expired" if name == cast.refused else _TOKEN, period
             ),
             reconnect=_RECONNECT,
+            budget=budget,
             probe=_ALERT if name == cast.silent else _CALM,
         )
         for name in ids

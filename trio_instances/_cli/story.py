@@ -9,6 +9,7 @@ import trio
 from attrs import frozen
 
 from ..policy.status import InstanceStatus
+from .chart import MOMENT, Allowance, busiest_second, chart
 from .fleet import OPTIONAL, Cast, DemoChannel
 from .tally import Tally, What
 
@@ -30,6 +31,10 @@ class Stage:
     tally: Tally
     tell: Callable[[str], None]
     """Tells the audience."""
+    allowance: Allowance
+    """What the budget of the fleet allows."""
+    plain: bool
+    """Whether the audience can see nothing but ASCII."""
     pause: float
     """Seconds between two acts, to let people watch."""
 
@@ -65,7 +70,7 @@ async def _crash(stage: Stage) -> None:
 
 
 async def _die(stage: Stage) -> None:
-    others = len(stage.fleet) - 1
+    others, died_at = len(stage.fleet) - 1, trio.current_time()
     await stage.gateway.die()
     await stage.tally.reach(What.LOST, others)
     stage.tell(f"the gateway is dead: {others} connections lost, all their instances retry")
@@ -75,6 +80,17 @@ async def _die(stage: Stage) -> None:
     await stage.tally.reach(What.REMADE, others)
     slowest = max(stage.tally.outages)
     stage.tell(f"the gateway is back, and so are they; the longest outage took {slowest:.1f} s")
+    _draw_attempts(stage, died_at)
+
+
+def _draw_attempts(stage: Stage, since: float) -> None:
+    times = [at for at in stage.tally.attempts if at >= since]
+    bars = chart(times, since, trio.current_time(), plain=stage.plain)
+    most, allowed = busiest_second(times), stage.allowance
+    stage.tell(
+        f"attempts, a bar for each {MOMENT:g} s: [{bars}] at most {most} in a second; "
+        f"the budget allows {allowed.a_second:g}, and {allowed.burst} at once"
+    )
 
 
 async def _fall_silent(stage: Stage) -> None:

@@ -53,6 +53,11 @@ class Screen:
         self._cast: Cast | None = None
         self._showing = AsyncExitStack()
 
+    @property
+    def plain(self) -> bool:
+        """Whether it can show nothing but ASCII."""
+        return self._console.options.ascii_only
+
     async def __aenter__(self) -> Self:
         if self._console.is_terminal:
             # Drawn by a task and not by Live's own thread, which would read a runtime at work.

@@ -101,6 +101,8 @@ class Tally:
         self._changed = trio.Event()
         self.outages: list[float] = []
         """How many seconds each lost connection was missing."""
+        self.attempts: list[float] = []
+        """When each attempt to connect was begun."""
 
     def take(self, event: Event) -> None:
         """Count an event."""
@@ -109,6 +111,8 @@ class Tally:
                 self._seen[what].append(event.instance_id or "")
         if isinstance(event, events.InstanceConnected) and event.outage is not None:
             self.outages.append(event.outage)
+        if isinstance(event, events.InstanceConnecting):
+            self.attempts.append(event.at)
         self._changed.set()
         self._changed = trio.Event()
 

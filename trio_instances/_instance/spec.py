@@ -44,11 +44,14 @@ class InstanceSpec:
     strategy: Strategy = field(default=Strategy.ONE_FOR_ONE, converter=_strategy)
     """How the children of its connection are restarted."""
     intensity: RestartIntensity = RestartIntensity(max_restarts=5, period=30.0)
-    """Restarts that its own children, and those of one connection, may need; from the mission."""
+    """Restarts that its own children, and those of one connection, may need.
+
+    More than OTP's 1 in 5 s, for what they talk to fails by nature.
+    """
     child_backoff: Backoff | None = None
     """Delays between restarts of its children; None: at once, as OTP."""
     failures_to_degrade: int = 10
-    """Failures reported in a row that degrade it; from the mission."""
+    """Failures reported in a row that degrade it: too many for chance."""
 
     def __attrs_post_init__(self) -> None:
         wrong = MistakeList(f"InstanceSpec {self.id!r}")

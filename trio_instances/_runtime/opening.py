@@ -28,7 +28,7 @@ from .services import running_services
 from .settings import RuntimeSettings
 
 SERVICES = RestartIntensity(max_restarts=3, period=10.0)
-"""Restarts of the runtime's own services; from the mission. Instances count for themselves."""
+"""Restarts of the runtime's own services, few as bugs are. Instances count for themselves."""
 
 
 @uninterrupted

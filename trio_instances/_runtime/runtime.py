@@ -15,6 +15,8 @@ from .._exceptions import (
     ChildRunning,
     InstanceAlreadyStarted,
     InstanceNotFound,
+    InvalidSpec,
+    Mistake,
     SupervisorNotRunning,
 )
 from .._instance.handle import Instance
@@ -95,6 +97,7 @@ class Runtime:
             Its handle.
 
         Raises:
+            InvalidSpec: It is no `InstanceSpec`.
             InstanceAlreadyStarted: The id, or the channel object, is in use.
             ChildStartFailed: An essential child of the instance failed before it was ready, or the
                 instance was stopped before; nothing is kept.
@@ -301,6 +304,9 @@ class Runtime:
             raise InstanceNotFound(instance_id) from None
 
     def _check_free(self, spec: InstanceSpec) -> None:
+        if not isinstance(spec, InstanceSpec):
+            wrong = Mistake("spec", spec, "must be an InstanceSpec")
+            raise InvalidSpec(f"an instance of {self.settings.name!r}", [wrong])
         if spec.id in self._records:
             raise InstanceAlreadyStarted(spec.id)
 

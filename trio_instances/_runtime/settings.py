@@ -39,7 +39,7 @@ class RuntimeSettings:
     name: str = "runtime"
     """The root of every path in it."""
     instance_intensity: RestartIntensity = RestartIntensity(max_restarts=6, period=30.0)
-    """Restarts of one instance as a whole, counted for each instance alone; from the mission."""
+    """Restarts of one instance as a whole, for each alone: one more than its children may need."""
     on_instance_failure: OnInstanceFailure = field(
         default=OnInstanceFailure.PARK, converter=_on_instance_failure
     )

@@ -58,10 +58,10 @@ class ProbeTrigger(StrEnum):
 class ProbePolicy:
     """When a connection is probed, and how many verdicts count.
 
-    The numbers follow the mission, and Kubernetes for the thresholds. Silence is off by default:
-    the probe that comes every interval asks already, and how long a healthy channel may be silent
-    nobody knows but its user. A silence that has passed its threshold leads to a probe at once, and
-    to nothing else: only what the probe says counts.
+    The thresholds are those of Kubernetes, the times those of gateway clients. Silence is off by
+    default: the probe that comes every interval asks already, and how long a healthy channel may be
+    silent nobody knows but its user. A silence that has passed its threshold leads to a probe at
+    once, and to nothing else: only what the probe says counts.
     """
 
     interval: float = 30.0

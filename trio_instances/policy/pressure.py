@@ -30,9 +30,9 @@ class PressureLevel(StrEnum):
 class PressurePolicy:
     """Occupancies, as shares of a queue's capacity, at which each level begins.
 
-    The defaults are those of the mission. A level is left only when the occupancy has fallen
-    `hysteresis` below the threshold at which it began, so that a queue at a threshold does not
-    flap.
+    The defaults leave time to act before a queue is full. A level is left only when the occupancy
+    has fallen `hysteresis` below the threshold at which it began, so that a queue at a threshold
+    does not flap.
     """
 
     warn: float = 0.70

@@ -35,8 +35,9 @@ def _exhausted(value: Exhausted | str) -> Exhausted:
 class ReconnectPolicy:
     """How a connection is made again.
 
-    The quick attempts follow the mission. The slow ones go on for ever, because an outage of the
-    other side must not end an instance for good; they are too slow to be a burden to it.
+    The quick attempts are for a hiccup, and over within 8 s. The slow ones go on for ever, because
+    an outage of the other side must not end an instance for good; they are too slow to be a burden
+    to it.
     """
 
     attempts: int = 5
