@@ -19,7 +19,7 @@ from .._exceptions import (
 )
 from .._instance.handle import Instance
 from .._instance.record import InstanceRecord
-from .._instance.snapshot import make_snapshot
+from .._instance.snapshot import make_snapshot, make_standing
 from .._instance.spec import InstanceSpec
 from .._instance.subtree import run_instance
 from .._supervision.core import Core
@@ -29,10 +29,12 @@ from ..policy.desired import changes
 from ..policy.health import HealthSnapshot
 from ..policy.signals import Phase, SignalKind
 from ..policy.specs import ChildSpec
+from ..policy.standing import Standing
 from ..policy.status import Change, InstanceStatus
 from ..telemetry.events import InstanceCredentialsUpdated
 from ..telemetry.subscription import Subscription
 from .applying import Applied, check_wanted, perform, tell_applied
+from .ending import RuntimeEnding
 from .settings import OnInstanceFailure, RuntimeSettings
 
 _DOWN = frozenset({InstanceStatus.STOPPED, InstanceStatus.STOPPING})
@@ -58,9 +60,16 @@ class Runtime:
     """
 
     def __init__(
-        self, settings: RuntimeSettings, supervisor: Supervisor, core: Core, random: Random
+        self,
+        settings: RuntimeSettings,
+        supervisor: Supervisor,
+        core: Core,
+        random: Random,
+        ending: RuntimeEnding,
     ) -> None:
         self.settings = settings
+        self.ending = ending
+        """How far its end is."""
         self._supervisor = supervisor
         self._core = core
         self._bus = core.reporter.bus
@@ -268,6 +277,10 @@ class Runtime:
     def list_instance_health(self) -> list[HealthSnapshot]:
         """Return everything there is to know about every instance, in start order."""
         return [make_snapshot(record) for record in self._records.values()]
+
+    def list_standings(self) -> list[Standing]:
+        """Return how every instance stands, in start order; cheap enough for every second."""
+        return [make_standing(record) for record in self._records.values()]
 
     def subscribe(self, max_buffer: int = 1000) -> AbstractAsyncContextManager[Subscription]:
         """Subscribe to everything that happens from now on.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import final
+from typing import cast, final
 
 from attrs import field, frozen
 
@@ -31,6 +31,10 @@ def _stop_order(value: StopOrder | str) -> StopOrder:
     return member_or_given(StopOrder, value)
 
 
+def _ids(value: object) -> tuple[str, ...] | None:
+    return cast("tuple[str, ...] | None", tuple(value) if isinstance(value, list) else value)
+
+
 @final
 @frozen(kw_only=True)
 class RuntimeSettings:
@@ -46,6 +50,11 @@ class RuntimeSettings:
     """What follows when an instance fails for good."""
     stop_order: StopOrder = field(default=StopOrder.REVERSE, converter=_stop_order)
     """Whether the end of the runtime stops its instances one after the other, or all at once."""
+    required: tuple[str, ...] | None = field(default=None, converter=_ids)
+    """The ids of the instances without which the start is not done; None: all that can be proven.
+
+    See `notify_init_system`.
+    """
     sink_buffer: int = 10_000
     """Events that one slow sink may lag behind before it loses some."""
     sink_timeout: float = 5.0
@@ -57,6 +66,10 @@ class RuntimeSettings:
         wrong.instance("instance_intensity", self.instance_intensity, RestartIntensity)
         wrong.member("on_instance_failure", self.on_instance_failure, OnInstanceFailure)
         wrong.member("stop_order", self.stop_order, StopOrder)
+        if self.required is not None:
+            wrong.instance("required", self.required, tuple)
+            for index, each in enumerate(self.required if isinstance(self.required, tuple) else ()):
+                wrong.name(f"required[{index}]", each)
         wrong.whole("sink_buffer", self.sink_buffer, at_least=1)
         wrong.number("sink_timeout", self.sink_timeout, finite=True)
         wrong.raise_any()

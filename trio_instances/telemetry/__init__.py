@@ -2,8 +2,8 @@
 
 The map:
 
-- `events`, `child_events`, `budget_events`, `runtime_events`: every event, a frozen class with a
-  stable wire name; `catalogue` lists them
+- `events`, `child_events`, `budget_events`, `runtime_events`, `loop_events`: every event, a frozen
+  class with a stable wire name; `catalogue` lists them
 - `schema`: what they have in common
 - `bus`: `EventBus`, on which a publisher hands each event to every listener, at once
 - `subscription`: `Subscription`, a bounded buffer of events for a task of one's own
@@ -79,6 +79,7 @@ from .events import (
     SupervisorEscalated,
     catalogue,
 )
+from .loop_events import LoopStalled
 from .runtime_events import RuntimeApplied, RuntimeStarted, RuntimeStopped, RuntimeStopping
 from .schema import SCHEMA_VERSION, ChildEvent, Event
 from .sinks.feed import SinkFeed, SinkStatistics, open_sinks
@@ -134,6 +135,7 @@ __all__ = [
     "Listener",
     "Listening",
     "LoguruSink",
+    "LoopStalled",
     "PressureChanged",
     "ProbeCompleted",
     "ReconnectAttempt",

@@ -16,7 +16,7 @@ from attrs import frozen
 from ..policy.failures import Cause
 from ..policy.health import ProbeVerdict
 from ..policy.pressure import PressureLevel
-from . import budget_events, child_events, runtime_events  # noqa: F401 - they are in the catalogue
+from . import budget_events, child_events, loop_events, runtime_events  # noqa: F401 - of the catalogue
 from .schema import EVENTS, Event, catalogued
 
 # --- an instance ---------------------------------------------------------------------------------

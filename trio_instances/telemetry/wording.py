@@ -30,6 +30,7 @@ from .events import (
     ReconnectFailed,
     SupervisorEscalated,
 )
+from .loop_events import LoopStalled
 from .runtime_events import RuntimeApplied
 from .schema import Event
 
@@ -47,6 +48,7 @@ LEVELS: Mapping[type[Event], str] = {
     ChildRestarting: "WARNING",
     ReconnectFailed: "WARNING",
     ReconnectExhausted: "WARNING",
+    LoopStalled: "WARNING",
 }
 """The level of each event that always has the same one; ``INFO`` where `level_of` knows no better.
 
