@@ -26,6 +26,7 @@ class InitSocket:
         self.lines: list[str] = []
         """The assignments that have been taken in so far."""
         self._taken = 0
+        self._more = trio.Event()
 
     def take(self) -> list[str]:
         """Return the assignments that have come since the last call."""
@@ -39,10 +40,23 @@ class InitSocket:
             await trio.lowlevel.wait_readable(self._sock)
             self._receive()
 
+    def forget(self) -> None:
+        """Forget what has come so far."""
+        self._receive()
+        self.lines.clear()
+        self._taken = 0
+
+    async def wait(self, line: str) -> None:
+        """Wait until an assignment has come that begins so; somebody has to listen."""
+        while not any(each.startswith(line) for each in self.lines):
+            await self._more.wait()
+
     def _receive(self) -> None:
         with suppress(BlockingIOError):
             while True:
                 self.lines += self._sock.recv(65536).decode().split("\n")
+                self._more.set()
+                self._more = trio.Event()
 
 
 @contextmanager

@@ -24,6 +24,7 @@ def test_the_defaults_are_those_of_the_mission() -> None:
         ("name", "a/b"),
         ("instance_intensity", 6),
         ("on_instance_failure", "panic"),
+        ("required", "bot"),
         ("sink_buffer", 0),
         ("sink_timeout", -1.0),
         ("sink_timeout", float("inf")),

@@ -66,10 +66,11 @@ class RuntimeSettings:
         wrong.instance("instance_intensity", self.instance_intensity, RestartIntensity)
         wrong.member("on_instance_failure", self.on_instance_failure, OnInstanceFailure)
         wrong.member("stop_order", self.stop_order, StopOrder)
-        if self.required is not None:
-            wrong.instance("required", self.required, tuple)
-            for index, each in enumerate(self.required if isinstance(self.required, tuple) else ()):
+        if isinstance(self.required, tuple):
+            for index, each in enumerate(self.required):
                 wrong.name(f"required[{index}]", each)
+        elif self.required is not None:
+            wrong.add("required", self.required, "must be a list of ids, or None")
         wrong.whole("sink_buffer", self.sink_buffer, at_least=1)
         wrong.number("sink_timeout", self.sink_timeout, finite=True)
         wrong.raise_any()
