@@ -73,9 +73,9 @@ async def test_an_init_system_that_is_not_there_keeps_nobody_from_running_or_end
     environ = {"NOTIFY_SOCKET": str(tmp_path / "nobody")}
     async with run(write(tmp_path, gateway, "a"), **environ) as running, running.heard():
         await gateway.wait_client("/a")
-        await running.wait_said(b"child.restarting run/init system", 2)
+        await running.wait_said(b"child.restarting run/init system", 3)
         running.process.send_signal(signal.SIGTERM)
-        with trio.fail_after(5):
+        with trio.fail_after(3):  # and not the 4 s after which it would be tried again
             assert await running.process.wait() == 0
 
 

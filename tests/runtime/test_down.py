@@ -26,7 +26,7 @@ async def test_what_never_connects_is_down_after_the_time(autojump_clock: MockCl
         await runtime.start_instance(spec_of("a", ScriptedChannel(*[OSError()] * 100)))
         await runtime.start_instance(spec_of("b", ScriptedChannel(fatal())))
 
-        assert await seconds_until_down(runtime, limit=900) == pytest.approx(300, abs=1.1)
+        assert await seconds_until_down(runtime, limit=900) == pytest.approx(300, abs=5.1)
 
 
 async def test_one_that_is_connected_is_enough(autojump_clock: MockClock) -> None:
@@ -48,7 +48,7 @@ async def test_the_time_counts_from_the_loss_of_the_last_steady_connection(
         await trio.sleep(1000)
         channel.reader.end(lost())
 
-        assert await seconds_until_down(runtime, limit=900) == pytest.approx(300, abs=1.1)
+        assert await seconds_until_down(runtime, limit=900) == pytest.approx(300, abs=5.1)
 
 
 async def test_connections_that_are_lost_at_once_do_not_make_it_up(
@@ -65,17 +65,17 @@ async def test_connections_that_are_lost_at_once_do_not_make_it_up(
     async with open_runtime() as runtime:
         await runtime.start_instance(spec_of("a", channel))
 
-        assert await seconds_until_down(runtime, limit=900) == pytest.approx(300, abs=6.1)
+        assert await seconds_until_down(runtime, limit=900) == pytest.approx(300, abs=10.1)
 
 
 async def test_nobody_is_given_up_while_connected(autojump_clock: MockClock) -> None:
     """One that has come back after the time, and is not steady yet, has its chance."""
-    channel = ScriptedChannel(299.0)
+    channel = ScriptedChannel(15.0)
     async with open_runtime() as runtime:
         spec = spec_of("a", channel)
         await runtime.start_instance(spec)
 
-        assert await seconds_until_down(runtime, 20.0, limit=15) == 15
+        assert await seconds_until_down(runtime, 20.0, limit=60) == 60
 
 
 async def test_what_is_paused_is_not_down(autojump_clock: MockClock) -> None:
@@ -93,7 +93,7 @@ async def test_what_is_paused_is_not_down(autojump_clock: MockClock) -> None:
 
             nursery.start_soon(resume)
             down = await seconds_until_down(runtime, limit=9000)
-        assert down == pytest.approx(1300, abs=2.1)
+        assert down == pytest.approx(1300, abs=10.1)
 
 
 async def test_no_instance_at_all_is_not_down(autojump_clock: MockClock) -> None:

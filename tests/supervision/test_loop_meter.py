@@ -109,6 +109,7 @@ async def test_the_largest_share_comes_first() -> None:
 async def test_waiting_is_nobodys_time() -> None:
     """What passes while the loop waits for input counts as time, and not as a step."""
     with Meter(window=10.0) as meter:
+        meter.meter.before_task_step(trio.lowlevel.current_task())
         meter.meter.before_io_wait(1.0)
         meter.hands.spend(20.0)
         meter.meter.before_task_step(trio.lowlevel.current_task())
@@ -133,6 +134,7 @@ async def test_a_window_is_forgotten_when_the_next_one_is_full() -> None:
         second = meter.meter.shares()
 
     assert (first.seconds, first.busy) == (11.0, 1.0)
+    assert first.by_instance == {}  # the child of a supervisor alone is of no instance
     assert second.seconds == 10.0
 
 

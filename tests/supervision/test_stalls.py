@@ -146,6 +146,13 @@ async def test_the_end_leaves_nothing_behind() -> None:
         raise KeyError
 
     assert threading.active_count() == before
+    bus, log = EventBus(), Log()
+    with bus.listen(log):
+        with watch_stalls(0.05, events=bus, warn=pytest.fail):
+            await trio.lowlevel.checkpoint()
+        time.sleep(0.1)
+        await trio.sleep(0.01)
+    assert log == []
     with watch_stalls(), watch_stalls():  # two at once do not harm each other
         await trio.lowlevel.checkpoint()
     assert threading.active_count() == before

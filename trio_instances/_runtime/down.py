@@ -12,8 +12,9 @@ from ..policy.standing import all_down, down_since
 if TYPE_CHECKING:
     from .runtime import Runtime
 
-_LOOK = 1.0
-"""Seconds between two looks."""
+_LOOK = 5.0
+_LOOKS = 10
+"""Seconds between two looks: those, or less, so that there are so many within the time."""
 
 
 async def wait_all_down(runtime: Runtime, after: float = 300.0) -> None:
@@ -40,7 +41,7 @@ async def wait_all_down(runtime: Runtime, after: float = 300.0) -> None:
 
     since = trio.current_time()
     while True:
-        await trio.sleep(_LOOK)
+        await trio.sleep(min(_LOOK, after / _LOOKS))
         now = trio.current_time()
         standings = runtime.list_standings()
         since = down_since(since, standings, now)

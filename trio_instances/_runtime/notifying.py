@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import trio
 
 from ..policy.notices import Facts, InitPolicy, NoticeState, step
-from ..policy.standing import in_words, judge_start, overdue
+from ..policy.standing import Standing, in_words, judge_start, overdue
 from .init_system import InitSystem
 
 if TYPE_CHECKING:
     from .runtime import Runtime
 
 _LOOK = 1.0
-"""Seconds between two looks; less where a watchdog is impatient."""
+"""Seconds between two looks while it starts or stops; less where a watchdog is impatient."""
+_CALM_LOOK = 5.0
+"""... and once it is ready."""
+_AT_ONCE = 500
+"""Instances that are looked at before others have their turn; each takes some 3 us."""
 _LOOKS_TO_FEED = 4
 """Looks within the time of a watchdog, so that it is fed after half of it, or soon after."""
 
@@ -64,30 +70,47 @@ async def notify_init_system(
     if init is None:
         return
 
-    pause = _LOOK if init.watchdog is None else min(_LOOK, init.watchdog / _LOOKS_TO_FEED)
+    at_most = math.inf if init.watchdog is None else init.watchdog / _LOOKS_TO_FEED
     state = NoticeState(ready=init.ready)
     resumed_at, ending = trio.current_time(), runtime.ending
     while not ending.over:
+        standings = await _all_standings(runtime)
         now = trio.current_time()
-        facts = _look(runtime, policy, now, resumed_at)
+        facts = _facts(runtime, policy, standings, now, resumed_at)
         state, assignments = step(state, facts, policy, init.watchdog, now)
         if assignments:
             await init.tell(*assignments)
         init.ready = state.ready
         asleep_at = trio.current_time()
+        calm = state.ready and not state.stopping
+        pause = min(_CALM_LOOK if calm else _LOOK, at_most)
         with trio.move_on_after(pause):
             await (ending.wait_over() if ending.begun else ending.wait_begun())
         if trio.current_time() - asleep_at > pause + _HELD_UP:
             resumed_at = trio.current_time()
 
 
-def _look(runtime: Runtime, policy: InitPolicy, now: float, resumed_at: float) -> Facts:
-    standings = runtime.list_standings()
+async def _all_standings(runtime: Runtime) -> list[Standing]:
+    instances = runtime.list_instances()
+    standings: list[Standing] = []
+    for first in range(0, len(instances), _AT_ONCE):
+        standings += [each.standing() for each in instances[first : first + _AT_ONCE]]
+        await trio.lowlevel.checkpoint()
+    return standings
+
+
+def _facts(
+    runtime: Runtime,
+    policy: InitPolicy,
+    standings: Sequence[Standing],
+    now: float,
+    resumed_at: float,
+) -> Facts:
     stopping = runtime.ending.begun
     return Facts(
         start=judge_start(standings, runtime.settings.required),
         words=in_words(standings),
-        overdue=() if stopping else overdue(standings, now, policy.overdue_after, resumed_at),
+        overdue=overdue(standings, now, policy.overdue_after, resumed_at),
         stopping=stopping,
         stuck=runtime.ending.stuck_children() if stopping else (),
     )
