@@ -68,17 +68,6 @@ async def test_one_that_is_connected_keeps_it(gateway: Gateway, tmp_path: Path) 
     assert running.process.returncode == ExitCode.STOPPED
 
 
-async def test_a_signal_while_it_stops_by_itself_ends_it_at_once_only_when_repeated(
-    gateway: Gateway, tmp_path: Path
-) -> None:
-    """The order to stop changes nothing of the reason, which came first."""
-    gateway.admit = lambda _: Refusal(status=503)
-    async with run(write(tmp_path, gateway, "a", more=WHEN_DOWN)) as running:
-        code = await running.finish_after(b"everything has been down", signal.SIGTERM)
-
-    assert code == ExitCode.ALL_DOWN
-
-
 async def test_a_failure_that_nothing_is_prepared_for_shows_its_traceback(
     gateway: Gateway, tmp_path: Path
 ) -> None:

@@ -34,6 +34,15 @@ def block() -> None:
     time.sleep(BLOCKED)
 
 
+async def stall_of(log: Log, path: str | None) -> LoopStalled:
+    """Wait until a stall of this path is told; a busy machine can have others before it."""
+    times = 1
+    with trio.fail_after(10):
+        while (told := await log.wait(LoopStalled, times)).path != path:
+            times += 1
+        return told
+
+
 def once(act: Callable[[], None]) -> Any:
     """Return a child that does something once it has begun, and then waits."""
 
@@ -49,12 +58,11 @@ async def test_a_child_that_blocks_is_told_with_its_instance_its_path_and_its_st
     """After it, by an event; how long it took is measured."""
     bus, log, channel = EventBus(), Log(), ScriptedChannel()
     channel.give_own = lambda _: [ChildSpec("blocker", once(block))]
-    with bus.listen(log), watch_stalls(0.1, events=bus, warn=pytest.fail):
+    with bus.listen(log), watch_stalls(0.1, events=bus, warn=lambda _: None):
         async with open_runtime(events=bus) as runtime:
             await runtime.start_instance(spec_of("a"))
             await runtime.start_instance(spec_of("bot", channel))
-            with trio.fail_after(10):
-                told = await log.wait(LoopStalled)
+            told = await stall_of(log, "runtime/bot/blocker")
 
     assert (told.instance_id, told.channel_type) == ("bot", "scripted")
     assert (told.path, told.task) == ("runtime/bot/blocker",) * 2
@@ -80,8 +88,8 @@ async def test_what_lasts_is_warned_of_meanwhile() -> None:
 
     names, texts = zip(*warnings, strict=True)
     assert set(names) == {"trio_instances stalls"}
-    assert 1 <= len(texts) <= 2
-    first, *stack = texts[0].splitlines()
+    by_blocker = [text for text in texts if "by root/blocker" in text]
+    first, *stack = by_blocker[0].splitlines()
     assert first.startswith("the event loop has been blocked for 0.")
     assert "by root/blocker (root/blocker), which is at" in first
     assert stack[-1].endswith("in block: time.sleep(BLOCKED)")
@@ -92,8 +100,7 @@ async def test_what_is_in_no_child_is_named_by_its_task() -> None:
     bus, log, warnings = EventBus(), Log(), list[str]()
     with bus.listen(log), watch_stalls(0.05, warn_after=0.1, events=bus, warn=warnings.append):
         block()
-        with trio.fail_after(10):
-            told = await log.wait(LoopStalled)
+        told = await stall_of(log, None)
 
     assert told.path is None
     assert told.instance_id is None
@@ -127,8 +134,7 @@ async def test_the_bus_of_the_surroundings_is_taken() -> None:
         async with open_supervisor(name="root", events=bus) as supervisor:
             supervisor.start_soon(watched, name="x", restart="temporary")
 
-    (told,) = log.of(LoopStalled)
-    assert told.path == "root/x"
+    assert "root/x" in [told.path for told in log.of(LoopStalled)]
 
 
 async def test_nobody_listening_is_fine() -> None:
@@ -150,7 +156,7 @@ async def test_the_end_leaves_nothing_behind() -> None:
     with bus.listen(log):
         with watch_stalls(0.05, events=bus, warn=pytest.fail):
             await trio.lowlevel.checkpoint()
-        time.sleep(0.1)
+        block()
         await trio.sleep(0.01)
     assert log == []
     with watch_stalls(), watch_stalls():  # two at once do not harm each other
