@@ -51,12 +51,17 @@ from ._instance.handle import Instance
 from ._instance.spec import InstanceSpec
 from ._instance.thread_probe import thread_probe
 from ._runtime.applying import Applied
+from ._runtime.down import wait_all_down
+from ._runtime.init_system import InitSystem
+from ._runtime.notifying import notify_init_system
 from ._runtime.opening import open_runtime
 from ._runtime.runtime import InstanceCounts, Runtime
 from ._runtime.settings import OnInstanceFailure, RuntimeSettings
 from ._supervision.context import current_child_path, until_stopped
+from ._supervision.loop_meter import LoopShares
 from ._supervision.opening import open_supervisor, supervise
 from ._supervision.record import Child, ChildCounts, ChildInfo
+from ._supervision.stalls import StallWatch, watch_stalls
 from ._supervision.stop_report import ChildStop, StopReport
 from ._supervision.supervisor import Supervisor
 from .policy.backoff import Backoff, Jitter
@@ -68,11 +73,13 @@ from .policy.crash_loop import CrashLoop, Trips
 from .policy.failures import Cause, FailureClass, WhoMustAct
 from .policy.health import BudgetHealth, HealthSnapshot, ProbePolicy
 from .policy.intensity import RestartIntensity
+from .policy.notices import InitPolicy
 from .policy.plan import FleetPlan, InstancePlan, OutagePlan, Plan, plan
 from .policy.pressure import PressureLevel, PressurePolicy
 from .policy.reconnect import Exhausted, ReconnectPolicy
 from .policy.restart import ChildState, RestartType
 from .policy.specs import ChildSpec
+from .policy.standing import Standing
 from .policy.status import InstanceStatus
 from .policy.strategies import AutoShutdown, StopOrder, Strategy
 
@@ -112,6 +119,8 @@ __all__ = [
     "FatalChildFailure",
     "FleetPlan",
     "HealthSnapshot",
+    "InitPolicy",
+    "InitSystem",
     "Instance",
     "InstanceAlreadyStarted",
     "InstanceCounts",
@@ -124,6 +133,7 @@ __all__ = [
     "InstanceStopped",
     "InvalidSpec",
     "Jitter",
+    "LoopShares",
     "MaxChildrenReached",
     "Mistake",
     "OnInstanceFailure",
@@ -138,6 +148,8 @@ __all__ = [
     "RestartType",
     "Runtime",
     "RuntimeSettings",
+    "StallWatch",
+    "Standing",
     "StartTimedOut",
     "StopOrder",
     "StopReport",
@@ -150,12 +162,15 @@ __all__ = [
     "WhoMustAct",
     "classify_failure",
     "current_child_path",
+    "notify_init_system",
     "open_runtime",
     "open_supervisor",
     "plan",
     "supervise",
     "thread_probe",
     "until_stopped",
+    "wait_all_down",
+    "watch_stalls",
 ]
 
 # Tracebacks and reprs show the path that a user imports. The types of attrs classes are resolved

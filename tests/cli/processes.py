@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -72,11 +73,20 @@ class Running:
 
 
 @asynccontextmanager
-async def run(*arguments: object) -> AsyncIterator[Running]:
-    """Run a file in a process of its own; leaving the block kills what still runs."""
+async def run(*arguments: object, **environ: str) -> AsyncIterator[Running]:
+    """Run a file in a process of its own; leaving the block kills what still runs.
+
+    Args:
+        arguments: Those of ``run``.
+        environ: Environment variables beside those of this process.
+    """
     pipe = subprocess.PIPE
     process = await trio.lowlevel.open_process(
-        [*COMMAND, *map(str, arguments)], stdout=pipe, stderr=pipe, cwd=FOLDER
+        [*COMMAND, *map(str, arguments)],
+        stdout=pipe,
+        stderr=pipe,
+        cwd=FOLDER,
+        env={**os.environ, **environ},
     )
     try:
         yield Running(process)

@@ -40,7 +40,7 @@ async def test_one_that_cannot_be_started_is_named_and_the_others_run() -> None:
     said: list[str] = []
     config = Config(RuntimeSettings(), (spec_of("bad", ChildSpec("own", fail)), spec_of("good")))
     async with open_runtime() as runtime, trio.open_nursery() as nursery:
-        nursery.start_soon(Reloads(said.append).follow, runtime, Path("bots.toml"), config)
+        nursery.start_soon(Reloads(said.append).begin, runtime, config)
         await runtime_has(runtime, "good")
         await wait_all_tasks_blocked()
         assert [instance.id for instance in runtime.list_instances()] == ["good"]
@@ -66,6 +66,7 @@ async def test_a_failure_that_nobody_foresaw_changes_nothing() -> None:
     config = Config(RuntimeSettings(), (spec_of("bot"),))
     with trio.fail_after(SECONDS):
         async with open_runtime() as runtime, trio.open_nursery() as nursery:
+            await reloads.begin(runtime, config)
             nursery.start_soon(reloads.follow, runtime, nameless, config)
             await runtime_has(runtime, "bot")
             reloads.ask()

@@ -10,9 +10,10 @@ from typing import cast
 import pytest
 import trustme
 
-from trio_instances import InstanceSpec
+from trio_instances import InitPolicy, InstanceSpec
 from trio_instances._exceptions import InvalidSpec
 from trio_instances._runtime.config import Config, load_config
+from trio_instances._runtime.run_settings import RunSettings, WhenAllDown
 from trio_instances._runtime.settings import OnInstanceFailure
 from trio_instances._runtime.tables import CHANNEL_FIELDS
 from trio_instances.channels.websocket import WebSocketChannel
@@ -21,6 +22,7 @@ from trio_instances.policy.causes import DEFAULTS, PLATFORMS, RuleSet
 from trio_instances.policy.failures import Cause
 from trio_instances.policy.health import ProbePolicy
 from trio_instances.policy.reconnect import Exhausted
+from trio_instances.policy.stalls import StallPolicy
 from trio_instances.policy.strategies import Strategy
 
 Load = Callable[..., Config]
@@ -444,3 +446,59 @@ def test_a_mistake_of_the_defaults_is_said_once(mistakes: Mistakes) -> None:
     instances = "".join(f'[[instances]]\nid = "{name}"\nurl = "ws://h/"\n' for name in "abc")
     found = mistakes("[defaults]\nprobe.timeout = 0\nid = 'x'\n" + instances)
     assert [line.partition(":")[0] for line in found] == ["defaults.id", "defaults.probe.timeout"]
+
+
+def test_what_the_process_does_beside_running_them_can_be_set(load: Load) -> None:
+    """The table ``run``; without it nothing is watched, and nobody leaves."""
+    text = """
+    [run]
+    when_all_down = "exit"
+    all_down_after = 60
+    init = { overdue_after = 5, overdue_tolerated = 2, failed_stops_watchdog = true, extension = 9 }
+    stalls = { threshold = 0.25, warn_after = 3, window = 30 }
+    """
+    init = InitPolicy(overdue_after=5, overdue_tolerated=2, failed_stops_watchdog=True, extension=9)
+
+    assert load(text + MINIMAL).run == RunSettings(
+        when_all_down=WhenAllDown.EXIT,
+        all_down_after=60,
+        init=init,
+        stalls=StallPolicy(threshold=0.25, warn_after=3, window=30),
+    )
+    assert load(MINIMAL).run == RunSettings()
+    assert load("[run]\nstalls = false\n" + MINIMAL).run.stalls is None
+
+
+def test_every_mistake_of_the_table_run_is_named(mistakes: Mistakes) -> None:
+    """As those of any other."""
+    text = """
+    [run]
+    when_all_down = "leave"
+    all_down_after = 0
+    wen = 1
+    init = { extension = 0 }
+    stalls = { threshold = 0 }
+    """
+
+    assert mistakes(text + MINIMAL) == [
+        "run.wen: is not known here; known are all_down_after, init, stalls, when_all_down",
+        "run.init.extension: must be a finite number at least 1, not 0",
+        "run.stalls.threshold: must be a finite number at least 0.001, not 0",
+        "run.when_all_down: must be one of 'stay', 'exit', not 'leave'",
+        "run.all_down_after: must be a finite number above 0, not 0",
+    ]
+
+
+def test_the_required_ids_are_those_of_instances(load: Load, mistakes: Mistakes) -> None:
+    """One that no instance has could never be proven."""
+    named = '[runtime]\nrequired = ["bot-1"]\n'
+    assert load(named + MINIMAL).settings.required == ("bot-1",)
+    assert mistakes('[runtime]\nrequired = ["bot-1", "ghost"]\n' + MINIMAL) == [
+        "runtime.required[1]: must be the id of an instance, not 'ghost'"
+    ]
+    assert mistakes('[runtime]\nrequired = "bot-1"\n' + MINIMAL) == [
+        "runtime.required: must be a list of ids, or None, not 'bot-1'"
+    ]
+    assert mistakes("[runtime]\nrequired = [1]\n" + MINIMAL)[0].startswith(
+        "runtime.required[0]: must be a text"
+    )

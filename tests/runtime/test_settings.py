@@ -25,6 +25,7 @@ def test_the_defaults_are_those_that_are_published() -> None:
         ("instance_intensity", 6),
         ("on_instance_failure", "panic"),
         ("probes_at_once", 0),
+        ("required", "bot"),
         ("sink_buffer", 0),
         ("sink_timeout", -1.0),
         ("sink_timeout", float("inf")),

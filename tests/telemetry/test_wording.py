@@ -23,6 +23,7 @@ from trio_instances.telemetry import (
     InstanceDisconnected,
     InstanceFailed,
     LivenessSilent,
+    LoopStalled,
     PressureChanged,
     ProbeCompleted,
     ReconnectExhausted,
@@ -166,6 +167,18 @@ def test_an_event_is_as_serious_as_what_it_says(event: Event, level: str) -> Non
 def test_a_line_says_what_happened_to_what_and_why(event: Event, line: str) -> None:
     """The name, the subject once, the fields with their units, the cause."""
     assert one_line(event) == line
+
+
+def test_a_stall_is_a_warning_with_its_path_and_its_innermost_frame() -> None:
+    """Of a task in no child, only its name is known."""
+    stalled = LoopStalled(
+        at=0, instance_id="a", elapsed=0.25, path="r/a/b", task="inner", stack=("x", "y")
+    )
+    nobodys = LoopStalled(at=0, elapsed=0.25, path=None, task="main", stack=())
+
+    assert level_of(stalled) == "WARNING"
+    assert one_line(stalled) == "loop.stalled a r/a/b elapsed=0.25s task=inner stack=y"
+    assert one_line(nobodys) == "loop.stalled elapsed=0.25s task=main stack=?"
 
 
 def test_an_unknown_place_is_said_so() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import faulthandler
 import sys
+import traceback
 from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
@@ -15,16 +17,15 @@ from rich.console import Console
 from .. import __version__
 from .._exceptions import InvalidSpec
 from .._runtime.config import Config, load_config
+from .._runtime.init_system import InitSystem
 from ..abc import Sink
 from ..policy.plan import plan as make_plan
 from ..telemetry.sinks.loguru_sink import LoguruSink
 from .demo import MINIMUM, Demo, play_demo
+from .exit_codes import ExitCode
 from .plan_tables import print_plan
 from .running import JSONOutput, run_instances
 from .wording import listed, mistakes_in_words
-
-BAD_FILE = 2
-"""The exit code for a file with mistakes; click's own for wrong arguments."""
 
 _LOG_LINE = "{time:YYYY-MM-DD HH:mm:ss.SSS} {level: <8} {message}"
 _PAUSE = 2.0
@@ -77,14 +78,14 @@ def run(*, file: Path, as_json: bool) -> None:
     the process at once. SIGHUP reads the file again: instances are started, stopped and restarted
     as far as it has changed, and not at all if it has mistakes.
 
-    Exit codes: 0 stopped as asked, 1 the runtime has given up, 2 the file has mistakes and nothing
-    was started; after a second signal, the signal's own (130 or 143 in a shell).
+    Started by systemd (or whatever sets NOTIFY_SOCKET), it tells it when it is ready, how it is,
+    and that it gets on.
+
+    Exit codes: 0 stopped as asked, 1 the runtime has given up, 2 the file or the environment has
+    mistakes and nothing was started, 69 everything was down for too long, 70 an unexpected failure;
+    after a second signal, the signal's own (130 or 143 in a shell).
     """
-    config = _load(file)
-    loguru.logger.remove()
-    loguru.logger.add(sys.stderr, level="INFO", format=_LOG_LINE)
-    sink: Sink = JSONOutput() if as_json else LoguruSink()
-    sys.exit(trio.run(run_instances, file, config, sink, _say))
+    sys.exit(_run(file, as_json=as_json))
 
 
 @main.command()
@@ -127,6 +128,29 @@ def plan(*, file: Path, attempts_per_second: float | None, attempts_per_day: flo
     print_plan(found, Console(width=_WIDTH, highlight=False))
 
 
+def _run(file: Path, *, as_json: bool) -> ExitCode:
+    try:
+        config, init = _load(file), _init_system()
+        # A watchdog ends a process by SIGABRT: so that it says where it was.
+        faulthandler.enable(file=2)
+        loguru.logger.remove()
+        loguru.logger.add(sys.stderr, level="INFO", format=_LOG_LINE)
+        sink: Sink = JSONOutput() if as_json else LoguruSink()
+        return trio.run(run_instances, file, config, sink, _say, init)
+    except KeyboardInterrupt:
+        return ExitCode.INTERRUPTED
+    except Exception:
+        traceback.print_exc()
+        return ExitCode.BROKEN
+
+
+def _init_system() -> InitSystem | None:
+    try:
+        return InitSystem.from_environment()
+    except InvalidSpec as exc:
+        _refuse(exc)
+
+
 def _allow_open_files(count: int) -> None:
     """Raise this process's own limit where that is needed; each end of a connection is a file."""
     try:
@@ -154,7 +178,7 @@ def _load(file: Path) -> Config:
 def _refuse(exc: InvalidSpec) -> NoReturn:
     for line in mistakes_in_words(exc):
         click.echo(line, err=True)
-    sys.exit(BAD_FILE)
+    sys.exit(ExitCode.REFUSED)  # click's own for wrong arguments
 
 
 def _say(text: str) -> None:

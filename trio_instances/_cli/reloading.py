@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, TypeVar, cast, final
 
 import attrs
 import trio
@@ -16,8 +17,10 @@ from .wording import mistakes_in_words, warnings_in_words
 
 if TYPE_CHECKING:
     from .._runtime.applying import Applied
+    from .._runtime.init_system import InitSystem
     from .._runtime.runtime import Runtime
-    from .._runtime.settings import RuntimeSettings
+
+T = TypeVar("T")
 
 
 @final
@@ -26,10 +29,12 @@ class Reloads:
 
     Args:
         say: Tells people what is going on.
+        init: The init system that is told of it, if any.
     """
 
-    def __init__(self, say: Callable[[str], None]) -> None:
+    def __init__(self, say: Callable[[str], None], init: InitSystem | None = None) -> None:
         self._say = say
+        self._init = init
         self._wanted = trio.Event()
         self._warned: set[str] = set()
 
@@ -37,8 +42,20 @@ class Reloads:
         """Ask for it."""
         self._wanted.set()
 
+    async def begin(self, runtime: Runtime, config: Config) -> None:
+        """Start the instances that a file names, for the first time.
+
+        Cancelling it leaves those that are started as they are, but for the one that is being
+        started; see `Runtime.apply`.
+
+        Raises:
+            SupervisorNotRunning: The runtime has ended.
+        """
+        self._warn(config)
+        self._tell_failed(await runtime.apply(config.instances))
+
     async def follow(self, runtime: Runtime, file: Path, config: Config) -> None:
-        """Make a runtime do what a file says, for ever.
+        """Make a runtime do what a file says whenever that is asked for, for ever.
 
         A file with mistakes changes nothing. Cancelling it leaves the instances as they are, but
         for the one that is being started or stopped; see `Runtime.apply`.
@@ -51,21 +68,28 @@ class Reloads:
         Raises:
             SupervisorNotRunning: The runtime has ended.
         """
-        self._warn(config)
-        self._tell_failed(await runtime.apply(config.instances))
         while True:
             await self._wanted.wait()
             self._wanted = trio.Event()
-            self._say(f"reading {file} again")
-            again = await self._read(file, config)
-            if again is not None:
-                config = again
-                self._warn(again)
-                for line in _unchangeable(runtime.settings, again.settings):
-                    self._say(line)
-                applied = await runtime.apply(again.instances)
-                self._tell_failed(applied)
-                self._say(_summary(applied))
+            async with nullcontext() if self._init is None else self._init.reloading():
+                config = await self._reload(runtime, file, config)
+
+    async def _reload(self, runtime: Runtime, file: Path, config: Config) -> Config:
+        self._say(f"reading {file} again")
+        again = await self._read(file, config)
+        if again is None:
+            return config
+
+        self._warn(again)
+        for line in (
+            *_unchangeable("runtime", runtime.settings, again.settings),
+            *_unchangeable("run", config.run, again.run),
+        ):
+            self._say(line)
+        applied = await runtime.apply(again.instances)
+        self._tell_failed(applied)
+        self._say(_summary(applied))
+        return attrs.evolve(again, run=config.run)
 
     async def _read(self, file: Path, before: Config) -> Config | None:
         """Read the file beside what runs, for its disk may be slow, or gone."""
@@ -103,12 +127,12 @@ def _summary(applied: Applied) -> str:
     return ", ".join(f"{len(ids)} {what}" for what, ids in counts.items() if ids) or "no instances"
 
 
-def _unchangeable(old: RuntimeSettings, new: RuntimeSettings) -> Iterator[str]:
-    """Say which settings differ from those that the runtime was opened with."""
-    for name in attrs.fields_dict(type(old)):
+def _unchangeable(table: str, old: T, new: T) -> Iterator[str]:
+    """Say which settings of a table differ from those that the process was started with."""
+    for name in attrs.fields_dict(cast("type[attrs.AttrsInstance]", type(old))):
         before, after = getattr(old, name), getattr(new, name)
         if before != after:
-            yield f"runtime.{name} stays {_text(before)}: {_text(after)} needs a restart"
+            yield f"{table}.{name} stays {_text(before)}: {_text(after)} needs a restart"
 
 
 def _text(value: object) -> str:

@@ -1,56 +1,129 @@
-"""Running the instances of a file until somebody asks to stop."""
+"""Running the instances of a file until somebody asks to stop, or there is a reason to."""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO, final
 
 import trio
 
 from .._exceptions import TrioInstancesError
+from .._runtime.down import wait_all_down
+from .._runtime.notifying import notify_init_system
 from .._runtime.opening import open_runtime
+from .._runtime.run_settings import WhenAllDown
+from .._supervision.opening import open_supervisor
+from .._supervision.stalls import watch_stalls
 from ..abc import Sink
+from ..policy.backoff import Backoff, Jitter
+from ..policy.intensity import RestartIntensity
+from ..policy.restart import RestartType
+from ..policy.specs import ChildSpec
+from ..policy.stalls import StallPolicy
 from ..telemetry import json_line
+from ..telemetry.bus import EventBus
+from .exit_codes import ExitCode
 from .reloading import Reloads
 from .signals import stopping_on_signal
 
 if TYPE_CHECKING:
     from .._runtime.config import Config
+    from .._runtime.init_system import InitSystem
+    from .._runtime.runtime import Runtime
     from ..telemetry import Event
 
-STOPPED = 0
-"""The exit code after an ordered stop that was asked for."""
-ESCALATED = 1
-"""The exit code after the runtime has given up."""
+End = Callable[[ExitCode, str], None]
+"""What ends the run: how, and why in words."""
+
+_SERVICES = RestartIntensity(max_restarts=5, period=10.0)
+_AGAIN = Backoff(initial=1.0, factor=2.0, cap=30.0, jitter=Jitter.NONE)
+"""These delays never exceed that intensity: an init system that is away is tried for ever."""
 
 
-async def run_instances(file: Path, config: Config, sink: Sink, say: Callable[[str], None]) -> int:
-    """Run what a file says, until a signal or an escalation; at SIGHUP, what it says then.
+async def run_instances(
+    file: Path,
+    config: Config,
+    sink: Sink,
+    say: Callable[[str], None],
+    init: InitSystem | None = None,
+) -> ExitCode:
+    """Run what a file says, until there is a reason to stop; at SIGHUP, what it says then.
 
     Args:
         file: The file.
         config: What it says now.
         sink: Where the events go.
-        say: Tells people what is going on.
+        say: Tells people what is going on; also called in a thread.
+        init: The init system that started this process, if any.
 
     Returns:
-        The exit code.
+        How it ended.
     """
-    body, reloads = trio.CancelScope(), Reloads(say)
-    async with stopping_on_signal(body, say, hangup=reloads.ask):
+    body, bus, reloads = trio.CancelScope(), EventBus(), Reloads(say, init)
+    reasons: list[ExitCode] = []
+
+    def end(code: ExitCode, why: str) -> None:
+        reasons.append(code)
+        say(why)
+        body.cancel()
+
+    # The services are around the runtime, so that they outlive it: what is told of its stop is
+    # told while it stops.
+    async with (
+        stopping_on_signal(body, say, hangup=reloads.ask),
+        open_supervisor(name="run", intensity=_SERVICES, backoff=_AGAIN, events=bus) as services,
+    ):
         try:
-            async with open_runtime(config.settings, sinks=[sink]) as runtime:
-                with body:
-                    await reloads.follow(runtime, file, config)
+            with _watching(config.run.stalls, bus, say):
+                async with open_runtime(config.settings, sinks=[sink], events=bus) as runtime:
+                    with body:
+                        await reloads.begin(runtime, config)
+                        await services.start_children(
+                            list(_services_of(config, runtime, init, end))
+                        )
+                        await reloads.follow(runtime, file, config)
         except TrioInstancesError as exc:
             say(f"the runtime has given up: {exc}")
-            return ESCALATED
+            return ExitCode.GAVE_UP
 
+        # One that waits to be tried again has nothing to wait for any more.
+        await services.stop()
         say("stopped")
-        return STOPPED
+        return reasons[0] if reasons else ExitCode.STOPPED
+
+
+def _services_of(
+    config: Config, runtime: Runtime, init: InitSystem | None, end: End
+) -> Iterator[ChildSpec]:
+    """Yield what looks at a runtime, once its instances are started."""
+    service = partial(ChildSpec, restart=RestartType.TRANSIENT, essential=False)
+    if init is not None:
+        yield service("init system", notify_init_system, (runtime, config.run.init, init))
+    if config.run.when_all_down is WhenAllDown.EXIT:
+        yield service("all down", _end_when_down, (runtime, config.run.all_down_after, end))
+
+
+async def _end_when_down(runtime: Runtime, after: float, end: End) -> None:
+    await wait_all_down(runtime, after)
+    if not runtime.ending.begun:
+        why = f"everything has been down for {after:g} s: stopping in reverse start order"
+        end(ExitCode.ALL_DOWN, why)
+
+
+def _watching(
+    policy: StallPolicy | None, bus: EventBus, say: Callable[[str], None]
+) -> AbstractContextManager[object]:
+    if policy is None:
+        return nullcontext()
+
+    return watch_stalls(
+        policy.threshold, warn_after=policy.warn_after, window=policy.window, events=bus, warn=say
+    )
 
 
 @final

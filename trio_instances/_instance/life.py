@@ -30,6 +30,7 @@ class Life:
         "granted",
         "runs",
         "supervisor",
+        "whole",
     )
 
     def __init__(self, generation: int, now: float, *, beside: bool = False) -> None:
@@ -40,7 +41,9 @@ class Life:
         """Whether it holds a grant of the connection budget, which it gives back at its end."""
         self.runs = False
         """Whether there is a task for it."""
-        self.attempt: trio.CancelScope | None = trio.CancelScope()
+        self.whole = trio.CancelScope()
+        """Around all of it; its deadline is until when it must have opened, or closed."""
+        self.attempt: trio.CancelScope | None = self.whole
         """Around an attempt that has no connection yet; cancelling it gives the attempt up, also
         one whose task has not begun with it."""
         self.body: trio.CancelScope | None = None

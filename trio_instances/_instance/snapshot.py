@@ -1,4 +1,4 @@
-"""Making a health snapshot from plain fields, without a single await."""
+"""Saying how an instance is, at length or briefly, from plain fields, without a single await."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from ..policy.failures import WhoMustAct
 from ..policy.health import ChildHealth, HealthSnapshot
 from ..policy.restart import ChildState
 from ..policy.signals import Phase
+from ..policy.standing import Standing, due_by
 from ..policy.status import InstanceStatus
 from .pressure import all_queues
 
@@ -107,4 +108,20 @@ def _children(supervisor: Supervisor | None, *, of_connection: bool) -> tuple[Ch
         )
         for child in supervisor.which_children()
         if of_connection or child.name != CONNECTION
+    )
+
+
+def make_standing(record: InstanceRecord) -> Standing:
+    """Return the few facts by which a fleet is judged."""
+    connection = record.connection
+    connected = record.connected
+    deadlines = [life.whole.deadline for life in record.lives.values()]
+    return Standing(
+        record.spec.id,
+        record.status.status,
+        connected,
+        connected and connection.stable,
+        connection.phase is Phase.PROVEN,
+        due_by(connection, record.spec.reconnect, deadlines),
+        record.cause,
     )

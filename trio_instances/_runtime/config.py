@@ -5,6 +5,9 @@ The file has up to four parts::
     [runtime]                    # RuntimeSettings
     name = "bots"
 
+    [run]                        # RunSettings: what the process does beside running them
+    when_all_down = "exit"
+
     [defaults]                   # merged under every instance, table by table
     url = "wss://gateway.example/socket"
     reconnect = { attempts = 8, backoff = { cap = 10 } }
@@ -46,6 +49,7 @@ from .._exceptions import InvalidSpec, Mistake
 from .._instance.budget import ConnectionBudget
 from .._instance.spec import InstanceSpec
 from .findings import Findings, refuse
+from .run_settings import RunSettings
 from .settings import RuntimeSettings
 from .tables import TableReader
 
@@ -60,6 +64,8 @@ class Config:
     """In the order of the file, in which they are to be started."""
     budgets: tuple[ConnectionBudget, ...] = ()
     """Those that instances may share, used or not."""
+    run: RunSettings = RunSettings()
+    """What the process does beside running them."""
 
 
 def load_config(
@@ -107,9 +113,10 @@ def _read_document(
     document: dict[str, Any], reader: TableReader, known: Iterable[ConnectionBudget]
 ) -> Config:
     found = Findings()
-    found.add_unknown(document, ("runtime", "defaults", "budgets", "instances"))
+    found.add_unknown(document, ("runtime", "run", "defaults", "budgets", "instances"))
     settings = found.collect("runtime", reader.settings, document.get("runtime", {}))
     budgets = found.collect("budgets", reader.budgets, document.get("budgets", {}), known)
+    run = found.collect("run", reader.run, document.get("run", {}))
 
     defaults = document.get("defaults", {})
     of_defaults = Findings()
@@ -126,9 +133,11 @@ def _read_document(
         found.extend(f"instances[{index}]", new)
 
     found.mistakes += _repeated_ids(tables)
+    if settings is not None:
+        found.mistakes += _unknown_ids(settings.required or (), tables)
     found.raise_any()
     specs = tuple(spec for spec in instances if spec is not None)
-    return Config(settings or RuntimeSettings(), specs, budgets or ())
+    return Config(settings or RuntimeSettings(), specs, budgets or (), run or RunSettings())
 
 
 def _tables(found: Findings, instances: object) -> list[Any]:
@@ -149,6 +158,13 @@ def _merged(below: Any, above: Any) -> Any:
     return below | {
         key: _merged(below[key], value) if key in below else value for key, value in above.items()
     }
+
+
+def _unknown_ids(required: Iterable[str], tables: Iterable[Any]) -> Iterator[Mistake]:
+    known = {table.get("id") for table in tables if isinstance(table, dict)}
+    for index, name in enumerate(required):
+        if name not in known:
+            yield Mistake(f"runtime.required[{index}]", name, "must be the id of an instance")
 
 
 def _repeated_ids(tables: Iterable[Any]) -> Iterator[Mistake]:

@@ -22,6 +22,7 @@ from ..policy.options import SupervisorOptions
 from ..telemetry.bus import EventBus
 from ..telemetry.runtime_events import RuntimeStarted, RuntimeStopped, RuntimeStopping
 from ..telemetry.sinks.feed import open_sinks
+from .ending import RuntimeEnding
 from .reporter import RuntimeReporter, end_of_runtime
 from .runtime import Runtime
 from .services import running_services
@@ -102,12 +103,13 @@ async def _running(
         bus.publish(RuntimeStarted(at=asked_at))
     try:
         async with run_core(core, parent) as supervisor:
-            runtime = Runtime(settings, supervisor, core, core.random, schedule)
+            runtime = Runtime(settings, supervisor, core, schedule, RuntimeEnding(core))
             assert core.nursery is not None
             try:
                 with running_services(core.nursery, schedule, wall_clock, bus):
                     yield runtime
             finally:
+                runtime.ending.begin()
                 asked_at = trio.current_time()
                 if bus.listening:
                     count = len(runtime.list_instances())

@@ -55,7 +55,8 @@ class RuntimeReporter(Reporter):
         if instance.bus.listening:
             instance.tell(events.InstanceStopped, at=now, uptime=now - instance.started_at)
 
-    def _labels(self, record: ChildRecord) -> tuple[str | None, str | None]:
+    def labels(self, record: ChildRecord) -> tuple[str | None, str | None]:
+        """Return the id of the instance that a child is, and the type of its channel."""
         spec = instance_of(record).spec
         return spec.id, spec.channel.channel_type
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager, suppress
-from random import Random
 from typing import final
 
 import trio
@@ -23,7 +22,7 @@ from .._instance.handle import Instance
 from .._instance.life_signs import LifeSigns
 from .._instance.probe_schedule import ProbeSchedule
 from .._instance.record import InstanceRecord
-from .._instance.snapshot import make_snapshot
+from .._instance.snapshot import make_snapshot, make_standing
 from .._instance.spec import InstanceSpec
 from .._instance.subtree import run_instance
 from .._supervision.core import Core
@@ -33,10 +32,12 @@ from ..policy.desired import changes
 from ..policy.health import HealthSnapshot
 from ..policy.signals import Phase, SignalKind
 from ..policy.specs import ChildSpec
+from ..policy.standing import Standing
 from ..policy.status import Change, InstanceStatus
 from ..telemetry.events import InstanceCredentialsUpdated
 from ..telemetry.subscription import Subscription
 from .applying import Applied, check_wanted, perform, tell_applied
+from .ending import RuntimeEnding
 from .settings import OnInstanceFailure, RuntimeSettings
 
 _DOWN = frozenset({InstanceStatus.STOPPED, InstanceStatus.STOPPING})
@@ -66,14 +67,16 @@ class Runtime:
         settings: RuntimeSettings,
         supervisor: Supervisor,
         core: Core,
-        random: Random,
         schedule: ProbeSchedule,
+        ending: RuntimeEnding,
     ) -> None:
         self.settings = settings
+        self.ending = ending
+        """How far its end is."""
         self._supervisor = supervisor
         self._core = core
         self._bus = core.reporter.bus
-        self._random = random
+        self._random = core.random
         self._schedule = schedule
         self._records: dict[str, InstanceRecord] = {}
         self._applying = trio.Lock()
@@ -279,6 +282,10 @@ class Runtime:
     def list_instance_health(self) -> list[HealthSnapshot]:
         """Return everything there is to know about every instance, in start order."""
         return [make_snapshot(record) for record in self._records.values()]
+
+    def list_standings(self) -> list[Standing]:
+        """Return how every instance stands, in start order; cheap enough for every second."""
+        return [make_standing(record) for record in self._records.values()]
 
     def subscribe(self, max_buffer: int = 1000) -> AbstractAsyncContextManager[Subscription]:
         """Subscribe to everything that happens from now on.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import final
+from typing import cast, final
 
 from attrs import field, frozen
 
@@ -31,6 +31,10 @@ def _stop_order(value: StopOrder | str) -> StopOrder:
     return member_or_given(StopOrder, value)
 
 
+def _ids(value: object) -> tuple[str, ...] | None:
+    return cast("tuple[str, ...] | None", tuple(value) if isinstance(value, list) else value)
+
+
 @final
 @frozen(kw_only=True)
 class RuntimeSettings:
@@ -51,6 +55,11 @@ class RuntimeSettings:
 
     Enough for a thousand instances of which every probe uses up its time: 1,000 * 5 s / 30 s = 167.
     """
+    required: tuple[str, ...] | None = field(default=None, converter=_ids)
+    """The ids of the instances without which the start is not done; None: all that can be proven.
+
+    See `notify_init_system`.
+    """
     sink_buffer: int = 10_000
     """Events that one slow sink may lag behind before it loses some."""
     sink_timeout: float = 5.0
@@ -63,6 +72,11 @@ class RuntimeSettings:
         wrong.member("on_instance_failure", self.on_instance_failure, OnInstanceFailure)
         wrong.member("stop_order", self.stop_order, StopOrder)
         wrong.whole("probes_at_once", self.probes_at_once, at_least=1)
+        if isinstance(self.required, tuple):
+            for index, each in enumerate(self.required):
+                wrong.name(f"required[{index}]", each)
+        elif self.required is not None:
+            wrong.add("required", self.required, "must be a list of ids, or None")
         wrong.whole("sink_buffer", self.sink_buffer, at_least=1)
         wrong.number("sink_timeout", self.sink_timeout, finite=True)
         wrong.raise_any()

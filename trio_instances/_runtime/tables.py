@@ -30,7 +30,9 @@ from ..policy.health import ProbePolicy
 from ..policy.mistakes import MistakeList
 from ..policy.rule_sets import RuleSet
 from ..policy.rules import Rule, on_close, on_status
+from ..policy.stalls import StallPolicy
 from .findings import Findings, refuse
+from .run_settings import RunSettings
 from .settings import RuntimeSettings
 from .tls_files import tls_context
 
@@ -111,6 +113,8 @@ class TableReader:
             BreakerPolicy | None: partial(self._or_off, BreakerPolicy, "breaker"),
             ConnectionBudget | None: self._budget_of,
             **dict.fromkeys((int | None, float | None), _number_or_off),
+            StallPolicy | None: partial(self._or_off, StallPolicy, "watch"),
+            tuple[str, ...] | None: _as_it_is,
             **dict.fromkeys(_PLAIN, _as_it_is),
         }
         self._converter.register_structure_hook_factory(attrs.has, self._policy_hook)
@@ -125,6 +129,10 @@ class TableReader:
     def settings(self, table: object) -> RuntimeSettings:
         """Read the table ``runtime``."""
         return self._build(RuntimeSettings, _kinds_of(RuntimeSettings), table)
+
+    def run(self, table: object) -> RunSettings:
+        """Read the table ``run``."""
+        return self._build(RunSettings, _kinds_of(RunSettings), table)
 
     def budgets(
         self, tables: object, known: Iterable[ConnectionBudget]

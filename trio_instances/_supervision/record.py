@@ -57,6 +57,7 @@ class ChildRecord:
         "last_cause",
         "launches",
         "nested",
+        "owner",
         "path",
         "ready_at",
         "restarts",
@@ -95,6 +96,8 @@ class ChildRecord:
         self.soft_scopes: list[trio.CancelScope] = []
         self.nested: list[Core] = []
         """The supervisors that are open within it."""
+        self.owner: str | None = None
+        """The id of its instance, or an empty text, once the meter of the loop has asked."""
         self.value: Any = None
         """What it passed to ``started()``."""
         self.incarnation = 0

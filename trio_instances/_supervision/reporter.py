@@ -135,14 +135,14 @@ class Reporter:
                 )
             )
 
-    def _labels(self, _: ChildRecord) -> tuple[str | None, str | None]:
+    def labels(self, _: ChildRecord) -> tuple[str | None, str | None]:
         """Return the instance id and the channel type that an event about a child bears."""
         return self.instance_id, self.channel_type
 
     def _publish(
         self, kind: type[ChildEvent], record: ChildRecord, now: float, **fields: object
     ) -> None:
-        instance_id, channel_type = self._labels(record)
+        instance_id, channel_type = self.labels(record)
         self.bus.publish(
             kind(
                 at=now,

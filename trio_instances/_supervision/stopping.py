@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import linecache
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, final
 
 import trio
@@ -100,6 +100,19 @@ def cancel_all(core: Core) -> None:
             record.scope.deadline = min(record.scope.deadline, now)
         for nested in record.nested:
             cancel_all(nested)
+
+
+def stuck_in(core: Core) -> Iterator[str]:
+    """Yield the paths of the children, anywhere below, that were reported as stuck and still are.
+
+    Only what was asked to stop is looked into, so that it costs little while nothing is.
+    """
+    for record in core.children.values():
+        if record.alive and record.stop_asked_at is not None:
+            if record.was_stuck:
+                yield record.path
+            for nested in record.nested:
+                yield from stuck_in(nested)
 
 
 async def _wait_ended(records: Sequence[ChildRecord]) -> None:

@@ -2,8 +2,8 @@
 
 The map:
 
-- `events`, `child_events`, `budget_events`, `runtime_events`: every event, a frozen class with a
-  stable wire name; `catalogue` lists them
+- `events`, `child_events`, `budget_events`, `runtime_events`, `loop_events`: every event, a frozen
+  class with a stable wire name; `catalogue` lists them
 - `schema`: what they have in common
 - `bus`: `EventBus`, on which a publisher hands each event to every listener, at once
 - `subscription`: `Subscription`, a bounded buffer of events for a task of one's own
@@ -78,6 +78,7 @@ from .events import (
     catalogue,
 )
 from .health_events import LivenessHeard, LivenessSilent, PressureChanged, ProbeCompleted
+from .loop_events import LoopStalled
 from .runtime_events import (
     RuntimeApplied,
     RuntimeSlept,
@@ -141,6 +142,7 @@ __all__ = [
     "LivenessHeard",
     "LivenessSilent",
     "LoguruSink",
+    "LoopStalled",
     "PressureChanged",
     "ProbeCompleted",
     "ReconnectAttempt",

@@ -19,6 +19,7 @@ from . import (  # noqa: F401 - they are in the catalogue
     budget_events,
     child_events,
     health_events,
+    loop_events,
     runtime_events,
 )
 from .schema import EVENTS, Event, catalogued

@@ -29,6 +29,7 @@ from .events import (
     SupervisorEscalated,
 )
 from .health_events import PressureChanged, ProbeCompleted
+from .loop_events import LoopStalled
 from .runtime_events import RuntimeApplied
 from .schema import Event
 
@@ -46,6 +47,7 @@ LEVELS: Mapping[type[Event], str] = {
     ChildRestarting: "WARNING",
     ReconnectFailed: "WARNING",
     ReconnectExhausted: "WARNING",
+    LoopStalled: "WARNING",
 }
 """The level of each event that always has the same one; ``INFO`` where `level_of` knows no better.
 

@@ -1,0 +1,261 @@
+"""How a fleet stands: its start, lateness, everything down, and the words for it."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trio_instances.policy.failures import Cause, WhoMustAct
+from trio_instances.policy.reconnect import ReconnectPolicy
+from trio_instances.policy.signals import ConnectionState, Phase
+from trio_instances.policy.standing import (
+    Standing,
+    all_down,
+    down_since,
+    due_by,
+    in_words,
+    judge_start,
+    overdue,
+)
+from trio_instances.policy.status import InstanceStatus
+
+S = InstanceStatus
+POLICY = ReconnectPolicy(connect_timeout=30.0, close_timeout=10.0)
+REFUSED = Cause("fatal", "http_401", who_must_act="credentials")
+
+
+def standing(
+    name: str = "a",
+    status: InstanceStatus | str = S.CONNECTED,
+    *,
+    proven: bool = False,
+    connected: bool | None = None,
+    due: float = math.inf,
+    cause: Cause | None = None,
+) -> Standing:
+    """Return how one instance stands; one that is connected is so by its status."""
+    status = InstanceStatus(status)
+    is_connected = status is S.CONNECTED if connected is None else connected
+    return Standing(name, status, is_connected, proven, proven, due, cause)
+
+
+FLEETS = st.lists(
+    st.builds(
+        standing,
+        st.sampled_from("abcd"),
+        st.sampled_from(S),
+        proven=st.booleans(),
+        connected=st.booleans(),
+        cause=st.none() | st.just(REFUSED),
+    ),
+    max_size=6,
+    unique_by=lambda each: each.instance_id,
+)
+PROVEN = standing("ok", proven=True)
+
+
+# --- ready
+
+
+@pytest.mark.parametrize(
+    ("fleet", "ready", "possible"),
+    [
+        ([], False, False),
+        ([PROVEN], True, True),
+        ([PROVEN, standing()], False, True),
+        ([PROVEN, standing(status="failed")], True, True),
+        ([PROVEN, standing(status="paused")], True, True),
+        ([PROVEN, standing(status="stopping")], True, True),
+        ([standing(status="failed")], False, False),
+        ([standing(status="paused")], False, True),
+        ([standing(status="connecting"), standing("b", "failed")], False, True),
+    ],
+)
+def test_without_names_as_many_are_required_as_waiting_can_prove(
+    *, fleet: list[Standing], ready: bool, possible: bool
+) -> None:
+    """What has failed, or is paused, keeps no other from its work; but somebody must be there."""
+    found = judge_start(fleet)
+
+    assert (found.done, found.possible) == (ready, possible)
+
+
+@pytest.mark.parametrize(
+    ("fleet", "ready", "possible"),
+    [
+        ([standing("a", proven=True)], True, True),
+        ([standing("a", proven=True), standing("z", "failed")], True, True),
+        ([standing("a"), standing("z", proven=True)], False, True),
+        ([standing("a", "paused")], False, True),
+        ([standing("a", "failed")], False, False),
+        ([], False, False),
+    ],
+)
+def test_one_that_is_required_by_name_must_be_proven(
+    *, fleet: list[Standing], ready: bool, possible: bool
+) -> None:
+    """Whatever has become of it, and whatever became of the others."""
+    found = judge_start(fleet, ["a"])
+
+    assert (found.done, found.possible) == (ready, possible)
+
+
+def test_an_unknown_id_is_named() -> None:
+    """It can never be proven, so it is not only missing."""
+    found = judge_start([PROVEN], {"ghost", "ok"})
+
+    assert found.unknown == ("ghost",)
+    assert not found.done
+    assert not found.possible
+
+
+def test_nothing_required_is_ready_at_once() -> None:
+    """An empty list of names is a wish, and not the lack of one."""
+    assert judge_start([standing(status="failed")], ()).done
+
+
+@given(FLEETS, st.none() | st.sets(st.sampled_from("abcd")))
+def test_ready_is_possible_and_misses_nobody_it_waits_for(
+    fleet: list[Standing], required: set[str] | None
+) -> None:
+    """Ready implies possible; the missing are the required ones that are not proven, in order."""
+    found = judge_start(fleet, required)
+
+    wanted = [each for each in fleet if required is None or each.instance_id in required]
+    assert list(found.missing) == [each for each in wanted if not each.proven]
+    assert found.possible or not found.done
+    if required is not None:
+        assert found.done == (not found.missing and not found.unknown)
+
+
+# --- late
+
+
+@pytest.mark.parametrize("phase", Phase)
+def test_a_machine_that_waits_for_a_retry_must_go_on_when_the_old_connection_has_closed(
+    phase: Phase,
+) -> None:
+    """Its time, and the time to close before it. In no other phase is there a retry."""
+    by = due_by(ConnectionState(phase, next_retry_at=200.0), POLICY)
+
+    assert by == (210.0 if phase is Phase.WAITING else math.inf)
+
+
+def test_a_wait_without_a_time_is_never_late() -> None:
+    """There is none in the machine; the value could hold it."""
+    assert due_by(ConnectionState(Phase.WAITING), POLICY) == math.inf
+
+
+def test_whatever_must_have_opened_or_closed_has_its_deadline() -> None:
+    """The first of them counts; one that is open, or has no budget, has none."""
+    waiting = ConnectionState(Phase.WAITING, next_retry_at=200.0)
+
+    assert due_by(ConnectionState(Phase.CONNECTING), POLICY, [130.0]) == 130.0
+    assert due_by(ConnectionState(Phase.PROVEN), POLICY, [math.inf, 50.0]) == 50.0
+    assert due_by(ConnectionState(Phase.PROVEN), POLICY, [math.inf]) == math.inf
+    assert due_by(waiting, POLICY, [205.0]) == 205.0
+    assert due_by(waiting, POLICY, [215.0]) == 210.0
+
+
+def test_late_is_what_should_have_gone_on_longer_ago_than_the_bound() -> None:
+    """Exactly the bound is in time."""
+    fleet = [standing("a", due=70.0), standing("b", due=69.9), standing("c")]
+
+    assert [each.instance_id for each in overdue(fleet, 100.0, 30.0)] == ["b"]
+
+
+def test_what_was_due_while_all_was_held_up_has_its_time_afterwards() -> None:
+    """Everything is late then, and nothing is at fault."""
+    fleet = [standing("a", due=10.0)]
+
+    assert overdue(fleet, 100.0, 30.0, 70.0) == ()
+    assert overdue(fleet, 100.1, 30.0, 70.0) == tuple(fleet)
+
+
+# --- down
+
+
+@pytest.mark.parametrize(
+    ("fleet", "down"),
+    [
+        ([], False),
+        ([standing(status="paused")], False),
+        ([standing(status="failed")], True),
+        ([standing(status="reconnecting"), standing("b", "paused")], True),
+        ([standing(status="failed"), PROVEN], False),
+        ([standing(status="degraded", connected=True)], False),
+        ([standing(status="degraded", connected=False)], True),
+        ([standing(status="starting")], True),
+    ],
+)
+def test_all_is_down_when_nobody_who_should_is_connected(
+    *, fleet: list[Standing], down: bool
+) -> None:
+    """What an operator has paused does not count; what else it is called does not matter."""
+    assert all_down(fleet) is down
+
+
+def test_a_connection_that_does_not_last_does_not_make_the_time_count_anew() -> None:
+    """Only a steady one does."""
+    assert down_since(5.0, [standing()], 100.0) == 5.0
+    assert down_since(5.0, [PROVEN], 100.0) == 100.0
+
+
+def test_the_time_does_not_count_while_nothing_should_be_connected() -> None:
+    """Resumed after a long pause, a fleet has its whole time to connect."""
+    assert down_since(5.0, [standing(status="paused")], 100.0) == 100.0
+    assert down_since(5.0, [], 100.0) == 100.0
+
+
+# --- in words
+
+
+@pytest.mark.parametrize(
+    ("fleet", "words"),
+    [
+        ([], "0 instances"),
+        ([standing()], "1 instance: 1 connected"),
+        (
+            [standing("a", "failed", cause=REFUSED), standing("b"), standing("c")],
+            "3 instances: 2 connected, 1 failed; to be mended: a by credentials (http_401)",
+        ),
+        (
+            [standing("a", "degraded", cause=Cause("recoverable", "meh"))],
+            "1 instance: 1 degraded",
+        ),
+        ([standing("a", "connected", cause=REFUSED)], "1 instance: 1 connected"),
+        ([standing("a", "failed")], "1 instance: 1 failed"),
+        (
+            [standing(name, "failed", cause=REFUSED) for name in "abcde"],
+            (
+                "5 instances: 5 failed; to be mended: a by credentials (http_401), "
+                "b by credentials (http_401), c by credentials (http_401) and 2 more"
+            ),
+        ),
+    ],
+)
+def test_the_words_say_how_many_are_what_and_who_must_act(
+    fleet: list[Standing], words: str
+) -> None:
+    """A long list of people to act is cut short; what mends itself is not in it."""
+    assert in_words(fleet) == words
+
+
+@given(FLEETS)
+def test_the_counts_add_up(fleet: list[Standing]) -> None:
+    """Every instance is counted once."""
+    counts = in_words(fleet).partition(": ")[2].partition(";")[0]
+    numbers = [int(part.split()[0]) for part in counts.split(", ") if part]
+
+    assert sum(numbers) == len(fleet)
+
+
+def test_everybody_who_can_act_can_be_named() -> None:
+    """Each word of who must act but "nobody" is told."""
+    for who in WhoMustAct:
+        cause = Cause("fatal", "why", who_must_act=who)
+        named = f"by {who}" in in_words([standing("a", "failed", cause=cause)])
+        assert named is (who is not WhoMustAct.NOBODY)
