@@ -105,8 +105,8 @@ def plan(*, file: Path) -> None:
     """Say in numbers what the policies of a TOML FILE mean; start nothing.
 
     How many connection attempts an outage leads to and how soon all are back after it, by instance
-    and by budget, and which policies are probably not meant. The outages are those of a provider that refuses each attempt
-    at once, for as long as they last.
+    and by budget, and which policies are probably not meant. The outages
+    are those of a provider that refuses each attempt at once, for as long as they last.
 
     Exit codes: 0 whatever is found out, 2 the file has mistakes.
     """

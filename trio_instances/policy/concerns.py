@@ -97,12 +97,13 @@ def concerns_of_budget(fleet: FleetPlan) -> Iterator[Concern]:
                 f"average, and the rate allows {limit:,.0f}: it decides, and not the backoff"
             )
             yield Concern(ConcernKind.OVER_BUDGET, text, budget=fleet.key)
-    for outage in fleet.outages:
-        limit = by_day(policy, outage.seconds)
-        if outage.attempts + fleet.instances > limit:
+    for wanted in fleet.wanted:
+        limit = by_day(policy, wanted.seconds)
+        attempts = min(wanted.attempts, by_rate(policy, wanted.seconds))
+        if attempts + fleet.instances > limit:
             text = (
-                f"an outage of {outage.seconds:,.0f} s uses the day up: {outage.attempts:,.0f} "
-                f"attempts, {fleet.instances:,} more to come back, and {limit:,.0f} are allowed"
+                f"an outage of {wanted.seconds:,.0f} s uses the day up: {attempts:,.0f} attempts, "
+                f"{fleet.instances:,} more to come back, and {limit:,.0f} are allowed"
             )
             yield Concern(ConcernKind.DAY_USED_UP, text, budget=fleet.key)
             break  # a longer one does so as well

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, final
 
 from attrs import evolve, frozen
 
+from .budget import BudgetPolicy
 from .concerns import Concern, concerns_of_budget, concerns_of_instances
 from .crash_loop import CrashLoop, crash_loop, crash_loop_above
 from .rationed import allowed, last_turn
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from .._instance.budget import ConnectionBudget
     from .._instance.spec import InstanceSpec
     from .._runtime.settings import RuntimeSettings
-    from .budget import BudgetPolicy
     from .reconnect import ReconnectPolicy
 
 OUTAGES = (60.0, 3600.0, DAY)
@@ -94,9 +94,9 @@ class FleetPlan:
     outages: tuple[OutagePlan, ...]
     """What the budget leaves of it.
 
-    The average attempts and the most are upper bounds, and so is the longest wait: the longest delay,
-    and the line with everyone in it and no burst left. The median is an estimate on the high side:
-    that of the delays, and the line with half of all. The fewest attempts say nothing for sure, as
+    The average attempts and the most are upper bounds, and so is the longest wait: the longest
+    delay, and the line with everyone in it and no burst left. The median is an estimate on the high
+    side: that of the delays, and the line with half of all. The fewest attempts are no bound, as
     waiting in line, and the breaker, make them fewer. An outage is taken to find the day unspent.
     """
     churn: float

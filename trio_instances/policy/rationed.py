@@ -1,7 +1,7 @@
 """What a connection budget makes of an outage: how many attempts at most, and how long the line is.
 
-The attempts are bounds, not what will happen: an attempt that waits in line makes the next one later,
-and a breaker, which is not counted here, leaves one canary at a time of them. That no attempt takes
+The attempts are bounds, not what will happen: one that waits in line makes the next one later, and
+a breaker, which is not counted there, leaves one canary at a time of them. That no attempt takes
 time is assumed as in `schedule`, so that the limit of those in flight is not counted either.
 """
 
