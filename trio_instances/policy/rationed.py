@@ -23,7 +23,7 @@ def by_rate(policy: BudgetPolicy, seconds: float) -> float:
 
 def by_day(policy: BudgetPolicy, seconds: float) -> float:
     """Return how many attempts the day allows at most in any so many seconds."""
-    limit = math.inf if policy.attempts_per_day is None else policy.attempts_per_day
+    limit = math.inf if policy.attempts_per_day is None else float(policy.attempts_per_day)
     return limit * math.ceil(seconds / DAY)
 
 
