@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 
 from hypothesis import settings
 
@@ -10,7 +11,9 @@ from hypothesis import settings
 settings.register_profile("trio_instances", deadline=None, print_blob=True)
 settings.load_profile("trio_instances")
 
-# Whoever starts the tests in the background of a shell has SIGINT ignored, in every process that
-# they start as well. What a Ctrl-C does could not be seen then.
+# Whoever starts the tests in the background of a shell, or under nohup, has these signals ignored, in
+# every process that they start as well. What they do could not be seen then.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
