@@ -11,8 +11,8 @@ from hypothesis import settings
 settings.register_profile("trio_instances", deadline=None, print_blob=True)
 settings.load_profile("trio_instances")
 
-# Whoever starts the tests in the background of a shell, or under nohup, has these signals ignored, in
-# every process that they start as well. What they do could not be seen then.
+# Whoever starts the tests in the background of a shell, or under nohup, has these signals ignored,
+# in every process that they start as well. What they do could not be seen then.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
