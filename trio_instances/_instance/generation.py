@@ -144,7 +144,7 @@ async def _hold(
             backoff=spec.child_backoff,
             classify=spec.channel.classify,
         ),
-        reporter=InstanceReporter(record),
+        reporter=InstanceReporter(record, generation),
         random=record.random,
     )
     try:

@@ -18,12 +18,13 @@ class InstanceReporter(Reporter):
 
     Args:
         record: The instance.
+        generation: Which connection's children they are; None: the instance's own.
     """
 
     __slots__ = ("_record",)
 
-    def __init__(self, record: InstanceRecord) -> None:
-        super().__init__(record.bus, record.spec.id, record.spec.channel.channel_type)
+    def __init__(self, record: InstanceRecord, generation: int | None = None) -> None:
+        super().__init__(record.bus, record.spec.id, record.spec.channel.channel_type, generation)
         self._record = record
 
     def started(self, record: ChildRecord, now: float) -> None:

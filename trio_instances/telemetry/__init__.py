@@ -74,9 +74,11 @@ from .events import (
     catalogue,
 )
 from .schema import SCHEMA_VERSION, ChildEvent, Event
+from .sink_events import SinkRecovered
 from .sinks.feed import SinkFeed, SinkStatistics, open_sinks
 from .sinks.json_lines import JSONLines, JSONLinesSink, json_line, read_json_lines
 from .sinks.loguru_sink import LoguruSink
+from .status_events import StatusChanged
 from .subscription import (
     Subscription,
     SubscriptionStatistics,
@@ -129,7 +131,9 @@ __all__ = [
     "RuntimeStopped",
     "RuntimeStopping",
     "SinkFeed",
+    "SinkRecovered",
     "SinkStatistics",
+    "StatusChanged",
     "Subscription",
     "SubscriptionStatistics",
     "SupervisorEscalated",

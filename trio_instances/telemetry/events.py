@@ -14,6 +14,7 @@ from attrs import frozen
 from ..policy.failures import Cause
 from ..policy.health import ProbeVerdict
 from ..policy.pressure import PressureLevel
+from . import sink_events, status_events  # noqa: F401 - these are in the catalogue as well
 from .schema import EVENTS, ChildEvent, Event, catalogued
 
 # --- the runtime ---------------------------------------------------------------------------------
@@ -53,6 +54,8 @@ class InstanceStarted(Event):
 
     children: tuple[str, ...]
     """The names of those children, in start order."""
+    elapsed: float | None = None
+    """How long the start took; None in what was written before this was told."""
 
 
 @catalogued("instance.connecting")
@@ -163,6 +166,8 @@ class InstanceStopped(Event):
 
     uptime: float
     """How long it had been started."""
+    elapsed: float | None = None
+    """How long the stop took; None in what was written before this was told."""
 
 
 # --- a child -------------------------------------------------------------------------------------
@@ -271,6 +276,8 @@ class SupervisorEscalated(Event):
 
     path: str
     """Where the supervisor is in the tree."""
+    generation: int | None = None
+    """Which connection it keeps the children of; None where it keeps others."""
     child: str
     """The path of the child whose exit was one too many."""
     cause: Cause

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import ClassVar, TypeVar
 
 from attrs import frozen
@@ -12,6 +12,25 @@ SCHEMA_VERSION = 1
 
 A new field does not raise it; so a new field has a default, for what was written before it.
 """
+
+UNITS: Mapping[str, str] = {
+    "at": "s",
+    "capacity": "{item}",
+    "delay": "s",
+    "elapsed": "s",
+    "latency": "s",
+    "next_retry_at": "s",
+    "occupancy": "1",
+    "outage": "s",
+    "period": "s",
+    "retry_after": "s",
+    "since": "s",
+    "since_event": "s",
+    "since_frame": "s",
+    "uptime": "s",
+}
+"""The unit of every field of this name that can be a fraction, in an event, a snapshot or a part of
+them, as UCUM writes it. A name means one thing, so that it has one unit wherever it stands."""
 
 EVENTS: dict[str, type[Event]] = {}
 """Every event class by its wire name."""
@@ -41,6 +60,11 @@ class ChildEvent(Event):
     """Its name within its supervisor."""
     incarnation: int
     """Which run of it this is about, counted from 1."""
+    generation: int | None = None
+    """Which connection it lives in; None where it lives in none, such as an instance's own child.
+
+    The children of each connection are new ones, and their incarnations count from 1 again.
+    """
 
 
 E = TypeVar("E", bound=type[Event])

@@ -26,7 +26,7 @@ from .events import (
     ReconnectFailed,
     SupervisorEscalated,
 )
-from .schema import Event
+from .schema import UNITS, Event
 
 LEVELS: Mapping[type[Event], str] = {
     InstanceFailed: "ERROR",
@@ -47,7 +47,6 @@ LEVELS: Mapping[type[Event], str] = {
 and the runtime is dealing with it.
 """
 
-_SECONDS = frozenset({"elapsed", "uptime", "outage", "delay", "latency", "period"})
 _NOT_SAID_AGAIN = frozenset({"at", "instance_id", "channel_type", "path", "cause"})
 
 
@@ -101,7 +100,7 @@ def _in_words(name: str, value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return f"{value:.3g}s" if name in _SECONDS else f"{value:.3g}"
+        return f"{value:.3g}s" if UNITS.get(name) == "s" else f"{value:.3g}"
 
     return str(value)
 
