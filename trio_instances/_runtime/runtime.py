@@ -37,7 +37,7 @@ from ..policy.specs import ChildSpec
 from ..policy.status import Change, InstanceStatus
 from ..telemetry.bus import EventBus
 from ..telemetry.events import RuntimeStarted, RuntimeStopped, RuntimeStopping
-from ..telemetry.sinks.feed import open_sinks
+from ..telemetry.sinks.feed import SinkFeed, SinkStatistics, open_sinks
 from ..telemetry.subscription import Subscription
 from .reporter import RuntimeReporter, end_of_runtime
 from .settings import OnInstanceFailure, RuntimeSettings
@@ -65,13 +65,19 @@ class Runtime:
     """
 
     def __init__(
-        self, settings: RuntimeSettings, supervisor: Supervisor, core: Core, random: Random
+        self,
+        settings: RuntimeSettings,
+        supervisor: Supervisor,
+        core: Core,
+        random: Random,
+        feeds: Sequence[SinkFeed] = (),
     ) -> None:
         self.settings = settings
         self._supervisor = supervisor
         self._core = core
         self._bus = core.reporter.bus
         self._random = random
+        self._feeds = feeds
         self._records: dict[str, InstanceRecord] = {}
 
     def __repr__(self) -> str:
@@ -209,6 +215,10 @@ class Runtime:
         """Return everything there is to know about every instance, in start order."""
         return [make_snapshot(record) for record in self._records.values()]
 
+    def sink_statistics(self) -> list[SinkStatistics]:
+        """Return how each sink fares, in the order in which they were given."""
+        return [feed.statistics() for feed in self._feeds]
+
     def subscribe(self, max_buffer: int = 1000) -> AbstractAsyncContextManager[Subscription]:
         """Subscribe to everything that happens from now on.
 
@@ -313,9 +323,13 @@ async def open_runtime(
     try:
         async with (
             open_sinks(
-                bus, sinks, max_buffer=settings.sink_buffer, flush_timeout=settings.sink_timeout
-            ),
-            _running(settings, core, parent) as runtime,
+                bus,
+                sinks,
+                max_buffer=settings.sink_buffer,
+                flush_timeout=settings.sink_timeout,
+                write_timeout=settings.sink_write_timeout,
+            ) as feeds,
+            _running(settings, core, parent, feeds) as runtime,
         ):
             yield runtime
     finally:
@@ -325,7 +339,7 @@ async def open_runtime(
 
 @asynccontextmanager
 async def _running(
-    settings: RuntimeSettings, core: Core, parent: ChildRecord | None
+    settings: RuntimeSettings, core: Core, parent: ChildRecord | None, feeds: Sequence[SinkFeed]
 ) -> AsyncIterator[Runtime]:
     bus = core.reporter.bus
     asked_at = trio.current_time()
@@ -333,7 +347,7 @@ async def _running(
         bus.publish(RuntimeStarted(at=asked_at))
     try:
         async with run_core(core, parent) as supervisor:
-            runtime = Runtime(settings, supervisor, core, core.random)
+            runtime = Runtime(settings, supervisor, core, core.random, feeds)
             try:
                 yield runtime
             finally:
