@@ -51,6 +51,7 @@ from ._instance.spec import InstanceSpec
 from ._runtime.runtime import InstanceCounts, Runtime, open_runtime
 from ._runtime.settings import OnInstanceFailure, RuntimeSettings
 from ._supervision.context import current_child_path, until_stopped
+from ._supervision.log_context import add_log_context, log_context
 from ._supervision.opening import open_supervisor, supervise
 from ._supervision.record import Child, ChildCounts, ChildInfo
 from ._supervision.stop_report import ChildStop, StopReport
@@ -125,8 +126,10 @@ __all__ = [
     "SupervisorNotRunning",
     "TrioInstancesError",
     "WhoMustAct",
+    "add_log_context",
     "classify_failure",
     "current_child_path",
+    "log_context",
     "open_runtime",
     "open_supervisor",
     "supervise",

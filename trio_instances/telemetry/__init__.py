@@ -3,7 +3,7 @@
 The map:
 
 - `events`: every event, a frozen class with a stable wire name; `catalogue` lists them
-- `schema`: what they have in common
+- `schema`: what they have in common, and `json_schema`, all of them for other programs
 - `bus`: `EventBus`, on which a publisher hands each event to every listener, at once
 - `subscription`: `Subscription`, a bounded buffer of events for a task of one's own
 - `codec`: events and health snapshots as plain data and as JSON, both ways
@@ -73,10 +73,16 @@ from .events import (
     SupervisorEscalated,
     catalogue,
 )
-from .schema import SCHEMA_VERSION, ChildEvent, Event
+from .schema import SCHEMA_VERSION, ChildEvent, Event, json_schema
 from .sink_events import SinkRecovered
 from .sinks.feed import SinkFeed, SinkStatistics, open_sinks
-from .sinks.json_lines import JSONLines, JSONLinesSink, json_line, read_json_lines
+from .sinks.json_lines import (
+    JSONLines,
+    JSONLinesSink,
+    json_line,
+    json_lines_files,
+    read_json_lines,
+)
 from .sinks.loguru_sink import LoguruSink
 from .status_events import StatusChanged
 from .subscription import (
@@ -142,6 +148,8 @@ __all__ = [
     "event_to_dict",
     "from_json",
     "json_line",
+    "json_lines_files",
+    "json_schema",
     "level_of",
     "one_line",
     "open_sinks",

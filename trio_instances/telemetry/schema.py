@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
-from typing import ClassVar, TypeVar
+from importlib import resources
+from typing import Any, ClassVar, TypeVar, cast
 
 from attrs import frozen
 
@@ -65,6 +67,16 @@ class ChildEvent(Event):
 
     The children of each connection are new ones, and their incarnations count from 1 again.
     """
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of the wire form of events, as ``schema.json`` in the package has it.
+
+    It is draft 2020-12. The wire form of a `HealthSnapshot` is in it as ``#/$defs/HealthSnapshot``.
+    It reads a file, so call it once.
+    """
+    text = (resources.files(__package__) / "schema.json").read_text(encoding="utf-8")
+    return cast("dict[str, Any]", json.loads(text))
 
 
 E = TypeVar("E", bound=type[Event])

@@ -49,8 +49,8 @@ MAX_BUFFER = 10_000
 MAX_BATCH = 1000
 """Events of one write, so that a write has an end also after a sink was away for long."""
 WRITE_TIMEOUT = 10.0
-"""Seconds after which a write is cut off: a file or a log takes its batch in a few milliseconds, and
-an exporter over a network gives up by itself before."""
+"""Seconds after which a write is cut off: a file or a log takes its batch in milliseconds, and an
+exporter over a network gives up by itself before."""
 MAX_HOLD = 1.0
 """Real seconds for which a write may let nothing else run. Instances feel it long before; a busy
 machine must not be taken for a bad sink, though."""
