@@ -93,14 +93,15 @@ class JSONLinesSink(Sink):
     def _append_what_fits(self, waiting: deque[bytes]) -> bool:
         """Append lines and take them off the queue; return whether the file is full."""
         with self.path.open("ab+") as file:
-            size = file.tell()
-            lines = [_end_of_torn_line(file)]
-            size += len(lines[0])
+            end = _end_of_torn_line(file)
+            size = file.tell() + len(end)
+            lines: list[bytes] = []
             # An empty file takes any line: one that is too long for every file would wait for ever.
             while waiting and (size == 0 or self._fits(size + len(waiting[0]))):
                 size += len(waiting[0])
                 lines.append(waiting.popleft())
-            file.write(b"".join(lines))
+            if lines:
+                file.write(end + b"".join(lines))
 
         return bool(waiting)
 
