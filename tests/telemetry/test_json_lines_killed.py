@@ -18,7 +18,7 @@ WRITER = """
 import resource, signal, sys, trio
 from trio_instances import telemetry
 
-path, start, max_bytes, file_limit = sys.argv[1], *map(int, sys.argv[2:])
+path, start, max_bytes, file_limit, pause = sys.argv[1], *map(int, sys.argv[2:])
 if file_limit:
     # The write that would go beyond this many bytes writes what fits; the next one kills.
     signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
@@ -32,6 +32,7 @@ async def main():
         await sink.write(batch)
         number += 50
         print(number, flush=True)
+        await trio.sleep(pause / 1000)
 
 trio.run(main)
 """
@@ -39,10 +40,10 @@ trio.run(main)
 
 
 def start_writer(
-    path: Path, start: int, *, max_bytes: int = 0, file_limit: int = 0
+    path: Path, start: int, *, max_bytes: int = 0, file_limit: int = 0, pause: int = 0
 ) -> subprocess.Popen[str]:
-    """Start a process that writes until it is killed."""
-    arguments = [str(path), str(start), str(max_bytes), str(file_limit)]
+    """Start a process that writes until it is killed; the pause is in milliseconds."""
+    arguments = [str(path), *map(str, (start, max_bytes, file_limit, pause))]
     return subprocess.Popen(
         [sys.executable, "-c", WRITER, *arguments], stdout=subprocess.PIPE, text=True
     )
@@ -105,10 +106,10 @@ def test_processes_that_are_killed_at_any_moment_lose_nothing_they_had_written(
 
 def test_a_reader_beside_a_writer_sees_whole_lines(path: Path) -> None:
     """A line that is being written is left out, until it is there."""
-    with start_writer(path, 0) as writer:
+    with start_writer(path, 0, pause=5) as writer:
         assert writer.stdout is not None
         writer.stdout.readline()
-        seen = [numbers_in(path)[0] for _ in range(20)]
+        seen = [numbers_in(path)[0] for _ in range(10)]
         writer.kill()
 
     assert all(numbers == list(range(len(numbers))) for numbers in seen)
