@@ -9,6 +9,7 @@ import threading
 import urllib.request
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -282,6 +283,17 @@ def test_a_name_follows_the_conventions(family: Any) -> None:
     assert not family.name.endswith("_total")
     assert not re.search(r"_(ms|milliseconds|percent|minutes)\b", family.name)
     assert re.fullmatch(r"[A-Z].*\.", family.help)
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+def test_the_page_lists_every_metric(family: Any) -> None:
+    """With its kind, its meaning and its labels."""
+    page = (Path(__file__).parents[2] / "docs" / "telemetry.md").read_text(encoding="utf-8")
+    name = f"trio_instances_{family.name}{'_total' if family.counts else ''}"
+    kind = "counter" if family.counts else "gauge"
+    labels = ", ".join(f"`{label}`" for label in family.labels)
+
+    assert f"| `{name}` | {kind} | {family.help} | {labels} |\n" in page
 
 
 # --- in a runtime --------------------------------------------------------------------------------

@@ -8,7 +8,8 @@ The map:
 - `subscription`: `Subscription`, a bounded buffer of events for a task of one's own
 - `codec`: events and health snapshots as plain data and as JSON, both ways
 - `wording`: an event's level, and one line about it for people
-- `sinks`: `open_sinks` and where events can go: `LoguruSink`, `JSONLinesSink`
+- `sinks`: `open_sinks` and where events can go: `LoguruSink`, `JSONLinesSink`; and, imported by
+  their own names, as each needs an extra: `sinks.otel`, `sinks.prometheus`
 
 A sink of one's own implements `trio_instances.abc.Sink`.
 
