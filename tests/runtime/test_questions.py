@@ -78,9 +78,9 @@ async def test_it_says_how_its_sinks_fare(autojump_clock: MockClock) -> None:
         async def write(self, events: Sequence[Event]) -> None:
             await trio.sleep_forever()
 
-    settings = RuntimeSettings(sink_write_timeout=3)
+    settings = RuntimeSettings(sink_write_timeout=2.5)
     async with open_runtime(settings, sinks=[Broken(), Hanging()]) as runtime:
-        await trio.sleep(3.5)
+        await trio.sleep(2.8)
         broken, hanging = runtime.sink_statistics()
 
     assert (broken.sink, broken.failures, broken.blocked, broken.failing) == ("Broken", 2, 0, True)
