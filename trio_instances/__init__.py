@@ -58,6 +58,7 @@ from ._runtime.opening import open_runtime
 from ._runtime.runtime import InstanceCounts, Runtime
 from ._runtime.settings import OnInstanceFailure, RuntimeSettings
 from ._supervision.context import current_child_path, until_stopped
+from ._supervision.log_context import add_log_context, log_context
 from ._supervision.loop_meter import LoopShares
 from ._supervision.opening import open_supervisor, supervise
 from ._supervision.record import Child, ChildCounts, ChildInfo
@@ -160,8 +161,10 @@ __all__ = [
     "TrioInstancesError",
     "Trips",
     "WhoMustAct",
+    "add_log_context",
     "classify_failure",
     "current_child_path",
+    "log_context",
     "notify_init_system",
     "open_runtime",
     "open_supervisor",

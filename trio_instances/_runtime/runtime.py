@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from typing import final
 
@@ -35,6 +35,7 @@ from ..policy.specs import ChildSpec
 from ..policy.standing import Standing
 from ..policy.status import Change, InstanceStatus
 from ..telemetry.events import InstanceCredentialsUpdated
+from ..telemetry.sinks.feed import SinkFeed, SinkStatistics
 from ..telemetry.subscription import Subscription
 from .applying import Applied, check_wanted, perform, tell_applied
 from .ending import RuntimeEnding
@@ -69,6 +70,8 @@ class Runtime:
         core: Core,
         schedule: ProbeSchedule,
         ending: RuntimeEnding,
+        *,
+        feeds: Sequence[SinkFeed] = (),
     ) -> None:
         self.settings = settings
         self.ending = ending
@@ -78,6 +81,7 @@ class Runtime:
         self._bus = core.reporter.bus
         self._random = core.random
         self._schedule = schedule
+        self._feeds = feeds
         self._records: dict[str, InstanceRecord] = {}
         self._applying = trio.Lock()
 
@@ -286,6 +290,10 @@ class Runtime:
     def list_standings(self) -> list[Standing]:
         """Return how every instance stands, in start order; cheap enough for every second."""
         return [make_standing(record) for record in self._records.values()]
+
+    def sink_statistics(self) -> list[SinkStatistics]:
+        """Return how each sink fares, in the order in which they were given."""
+        return [feed.statistics() for feed in self._feeds]
 
     def subscribe(self, max_buffer: int = 1000) -> AbstractAsyncContextManager[Subscription]:
         """Subscribe to everything that happens from now on.
