@@ -108,9 +108,8 @@ async def _running(
         bus.publish(RuntimeStarted(at=asked_at))
     try:
         async with run_core(core, parent) as supervisor:
-            runtime = Runtime(
-                settings, supervisor, core, schedule, RuntimeEnding(core), feeds=feeds
-            )
+            ending = RuntimeEnding(core)
+            runtime = Runtime(settings, supervisor, core, schedule, ending, feeds=feeds)
             assert core.nursery is not None
             try:
                 with running_services(core.nursery, schedule, wall_clock, bus):

@@ -7,7 +7,6 @@ from contextlib import AbstractAsyncContextManager, suppress
 from typing import final
 
 import trio
-from attrs import frozen
 
 from .._exceptions import (
     ChildNotFound,
@@ -38,21 +37,12 @@ from ..telemetry.events import InstanceCredentialsUpdated
 from ..telemetry.sinks.feed import SinkFeed, SinkStatistics
 from ..telemetry.subscription import Subscription
 from .applying import Applied, check_wanted, perform, tell_applied
+from .counts import InstanceCounts, count
 from .ending import RuntimeEnding
 from .settings import OnInstanceFailure, RuntimeSettings
 
 _DOWN = frozenset({InstanceStatus.STOPPED, InstanceStatus.STOPPING})
 """Of these nothing runs, or soon nothing will, and nobody said why: a pass starts them anew."""
-
-
-@final
-@frozen
-class InstanceCounts:
-    """How many instances a runtime has."""
-
-    total: int
-    by_status: dict[InstanceStatus, int]
-    """For every status how many have it, zero included."""
 
 
 @final
@@ -278,10 +268,7 @@ class Runtime:
 
     def count_instances(self) -> InstanceCounts:
         """Return how many instances there are, by status."""
-        by_status = dict.fromkeys(InstanceStatus, 0)
-        for record in self._records.values():
-            by_status[record.status.status] += 1
-        return InstanceCounts(len(self._records), by_status)
+        return count(record.status.status for record in self._records.values())
 
     def list_instance_health(self) -> list[HealthSnapshot]:
         """Return everything there is to know about every instance, in start order."""

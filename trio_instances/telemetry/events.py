@@ -1,7 +1,7 @@
 """The event catalogue: everything that the library can say has happened, grouped by emitter.
 
-Those of children, of connection budgets, of health, of the event loop, of the runtime as a whole, of
-sinks and of the status are in modules of their own.
+Those of children, of connection budgets, of health, of the event loop, of the runtime as a whole,
+of sinks and of the status are in modules of their own.
 
 Each event is a frozen value. ``name`` is its stable wire name, ``at`` a time of
 `trio.current_time`, and durations are in seconds. Refer to the classes through their package
