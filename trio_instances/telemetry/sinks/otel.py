@@ -20,16 +20,16 @@ import trio
 from ...abc import Sink
 from ...policy.mistakes import MistakeList
 from ...policy.status import InstanceStatus
+from ..child_events import ChildRestarting
 from ..events import (
-    ChildRestarting,
     InstanceConnected,
     InstanceStarted,
     InstanceStopped,
-    ProbeCompleted,
     ReconnectAttempt,
     ReconnectFailed,
     SupervisorEscalated,
 )
+from ..health_events import ProbeCompleted
 from ..status_events import StatusChanged
 from .extras import not_installed
 
