@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 from attrs import frozen
 
-from trio_instances import RuntimeSettings
-from trio_instances._exceptions import InvalidSpec
+from trio_instances import ConnectionBudget, RuntimeSettings
 from trio_instances.policy.backoff import Backoff
 from trio_instances.policy.concerns import ConcernKind
 from trio_instances.policy.crash_loop import Trips
@@ -29,11 +28,12 @@ class Spec:
     reconnect: ReconnectPolicy = ReconnectPolicy()
     intensity: RestartIntensity = RestartIntensity(5, 30.0)
     child_backoff: Backoff | None = None
+    counted_in: ConnectionBudget | None = None
 
 
-def planned(*specs: Any, **budgets: Any) -> Plan:
+def planned(*specs: Any) -> Plan:
     """Return the plan of some specifications."""
-    return plan(specs, RuntimeSettings(), **budgets)
+    return plan(specs, RuntimeSettings())
 
 
 FIXED = ReconnectPolicy(
@@ -42,14 +42,10 @@ FIXED = ReconnectPolicy(
 
 
 def test_a_fleet_that_does_not_exist_needs_nothing() -> None:
-    """No attempts, no waits, no concerns."""
+    """No instances, no fleets, no concerns."""
     nothing = planned()
 
-    assert nothing.instances == ()
-    assert nothing.concerns == ()
-    assert {outage.attempts for outage in nothing.fleet.outages} == {0}
-    assert {outage.longest_wait for outage in nothing.fleet.outages} == {0.0}
-    assert {outage.median_wait for outage in nothing.fleet.outages} == {0.0}
+    assert (nothing.instances, nothing.fleets, nothing.concerns) == ((), (), ())
 
 
 def test_the_outages_last_a_minute_an_hour_and_a_day() -> None:
@@ -57,7 +53,7 @@ def test_the_outages_last_a_minute_an_hour_and_a_day() -> None:
     both = planned(Spec(id="b"), Spec(id="a", reconnect=FIXED))
 
     assert [each.instance_id for each in both.instances] == ["b", "a"]
-    for outages in (both.fleet.outages, *[each.outages for each in both.instances]):
+    for outages in (both.fleets[0].outages, *[each.outages for each in both.instances]):
         assert tuple(outage.seconds for outage in outages) == OUTAGES == (60.0, 3600.0, DAY)
 
 
@@ -79,14 +75,14 @@ def test_the_fleet_adds_the_attempts_up_and_has_one_median() -> None:
     many = planned(*[Spec()] * 3, Spec(reconnect=FIXED))
     common, other = many.instances[0].outages, many.instances[3].outages
 
-    for fleet, one, two in zip(many.fleet.outages, common, other, strict=True):
+    for fleet, one, two in zip(many.fleets[0].outages, common, other, strict=True):
         assert fleet.attempts == pytest.approx(3 * one.attempts + two.attempts)
         assert fleet.fewest_attempts == 3 * one.fewest_attempts + two.fewest_attempts
         assert fleet.most_attempts == 3 * one.most_attempts + two.most_attempts
         assert fleet.longest_wait == max(one.longest_wait, two.longest_wait)
         low, high = sorted([one.median_wait, two.median_wait])
         assert low <= fleet.median_wait <= high
-    assert many.fleet.churn == sum(each.churn for each in many.instances)
+    assert many.fleets[0].churn == sum(each.churn for each in many.instances)
 
 
 def test_a_fleet_of_which_more_than_half_give_up_never_half_recovers() -> None:
@@ -94,11 +90,11 @@ def test_a_fleet_of_which_more_than_half_give_up_never_half_recovers() -> None:
     resigned = Spec(reconnect=ReconnectPolicy(exhausted="escalate"))
     few, many = planned(Spec(), Spec(), resigned), planned(Spec(), resigned, resigned)
 
-    hour = few.fleet.outages[1]
+    hour = few.fleets[0].outages[1]
     assert math.isfinite(hour.median_wait)
     assert math.isinf(hour.longest_wait)
     assert hour.given_up == pytest.approx(1.0)
-    assert math.isinf(many.fleet.outages[1].median_wait)
+    assert math.isinf(many.fleets[0].outages[1].median_wait)
 
 
 def test_the_defaults_give_no_reason_for_concern() -> None:
@@ -147,39 +143,4 @@ def test_attempts_without_any_delay_are_a_concern() -> None:
     hasty = planned(spec)
 
     assert [concern.kind for concern in hasty.concerns] == [ConcernKind.NO_DELAY]
-    assert math.isinf(hasty.fleet.outages[0].attempts)
-
-
-def test_more_attempts_than_the_budget_allows_are_a_concern() -> None:
-    """In each outage of which it is true, and where a server drops what is proven."""
-    specs = [Spec(reconnect=FIXED)] * 10
-    assert planned(*specs, attempts_per_day=10**6, attempts_per_second=10).concerns == ()
-
-    short = planned(*specs, attempts_per_second=0.1)
-    assert short.fleet.allowed(60.0) == 6.0
-    concerns = [concern for concern in short.concerns if concern.kind is ConcernKind.OVER_BUDGET]
-    assert [concern.text for concern in concerns] == [
-        "an outage of 60 s means 50 attempts on average, and the budget allows 6",
-        (
-            "a server that drops each connection as soon as it is proven causes "
-            f"{short.fleet.churn:,.0f} attempts a day, and the budget allows 8,640"
-        ),
-    ]
-    assert all(concern.instances == () for concern in concerns)
-
-    long = planned(*specs, attempts_per_day=1000)
-    assert [long.fleet.allowed(seconds) for seconds in (60.0, DAY, 1.5 * DAY)] == [
-        1000.0,
-        1000.0,
-        2000.0,
-    ]
-    assert "an outage of 86,400 s means 2,940 attempts" in long.concerns[0].text
-
-
-def test_a_budget_that_is_none_is_refused() -> None:
-    """Both are listed; every policy is taken as it is."""
-    with pytest.raises(InvalidSpec) as refused:
-        planned(attempts_per_second=0, attempts_per_day="many")
-
-    places = [mistake.place for mistake in refused.value.mistakes]
-    assert places == ["attempts_per_second", "attempts_per_day"]
+    assert math.isinf(hasty.fleets[0].outages[0].attempts)

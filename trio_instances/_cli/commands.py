@@ -32,7 +32,6 @@ _PAUSE = 2.0
 _FILES = 64
 """Open files that the demo may need beside both ends of each connection."""
 _FILE = click.Path(path_type=Path)
-_BUDGET = click.FloatRange(min=0.0, min_open=True)
 _WIDTH = 100
 """Columns of a plan, so that it is the same wherever it is printed."""
 
@@ -103,28 +102,17 @@ def check(*, file: Path) -> None:
 
 @main.command()
 @click.argument("file", type=_FILE)
-@click.option(
-    "--attempts-per-second",
-    type=_BUDGET,
-    help="Connection attempts that the provider allows to all instances together.",
-)
-@click.option("--attempts-per-day", type=_BUDGET, help="... in 24 hours.")
-def plan(*, file: Path, attempts_per_second: float | None, attempts_per_day: float | None) -> None:
+def plan(*, file: Path) -> None:
     """Say in numbers what the policies of a TOML FILE mean; start nothing.
 
-    How many connection attempts an outage leads to, how soon all are back after it, and which
-    policies are probably not meant. The outages are those of a provider that refuses each attempt
-    at once, for as long as they last.
+    How many connection attempts an outage leads to and how soon all are back after it, by instance
+    and by budget, and which policies are probably not meant. The outages
+    are those of a provider that refuses each attempt at once, for as long as they last.
 
     Exit codes: 0 whatever is found out, 2 the file has mistakes.
     """
     config = _load(file)
-    found = make_plan(
-        config.instances,
-        config.settings,
-        attempts_per_second=attempts_per_second,
-        attempts_per_day=attempts_per_day,
-    )
+    found = make_plan(config.instances, config.settings)
     print_plan(found, Console(width=_WIDTH, highlight=False))
 
 

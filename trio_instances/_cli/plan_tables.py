@@ -1,4 +1,4 @@
-"""A plan on the terminal: a table for each kind of instance, one for the fleet, and warnings."""
+"""A plan on the terminal: a table for each kind of instance, one for each budget, and warnings."""
 
 from __future__ import annotations
 
@@ -31,10 +31,11 @@ def print_plan(plan: Plan, console: Console) -> None:
         _print_lines(console, [listed(ids)], style="bold")
         console.print(_table(instance.outages))
         _print_lines(console, _of_instance(instance))
-    if len(plan.instances) > 1:
-        _print_lines(console, [f"all {len(plan.instances)} instances together"], style="bold")
-        console.print(_table(plan.fleet.outages, plan.fleet))
-        _print_lines(console, [_churn(plan.fleet.churn)])
+    for fleet in plan.fleets:
+        if fleet.instances > 1 or fleet.key is not None:
+            _print_lines(console, [_title(fleet, len(plan.instances))], style="bold")
+            console.print(_table(fleet.outages, fleet))
+            _print_lines(console, [_churn(fleet.churn)])
     for concern in plan.concerns:
         _print_lines(console, [f"warning: {concern_in_words(concern)}"], style="yellow")
 
@@ -51,15 +52,24 @@ def _print_lines(console: Console, lines: Iterable[str], style: str = "") -> Non
         console.print(Text(line, style), soft_wrap=True)
 
 
+def _title(fleet: FleetPlan, total: int) -> str:
+    whose = "" if fleet.key is None else f" of budget {fleet.key!r}"
+    if fleet.key is None and fleet.instances < total:
+        whose = " without a budget"
+    every = "all " if fleet.instances == total > 1 else ""
+    return f"{every}{fleet.instances} instance{'s' if fleet.instances > 1 else ''}{whose} together"
+
+
 def _table(outages: Iterable[OutagePlan], fleet: FleetPlan | None = None) -> Table:
-    budgeted = fleet is not None and math.isfinite(fleet.allowed(1.0))
+    budgeted = fleet is not None and fleet.policy is not None
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("outage")
     headings = ["attempts", "fewest", "most", *(["allowed"] if budgeted else [])]
     for heading in (*headings, "half back in", "all back in"):
         table.add_column(heading, justify="right", no_wrap=True)
-    for outage in outages:
-        numbers = [outage.attempts, outage.fewest_attempts, outage.most_attempts]
+    outages = tuple(outages)
+    for wanted, outage in zip(outages if fleet is None else fleet.wanted, outages, strict=True):
+        numbers = [wanted.attempts, wanted.fewest_attempts, wanted.most_attempts]
         if fleet is not None and budgeted:
             numbers.append(fleet.allowed(outage.seconds))
         waits = (outage.median_wait, outage.longest_wait)

@@ -31,7 +31,8 @@ def warnings_in_words(config: Config) -> Iterator[str]:
 
 def concern_in_words(concern: Concern) -> str:
     """Return a concern as one line, with whom it is about."""
-    whom = listed(concern.instances) if concern.instances else "the fleet"
+    about_budget = concern.budget is not None
+    whom = f"budget {concern.budget!r}" if about_budget else listed(concern.instances)
     return f"{whom}: {concern.text}"
 
 

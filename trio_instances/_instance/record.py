@@ -283,8 +283,7 @@ class InstanceRecord:
         self.paused = paused
 
     def _take_seat(self) -> Seat | None:
-        spec = self.spec
-        budget = spec.channel.budget if spec.budget is None else spec.budget
+        budget = self.spec.counted_in
         return None if budget is None else budget.seat(self)
 
     def fail(self, cause: Cause) -> None:

@@ -73,3 +73,8 @@ class InstanceSpec:
         wrong.instance("child_backoff", self.child_backoff, Backoff, optional=True)
         wrong.whole("failures_to_degrade", self.failures_to_degrade, at_least=1)
         wrong.raise_any()
+
+    @property
+    def counted_in(self) -> ConnectionBudget | None:
+        """The budget that its attempts are counted in: its own, or else that of its channel."""
+        return self.channel.budget if self.budget is None else self.budget

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, final
 from attrs import frozen
 
 from .crash_loop import CrashLoop, Trips
+from .rationed import by_day, by_rate
 from .schedule import DAY
 
 if TYPE_CHECKING:
+    from .budget import BudgetPolicy
     from .plan import FleetPlan, InstancePlan
 
 
@@ -25,13 +27,15 @@ class ConcernKind(StrEnum):
     - ``child_never_given_up``: a restart intensity that a crashing child can hardly exceed.
     - ``instance_never_parked``: the same one level up: an instance is restarted for ever.
     - ``no_delay``: attempts that follow each other without any delay, without end.
-    - ``over_budget``: more attempts than the provider allows.
+    - ``over_budget``: more attempts than the rate of a budget allows.
+    - ``day_used_up``: attempts after which none of a budget's day is left for coming back.
     """
 
     CHILD_NEVER_GIVEN_UP = "child_never_given_up"
     INSTANCE_NEVER_PARKED = "instance_never_parked"
     NO_DELAY = "no_delay"
     OVER_BUDGET = "over_budget"
+    DAY_USED_UP = "day_used_up"
 
 
 @final
@@ -43,7 +47,9 @@ class Concern:
     text: str
     """What it is, with the numbers; one line for people."""
     instances: tuple[str, ...] = ()
-    """The ids of the instances that it is about; empty where it is about the fleet."""
+    """The ids of the instances that it is about; empty where it is about a budget."""
+    budget: str | None = None
+    """The key of the budget that it is about."""
 
 
 def concerns_of_instances(plans: Iterable[InstancePlan]) -> Iterator[Concern]:
@@ -77,21 +83,40 @@ def _restarted_for_ever(loop: CrashLoop) -> str:
     return f"is given up by luck only: {spent}, and so many take {loop.average:,.4g} s on average"
 
 
-def concerns_of_fleet(fleet: FleetPlan) -> Iterator[Concern]:
-    """Yield what is to be said of all instances together."""
-    for outage in fleet.outages:
-        allowed = fleet.allowed(outage.seconds)
-        if outage.attempts > allowed:
-            text = (
-                f"an outage of {outage.seconds:,.0f} s means {outage.attempts:,.0f} attempts on "
-                f"average, and the budget allows {allowed:,.0f}"
-            )
-            yield Concern(ConcernKind.OVER_BUDGET, text)
+def concerns_of_budget(fleet: FleetPlan) -> Iterator[Concern]:
+    """Yield what is to be said of the instances of one budget, by what they want on average."""
+    policy = fleet.policy
+    if policy is None:
+        return
 
-    allowed = fleet.allowed(DAY)
-    if fleet.churn > allowed:
+    for wanted in fleet.wanted:
+        limit = by_rate(policy, wanted.seconds)
+        if wanted.attempts > limit:
+            text = (
+                f"an outage of {wanted.seconds:,.0f} s means {wanted.attempts:,.0f} attempts on "
+                f"average, and the rate allows {limit:,.0f}: it decides, and not the backoff"
+            )
+            yield Concern(ConcernKind.OVER_BUDGET, text, budget=fleet.key)
+    for wanted in fleet.wanted:
+        limit = by_day(policy, wanted.seconds)
+        attempts = min(wanted.attempts, by_rate(policy, wanted.seconds))
+        if attempts + fleet.instances > limit:
+            text = (
+                f"an outage of {wanted.seconds:,.0f} s uses the day up: {attempts:,.0f} attempts, "
+                f"{fleet.instances:,} more to come back, and {limit:,.0f} are allowed"
+            )
+            yield Concern(ConcernKind.DAY_USED_UP, text, budget=fleet.key)
+            break  # a longer one does so as well
+    yield from _of_churn(fleet, policy)
+
+
+def _of_churn(fleet: FleetPlan, policy: BudgetPolicy) -> Iterator[Concern]:
+    limit = fleet.allowed(DAY)
+    if fleet.churn > limit:
         text = (
             "a server that drops each connection as soon as it is proven causes "
-            f"{fleet.churn:,.0f} attempts a day, and the budget allows {allowed:,.0f}"
+            f"{fleet.churn:,.0f} attempts a day, and the budget allows {limit:,.0f}"
         )
-        yield Concern(ConcernKind.OVER_BUDGET, text)
+        by_rate_alone = limit < by_day(policy, DAY)
+        kind = ConcernKind.OVER_BUDGET if by_rate_alone else ConcernKind.DAY_USED_UP
+        yield Concern(kind, text, budget=fleet.key)

@@ -1,29 +1,34 @@
 """The plan: what the policies of a fleet mean in numbers, before anything is started.
 
 The outages that are meant are described in `schedule`. Whatever is random is given as its average,
-or as a median, over every chance that the policies leave.
+or as a median, over every chance that the policies leave. That is exact, or nearly so, as long as
+each instance attempts when it wants. What a budget makes of it is a bound: see `FleetPlan`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, final
 
-from attrs import frozen
+from attrs import evolve, frozen
 
-from .concerns import Concern, concerns_of_fleet, concerns_of_instances
+from .budget import BudgetPolicy
+from .concerns import Concern, concerns_of_budget, concerns_of_instances
 from .crash_loop import CrashLoop, crash_loop, crash_loop_above
-from .mistakes import MistakeList
+from .rationed import allowed, last_turn
 from .schedule import DAY, Outage, churn, least, longest_wait, most, outage
 
 if TYPE_CHECKING:
+    from .._instance.budget import ConnectionBudget
     from .._instance.spec import InstanceSpec
     from .._runtime.settings import RuntimeSettings
     from .reconnect import ReconnectPolicy
 
 OUTAGES = (60.0, 3600.0, DAY)
 """Seconds of the outages that are looked at: a minute, an hour, a day."""
+_Fates = dict["ReconnectPolicy", tuple[Outage, ...]]
 _HALVINGS = 40
 """How often what a median is known to lie in is halved, to find it."""
 
@@ -71,23 +76,36 @@ class InstancePlan:
 @final
 @frozen(kw_only=True)
 class FleetPlan:
-    """What the policies of all instances together mean, if all lose one provider at once."""
+    """What the policies of all instances of one budget mean, if all lose their provider at once.
 
+    Without a budget both tuples of outages are the same.
+    """
+
+    key: str | None
+    """The budget's key; None for the instances that have no budget."""
+    policy: BudgetPolicy | None
+    """What the budget allows; None: there is none."""
     instances: int
+    wanted: tuple[OutagePlan, ...]
+    """What the instances' own policies ask for, as if there were no budget.
+
+    Attempts are those of all; the median is over all; the longest wait is that of any.
+    """
     outages: tuple[OutagePlan, ...]
-    """Attempts are those of all; the median is over all; the longest wait is that of any."""
+    """What the budget leaves of it.
+
+    The average attempts and the most are upper bounds, and so is the longest wait: the longest
+    delay, and the line with everyone in it and no burst left. The median is an estimate on the high
+    side: that of the delays, and the line with half of all. The fewest attempts are no bound, as
+    waiting in line, and the breaker, make them fewer. An outage is taken to find the day unspent.
+    """
     churn: float
-    """Attempts of all in a day in which each connection is dropped as soon as it is proven."""
-    attempts_per_second: float | None
-    """What the provider allows; None: it is not known."""
-    attempts_per_day: float | None
-    """What the provider allows; None: it is not known."""
+    """Attempts of all that are wanted in a day in which each connection is dropped as soon as it is
+    proven."""
 
     def allowed(self, seconds: float) -> float:
-        """Return how many attempts the provider allows in so much time; a burst is not counted."""
-        by_second = math.inf if self.attempts_per_second is None else self.attempts_per_second
-        by_day = math.inf if self.attempts_per_day is None else self.attempts_per_day
-        return min(by_second * seconds, by_day * math.ceil(seconds / DAY))
+        """Return how many attempts the budget allows in any so many seconds, its burst included."""
+        return math.inf if self.policy is None else allowed(self.policy, seconds)
 
 
 @final
@@ -97,54 +115,70 @@ class Plan:
 
     instances: tuple[InstancePlan, ...]
     """In the order in which they were given."""
-    fleet: FleetPlan
+    fleets: tuple[FleetPlan, ...]
+    """One for each budget, and one for the instances without; in the order of their first ones."""
     concerns: tuple[Concern, ...]
     """What is probably not meant: what can never trip, and what overruns a budget."""
 
 
-def plan(
-    specs: Iterable[InstanceSpec],
-    settings: RuntimeSettings,
-    *,
-    attempts_per_second: float | None = None,
-    attempts_per_day: float | None = None,
-) -> Plan:
+def plan(specs: Iterable[InstanceSpec], settings: RuntimeSettings) -> Plan:
     """Say in numbers what the policies of a fleet mean; refuse none, and start nothing.
 
     Args:
-        specs: The instances, which are taken to have one provider.
+        specs: The instances. Those of one budget are taken to have one provider, and so are those
+            without any. Two budgets are two, also if they have the same key.
         settings: Those of the runtime that they are to run in.
-        attempts_per_second: Connection attempts that the provider allows to all of them together.
-        attempts_per_day: ... in 24 hours.
-
-    Raises:
-        InvalidSpec: A budget is not a number above 0.
     """
-    wrong = MistakeList("plan")
-    wrong.number("attempts_per_second", attempts_per_second, above=0.0, optional=True)
-    wrong.number("attempts_per_day", attempts_per_day, above=0.0, optional=True)
-    wrong.raise_any()
-
-    specs = tuple(specs)
-    fates: dict[ReconnectPolicy, tuple[Outage, ...]] = {}
-    counts: dict[ReconnectPolicy, int] = {}
+    fates: _Fates = {}
+    instances = []
+    groups: dict[ConnectionBudget | None, list[tuple[ReconnectPolicy, InstancePlan]]] = {}
     for spec in specs:
         policy = spec.reconnect
-        counts[policy] = counts.get(policy, 0) + 1
         if policy not in fates:
             fates[policy] = tuple(outage(policy, seconds) for seconds in OUTAGES)
+        planned = _instance(spec, settings, _together({policy: 1}, fates))
+        instances.append(planned)
+        groups.setdefault(spec.counted_in, []).append((policy, planned))
 
-    alone = {policy: _together({policy: 1}, fates) for policy in fates}
-    instances = tuple(_instance(spec, settings, alone[spec.reconnect]) for spec in specs)
-    fleet = FleetPlan(
-        instances=len(specs),
-        outages=_together(counts, fates),
-        churn=sum(each.churn for each in instances),
-        attempts_per_second=attempts_per_second,
-        attempts_per_day=attempts_per_day,
+    fleets = tuple(_fleet(budget, members, fates) for budget, members in groups.items())
+    budgeted = (concern for fleet in fleets for concern in concerns_of_budget(fleet))
+    concerns = (*concerns_of_instances(instances), *budgeted)
+    return Plan(instances=tuple(instances), fleets=fleets, concerns=concerns)
+
+
+def _fleet(
+    budget: ConnectionBudget | None,
+    members: Sequence[tuple[ReconnectPolicy, InstancePlan]],
+    fates: _Fates,
+) -> FleetPlan:
+    wanted = _together(Counter(policy for policy, _ in members), fates)
+    policy = None if budget is None else budget.policy
+    return FleetPlan(
+        key=None if budget is None else budget.key,
+        policy=policy,
+        instances=len(members),
+        wanted=wanted,
+        outages=tuple(_rationed(each, policy, len(members)) for each in wanted),
+        churn=sum(planned.churn for _, planned in members),
     )
-    concerns = (*concerns_of_instances(instances), *concerns_of_fleet(fleet))
-    return Plan(instances=instances, fleet=fleet, concerns=concerns)
+
+
+def _rationed(wanted: OutagePlan, policy: BudgetPolicy | None, instances: int) -> OutagePlan:
+    """Return what a budget leaves of an outage."""
+    if policy is None:
+        return wanted
+
+    limit = allowed(policy, wanted.seconds)
+    average, most_attempts = min(wanted.attempts, limit), min(wanted.most_attempts, limit)
+    half = math.ceil(instances / 2)
+    return evolve(
+        wanted,
+        fewest_attempts=min(wanted.fewest_attempts, limit),
+        attempts=average,
+        most_attempts=most_attempts,
+        median_wait=wanted.median_wait + last_turn(policy, half, average),
+        longest_wait=wanted.longest_wait + last_turn(policy, instances, most_attempts),
+    )
 
 
 def _instance(
@@ -160,9 +194,7 @@ def _instance(
     )
 
 
-def _together(
-    counts: dict[ReconnectPolicy, int], fates: dict[ReconnectPolicy, tuple[Outage, ...]]
-) -> tuple[OutagePlan, ...]:
+def _together(counts: Mapping[ReconnectPolicy, int], fates: _Fates) -> tuple[OutagePlan, ...]:
     """Sum up the outages of so many instances of each policy."""
     plans = []
     for index, seconds in enumerate(OUTAGES):

@@ -13,7 +13,7 @@ from typing import final
 
 DAY = 86_400.0
 """Seconds of the longest window that a provider counts in."""
-_BUCKET = 60.0
+MINUTE = 60.0
 """Seconds whose attempts are counted as one, so that a day takes 1,440 numbers at most."""
 
 
@@ -89,7 +89,7 @@ class DayWindow:
 
     def take(self, now: float) -> None:
         """Count an attempt that there is room for."""
-        end = (now // _BUCKET + 1) * _BUCKET
+        end = (now // MINUTE + 1) * MINUTE
         count = self._ends.pop()[1] if self._ends and self._ends[-1][0] == end else 0
         self._ends.append((end, count + 1))
         self._count += 1
