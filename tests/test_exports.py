@@ -82,6 +82,14 @@ def test_importing_the_package_imports_neither_its_command_line_nor_its_test_kit
         text=True,
         timeout=30,
     )
-    unasked = {"click", "rich", "pytest", "trio_instances._cli", "trio_instances.testing"}
+    unasked = {
+        "click",
+        "opentelemetry",
+        "prometheus_client",
+        "pytest",
+        "rich",
+        "trio_instances._cli",
+        "trio_instances.testing",
+    }
 
     assert unasked.isdisjoint(done.stdout.split())

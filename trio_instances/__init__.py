@@ -51,13 +51,15 @@ from ._instance.handle import Instance
 from ._instance.spec import InstanceSpec
 from ._instance.thread_probe import thread_probe
 from ._runtime.applying import Applied
+from ._runtime.counts import InstanceCounts
 from ._runtime.down import wait_all_down
 from ._runtime.init_system import InitSystem
 from ._runtime.notifying import notify_init_system
 from ._runtime.opening import open_runtime
-from ._runtime.runtime import InstanceCounts, Runtime
+from ._runtime.runtime import Runtime
 from ._runtime.settings import OnInstanceFailure, RuntimeSettings
 from ._supervision.context import current_child_path, until_stopped
+from ._supervision.log_context import add_log_context, log_context
 from ._supervision.loop_meter import LoopShares
 from ._supervision.opening import open_supervisor, supervise
 from ._supervision.record import Child, ChildCounts, ChildInfo
@@ -160,8 +162,10 @@ __all__ = [
     "TrioInstancesError",
     "Trips",
     "WhoMustAct",
+    "add_log_context",
     "classify_failure",
     "current_child_path",
+    "log_context",
     "notify_init_system",
     "open_runtime",
     "open_supervisor",

@@ -108,14 +108,16 @@ class Sink(ABC):
     """Somewhere telemetry goes.
 
     Each sink has a task and a bounded buffer of its own: one that is slow loses events, which are
-    counted, and one that fails is reported; neither delays an instance.
+    counted, and one that fails or blocks is reported, and tried again later; neither delays an
+    instance.
     """
 
     @abstractmethod
     async def write(self, events: Sequence[Event]) -> None:
         """Take in what has happened since the last call, oldest first; never empty.
 
-        It may be cancelled when the runtime has ended and the sink's time is used up.
+        It is cancelled when it does not come back in time, and when the runtime has ended and the
+        sink's time is used up. It must let others run: what blocks belongs into a thread.
         """
 
     async def aclose(self) -> None:

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 import trio
 from trio.testing import MockClock
 
-from trio_instances import InstanceStatus, InvalidSpec, Runtime, open_runtime
+from trio_instances import (
+    InstanceStatus,
+    InvalidSpec,
+    Runtime,
+    RuntimeSettings,
+    open_runtime,
+)
+from trio_instances.abc import Sink
+from trio_instances.telemetry import Event
 
 from ..instance.scripted import HANGS, ScriptedChannel, fatal
 from .instances import spec_of
@@ -55,6 +65,27 @@ async def test_a_subscriber_gets_what_happens_from_then_on(autojump_clock: MockC
 
     assert names.count("instance.connected") == 1
     assert names[-1] == "runtime.stopped"
+
+
+async def test_it_says_how_its_sinks_fare(autojump_clock: MockClock) -> None:
+    """In the order in which they were given, now and after its end."""
+
+    class Broken(Sink):
+        async def write(self, events: Sequence[Event]) -> None:
+            raise OSError("no space left")
+
+    class Hanging(Sink):
+        async def write(self, events: Sequence[Event]) -> None:
+            await trio.sleep_forever()
+
+    settings = RuntimeSettings(sink_write_timeout=2.5)
+    async with open_runtime(settings, sinks=[Broken(), Hanging()]) as runtime:
+        await trio.sleep(2.8)
+        broken, hanging = runtime.sink_statistics()
+
+    assert (broken.sink, broken.failures, broken.blocked, broken.failing) == ("Broken", 2, 0, True)
+    assert (hanging.sink, hanging.failures, hanging.blocked) == ("Hanging", 0, 1)
+    assert [sink.buffered for sink in runtime.sink_statistics()] == [0, 0]
 
 
 async def test_a_bad_buffer_is_refused(autojump_clock: MockClock) -> None:

@@ -29,6 +29,7 @@ def test_the_defaults_are_those_that_are_published() -> None:
         ("sink_buffer", 0),
         ("sink_timeout", -1.0),
         ("sink_timeout", float("inf")),
+        ("sink_write_timeout", 0.0),
     ],
 )
 def test_each_wrong_field_is_named(field: str, value: Any) -> None:

@@ -51,7 +51,7 @@ def test_the_wire_form_is_flat_and_says_what_it_is() -> None:
     """An event's name and schema version come first, and its fields stand beside them."""
     assert list(telemetry.event_to_dict(EVENT)) == [
         "event", "schema", "at", "instance_id", "channel_type", "path", "child", "incarnation",
-        "cause", "delay", "restarts",
+        "generation", "cause", "delay", "restarts",
     ]  # fmt: skip
     assert telemetry.event_to_dict(EVENT)["event"] == "child.restarting"
     assert telemetry.event_to_dict(EVENT)["schema"] == telemetry.SCHEMA_VERSION

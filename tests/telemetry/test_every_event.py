@@ -9,6 +9,7 @@ from types import NoneType, UnionType
 from typing import Any, get_args, get_origin
 
 import attrs
+import jsonschema
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -55,6 +56,9 @@ def instances(cls: type) -> st.SearchStrategy[Any]:
 
 EVENTS = st.sampled_from(list(telemetry.catalogue().values())).flatmap(instances)
 SNAPSHOTS = instances(HealthSnapshot)
+SNAPSHOT_VALIDATOR = jsonschema.Draft202012Validator(
+    {"$defs": telemetry.json_schema()["$defs"], "$ref": "#/$defs/HealthSnapshot"}
+)
 
 
 @pytest.mark.parametrize("cls", CLASSES)
@@ -124,3 +128,23 @@ def test_every_exported_name_is_there_once_and_in_order() -> None:
     """The list of names is right, sorted, and has none twice."""
     assert sorted(set(telemetry.__all__)) == sorted(telemetry.__all__)
     assert all(hasattr(telemetry, name) for name in telemetry.__all__)
+
+
+@pytest.mark.parametrize("cls", CLASSES)
+def test_an_event_is_as_the_schema_says(cls: type[telemetry.Event]) -> None:
+    """The published schema takes whatever a writer can write of each class."""
+    validator = jsonschema.Draft202012Validator(
+        {**telemetry.json_schema(), "oneOf": [{"$ref": f"#/$defs/{cls.name}"}]}
+    )
+
+    @given(instances(cls))
+    def law(event: telemetry.Event) -> None:
+        validator.validate(json.loads(telemetry.to_json(event)))
+
+    law()
+
+
+@given(SNAPSHOTS)
+def test_a_snapshot_is_as_the_schema_says(snapshot: HealthSnapshot) -> None:
+    """The published schema has snapshots as well."""
+    SNAPSHOT_VALIDATOR.validate(json.loads(telemetry.snapshot_to_json(snapshot)))

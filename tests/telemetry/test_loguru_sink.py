@@ -56,6 +56,7 @@ async def test_an_event_is_a_record_with_flat_fields(records: list[dict[str, Any
         "path": "bot/worker",
         "child": "worker",
         "incarnation": 2,
+        "generation": None,
         "cause_failure_class": "recoverable",
         "cause_reason": "timeout",
         "cause_detail": "too {slow}\n<red>",

@@ -24,6 +24,7 @@ from ..policy.pressure import PressureLevel
 from ..policy.signals import ConnectionState, Phase, Signal, SignalKind
 from ..policy.status import Change, InstanceStatus, StatusState
 from ..telemetry import events
+from ..telemetry.status_events import StatusChanged
 from .acting import ROTATION, perform
 
 if TYPE_CHECKING:
@@ -184,9 +185,14 @@ class InstanceRecord:
         kind = SignalKind.HANDOVER if self.spec.channel.overlaps else SignalKind.ROTATE
         self.signal(kind, cause=ROTATION, generation=generation)
 
-    def change(self, change: Change) -> None:
-        """Move the status."""
-        self._set_status(status.step(self.status, change))
+    def change(self, change: Change, *, at: float | None = None) -> None:
+        """Move the status.
+
+        Args:
+            change: What has happened to the link.
+            at: When, as in `tell`; None takes the time now.
+        """
+        self._set_status(status.step(self.status, change), at)
 
     def degrade(self, what: str, why: Cause) -> None:
         """Give one more reason to call it degraded."""
@@ -204,17 +210,21 @@ class InstanceRecord:
                     elapsed = trio.current_time() - reason.since
                     self.tell(events.InstanceRecovered, what=what, elapsed=elapsed)
 
-    def _set_status(self, state: StatusState) -> None:
+    def _set_status(self, state: StatusState, at: float | None = None) -> None:
         before, self.status = self.status.status, state
         after = state.status
         if after is before:
             return
 
-        self.status_since = trio.current_time()
+        now = trio.current_time() if at is None else at
+        elapsed, self.status_since = now - self.status_since, now
         for event, wanted in list(self._waiters.items()):
             if not event.is_set() and (after in wanted or after in _DEAD_ENDS):
                 event.set()
                 self._waiters[event] = frozenset({after})
+        if self.bus.listening:
+            # After the waiters, as a listener may change the status again.
+            self.tell(StatusChanged, at=now, status=after, previous=before, elapsed=elapsed)
 
     async def wait_status(self, wanted: frozenset[InstanceStatus]) -> InstanceStatus:
         """Wait until the status is, for however short a moment, one of those wanted."""

@@ -21,17 +21,16 @@ class InstanceReporter(Reporter):
         generation: Which connection's children they are; None: the instance's own.
     """
 
-    __slots__ = ("_generation", "_record")
+    __slots__ = ("_record",)
 
     def __init__(self, record: InstanceRecord, generation: int | None = None) -> None:
-        super().__init__(record.bus, record.spec.id, record.spec.channel.channel_type)
+        super().__init__(record.bus, record.spec.id, record.spec.channel.channel_type, generation)
         self._record = record
-        self._generation = generation
 
     @property
     def _judges(self) -> bool:
         """Whether these children make the instance degraded: in a handover only the old ones."""
-        return self._generation in (None, self._record.connection.generation)
+        return self.generation in (None, self._record.connection.generation)
 
     def started(self, record: ChildRecord, now: float) -> None:
         """An incarnation is ready, so whatever was degraded without it is well again."""

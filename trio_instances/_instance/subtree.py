@@ -58,7 +58,8 @@ async def run_instance(
             await supervisor.start_children(children)
             if record.bus.listening:
                 names = tuple(child.name for child in children)
-                record.tell(events.InstanceStarted, children=names)
+                elapsed = trio.current_time() - parent.began_at
+                record.tell(events.InstanceStarted, children=names, elapsed=elapsed)
             # Ready before the loop runs: a first attempt that fails at once is no failed start.
             supervisor.start_soon(keep_connected, record, name=CONNECTION, shutdown=float("inf"))
             _begin_to_connect(record)

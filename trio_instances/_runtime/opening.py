@@ -21,7 +21,7 @@ from ..policy.mistakes import MistakeList
 from ..policy.options import SupervisorOptions
 from ..telemetry.bus import EventBus
 from ..telemetry.runtime_events import RuntimeStarted, RuntimeStopped, RuntimeStopping
-from ..telemetry.sinks.feed import open_sinks
+from ..telemetry.sinks.feed import SinkFeed, open_sinks
 from .ending import RuntimeEnding
 from .reporter import RuntimeReporter, end_of_runtime
 from .runtime import Runtime
@@ -79,9 +79,13 @@ async def open_runtime(
     try:
         async with (
             open_sinks(
-                bus, sinks, max_buffer=settings.sink_buffer, flush_timeout=settings.sink_timeout
-            ),
-            _running(settings, core, parent, wall_clock) as runtime,
+                bus,
+                sinks,
+                max_buffer=settings.sink_buffer,
+                flush_timeout=settings.sink_timeout,
+                write_timeout=settings.sink_write_timeout,
+            ) as feeds,
+            _running(settings, core, parent, wall_clock, feeds) as runtime,
         ):
             yield runtime
     finally:
@@ -95,6 +99,7 @@ async def _running(
     core: Core,
     parent: ChildRecord | None,
     wall_clock: Callable[[], float],
+    feeds: Sequence[SinkFeed],
 ) -> AsyncIterator[Runtime]:
     bus = core.reporter.bus
     schedule = ProbeSchedule(settings.probes_at_once)
@@ -103,7 +108,8 @@ async def _running(
         bus.publish(RuntimeStarted(at=asked_at))
     try:
         async with run_core(core, parent) as supervisor:
-            runtime = Runtime(settings, supervisor, core, schedule, RuntimeEnding(core))
+            ending = RuntimeEnding(core)
+            runtime = Runtime(settings, supervisor, core, schedule, ending, feeds=feeds)
             assert core.nursery is not None
             try:
                 with running_services(core.nursery, schedule, wall_clock, bus):

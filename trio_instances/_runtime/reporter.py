@@ -39,7 +39,7 @@ class RuntimeReporter(Reporter):
     def stopping(self, record: ChildRecord, now: float) -> None:
         """An instance was asked to stop."""
         instance = instance_of(record)
-        instance.change(Change.STOP)
+        instance.change(Change.STOP, at=now)
         if instance.bus.listening:
             instance.tell(events.InstanceStopping, at=now)
         super().stopping(record, now)
@@ -51,9 +51,11 @@ class RuntimeReporter(Reporter):
         super().stopped(record, now, forced=forced, cause=cause)
         instance = instance_of(record)
         if not instance.restarting:
-            instance.change(Change.END)
+            instance.change(Change.END, at=now)
         if instance.bus.listening:
-            instance.tell(events.InstanceStopped, at=now, uptime=now - instance.started_at)
+            elapsed = now - (now if record.stop_asked_at is None else record.stop_asked_at)
+            uptime = now - instance.started_at
+            instance.tell(events.InstanceStopped, at=now, uptime=uptime, elapsed=elapsed)
 
     def labels(self, record: ChildRecord) -> tuple[str | None, str | None]:
         """Return the id of the instance that a child is, and the type of its channel."""

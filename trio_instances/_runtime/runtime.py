@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from typing import final
 
 import trio
-from attrs import frozen
 
 from .._exceptions import (
     ChildNotFound,
@@ -35,23 +34,15 @@ from ..policy.specs import ChildSpec
 from ..policy.standing import Standing
 from ..policy.status import Change, InstanceStatus
 from ..telemetry.events import InstanceCredentialsUpdated
+from ..telemetry.sinks.feed import SinkFeed, SinkStatistics
 from ..telemetry.subscription import Subscription
 from .applying import Applied, check_wanted, perform, tell_applied
+from .counts import InstanceCounts, count
 from .ending import RuntimeEnding
 from .settings import OnInstanceFailure, RuntimeSettings
 
 _DOWN = frozenset({InstanceStatus.STOPPED, InstanceStatus.STOPPING})
 """Of these nothing runs, or soon nothing will, and nobody said why: a pass starts them anew."""
-
-
-@final
-@frozen
-class InstanceCounts:
-    """How many instances a runtime has."""
-
-    total: int
-    by_status: dict[InstanceStatus, int]
-    """For every status how many have it, zero included."""
 
 
 @final
@@ -69,6 +60,8 @@ class Runtime:
         core: Core,
         schedule: ProbeSchedule,
         ending: RuntimeEnding,
+        *,
+        feeds: Sequence[SinkFeed] = (),
     ) -> None:
         self.settings = settings
         self.ending = ending
@@ -78,6 +71,7 @@ class Runtime:
         self._bus = core.reporter.bus
         self._random = core.random
         self._schedule = schedule
+        self._feeds = feeds
         self._records: dict[str, InstanceRecord] = {}
         self._applying = trio.Lock()
 
@@ -274,10 +268,7 @@ class Runtime:
 
     def count_instances(self) -> InstanceCounts:
         """Return how many instances there are, by status."""
-        by_status = dict.fromkeys(InstanceStatus, 0)
-        for record in self._records.values():
-            by_status[record.status.status] += 1
-        return InstanceCounts(len(self._records), by_status)
+        return count(record.status.status for record in self._records.values())
 
     def list_instance_health(self) -> list[HealthSnapshot]:
         """Return everything there is to know about every instance, in start order."""
@@ -286,6 +277,10 @@ class Runtime:
     def list_standings(self) -> list[Standing]:
         """Return how every instance stands, in start order; cheap enough for every second."""
         return [make_standing(record) for record in self._records.values()]
+
+    def sink_statistics(self) -> list[SinkStatistics]:
+        """Return how each sink fares, in the order in which they were given."""
+        return [feed.statistics() for feed in self._feeds]
 
     def subscribe(self, max_buffer: int = 1000) -> AbstractAsyncContextManager[Subscription]:
         """Subscribe to everything that happens from now on.

@@ -64,6 +64,8 @@ class RuntimeSettings:
     """Events that one slow sink may lag behind before it loses some."""
     sink_timeout: float = 5.0
     """Seconds that all sinks together have to take in the last events."""
+    sink_write_timeout: float = 10.0
+    """Seconds after which a sink that takes in events is cut off, to be tried again later."""
 
     def __attrs_post_init__(self) -> None:
         wrong = MistakeList("RuntimeSettings")
@@ -79,4 +81,5 @@ class RuntimeSettings:
             wrong.add("required", self.required, "must be a list of ids, or None")
         wrong.whole("sink_buffer", self.sink_buffer, at_least=1)
         wrong.number("sink_timeout", self.sink_timeout, finite=True)
+        wrong.number("sink_write_timeout", self.sink_write_timeout, above=0.0)
         wrong.raise_any()

@@ -108,7 +108,7 @@ def _reporter(events: EventBus | None, parent: ChildRecord | None) -> Reporter:
 
     around = parent.core.reporter
     bus = around.bus if events is None else events
-    return Reporter(bus, around.instance_id, around.channel_type)
+    return Reporter(bus, around.instance_id, around.channel_type, around.generation)
 
 
 @uninterrupted

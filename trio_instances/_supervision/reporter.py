@@ -28,16 +28,22 @@ class Reporter:
         bus: Where to publish.
         instance_id: The instance that the supervisor belongs to, if any.
         channel_type: The type of that instance's channel.
+        generation: Which connection of that instance it belongs to, if it belongs to one.
     """
 
-    __slots__ = ("bus", "channel_type", "instance_id")
+    __slots__ = ("bus", "channel_type", "generation", "instance_id")
 
     def __init__(
-        self, bus: EventBus, instance_id: str | None = None, channel_type: str | None = None
+        self,
+        bus: EventBus,
+        instance_id: str | None = None,
+        channel_type: str | None = None,
+        generation: int | None = None,
     ) -> None:
         self.bus = bus
         self.instance_id = instance_id
         self.channel_type = channel_type
+        self.generation = generation
 
     def started(self, record: ChildRecord, now: float) -> None:
         """An incarnation is ready."""
@@ -113,6 +119,7 @@ class Reporter:
                     instance_id=self.instance_id,
                     channel_type=self.channel_type,
                     path=failure.path,
+                    generation=self.generation,
                     child=failure.child,
                     cause=failure.cause,
                     restarts=record.window.intensity.max_restarts,
@@ -136,7 +143,7 @@ class Reporter:
             )
 
     def labels(self, _: ChildRecord) -> tuple[str | None, str | None]:
-        """Return the instance id and the channel type that an event about a child bears."""
+        """Return the instance id and the channel type that what is told of a child bears."""
         return self.instance_id, self.channel_type
 
     def _publish(
@@ -151,6 +158,7 @@ class Reporter:
                 path=record.path,
                 child=record.spec.name,
                 incarnation=record.incarnation,
+                generation=self.generation,
                 **fields,
             )
         )

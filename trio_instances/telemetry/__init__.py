@@ -2,14 +2,16 @@
 
 The map:
 
-- `events`, `child_events`, `budget_events`, `runtime_events`, `loop_events`: every event, a frozen
-  class with a stable wire name; `catalogue` lists them
-- `schema`: what they have in common
+- `events`, `child_events`, `budget_events`, `health_events`, `loop_events`, `runtime_events`,
+  `sink_events`, `status_events`: every event, a frozen class with a stable wire name; `catalogue`
+  lists them
+- `schema`: what they have in common, and `json_schema`, all of them for other programs
 - `bus`: `EventBus`, on which a publisher hands each event to every listener, at once
 - `subscription`: `Subscription`, a bounded buffer of events for a task of one's own
 - `codec`: events and health snapshots as plain data and as JSON, both ways
 - `wording`: an event's level, and one line about it for people
-- `sinks`: `open_sinks` and where events can go: `LoguruSink`, `JSONLinesSink`
+- `sinks`: `open_sinks` and where events can go: `LoguruSink`, `JSONLinesSink`; and, imported by
+  their own names, as each needs an extra: `sinks.otel`, `sinks.prometheus`
 
 A sink of one's own implements `trio_instances.abc.Sink`.
 
@@ -86,10 +88,18 @@ from .runtime_events import (
     RuntimeStopped,
     RuntimeStopping,
 )
-from .schema import SCHEMA_VERSION, ChildEvent, Event
+from .schema import SCHEMA_VERSION, ChildEvent, Event, json_schema
+from .sink_events import SinkRecovered
 from .sinks.feed import SinkFeed, SinkStatistics, open_sinks
-from .sinks.json_lines import JSONLines, JSONLinesSink, json_line, read_json_lines
+from .sinks.json_lines import (
+    JSONLines,
+    JSONLinesSink,
+    json_line,
+    json_lines_files,
+    read_json_lines,
+)
 from .sinks.loguru_sink import LoguruSink
+from .status_events import StatusChanged
 from .subscription import (
     Subscription,
     SubscriptionStatistics,
@@ -156,7 +166,9 @@ __all__ = [
     "RuntimeStopped",
     "RuntimeStopping",
     "SinkFeed",
+    "SinkRecovered",
     "SinkStatistics",
+    "StatusChanged",
     "Subscription",
     "SubscriptionStatistics",
     "SupervisorEscalated",
@@ -165,6 +177,8 @@ __all__ = [
     "event_to_dict",
     "from_json",
     "json_line",
+    "json_lines_files",
+    "json_schema",
     "level_of",
     "one_line",
     "open_sinks",

@@ -1,7 +1,7 @@
 """The event catalogue: everything that the library can say has happened, grouped by emitter.
 
-Those of children, of connection budgets, of health and of the runtime as a whole are in modules of
-their own.
+Those of children, of connection budgets, of health, of the event loop, of the runtime as a whole,
+of sinks and of the status are in modules of their own.
 
 Each event is a frozen value. ``name`` is its stable wire name, ``at`` a time of
 `trio.current_time`, and durations are in seconds. Refer to the classes through their package
@@ -21,6 +21,8 @@ from . import (  # noqa: F401 - they are in the catalogue
     health_events,
     loop_events,
     runtime_events,
+    sink_events,
+    status_events,
 )
 from .schema import EVENTS, Event, catalogued
 
@@ -34,6 +36,8 @@ class InstanceStarted(Event):
 
     children: tuple[str, ...]
     """The names of those children, in start order."""
+    elapsed: float | None = None
+    """How long the start took; None in what was written before this was told."""
 
 
 @catalogued("instance.connecting")
@@ -195,6 +199,8 @@ class InstanceStopped(Event):
 
     uptime: float
     """How long it had been started."""
+    elapsed: float | None = None
+    """How long the stop took; None in what was written before this was told."""
 
 
 # --- a supervisor --------------------------------------------------------------------------------
@@ -207,6 +213,8 @@ class SupervisorEscalated(Event):
 
     path: str
     """Where the supervisor is in the tree."""
+    generation: int | None = None
+    """Which connection it keeps the children of; None where it keeps others."""
     child: str
     """The path of the child whose exit was one too many."""
     cause: Cause

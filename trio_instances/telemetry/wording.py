@@ -31,7 +31,7 @@ from .events import (
 from .health_events import PressureChanged, ProbeCompleted
 from .loop_events import LoopStalled
 from .runtime_events import RuntimeApplied
-from .schema import Event
+from .schema import UNITS, Event
 
 LEVELS: Mapping[type[Event], str] = {
     InstanceFailed: "ERROR",
@@ -55,9 +55,6 @@ LEVELS: Mapping[type[Event], str] = {
 and the runtime is dealing with it.
 """
 
-_SECONDS = frozenset(
-    {"elapsed", "uptime", "outage", "delay", "latency", "period", "timeout", "waited"}
-)
 _NOT_SAID_AGAIN = frozenset({"at", "instance_id", "channel_type", "path", "cause"})
 
 
@@ -114,7 +111,7 @@ def _in_words(name: str, value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return f"{value:.3g}s" if name in _SECONDS else f"{value:.3g}"
+        return f"{value:.3g}s" if UNITS.get(name) == "s" else f"{value:.3g}"
 
     return str(value)
 

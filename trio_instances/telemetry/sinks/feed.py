@@ -6,6 +6,7 @@ How cancellation goes:
   is shielded, so nothing changes for it until the body has ended. Then the feed is told to stop and
   its scope gets a deadline; the block waits for the feeds, at most `flush_timeout`, and lets
   the cancellation go on after that.
+- *A write does not come back.* It is cancelled after `write_timeout`, alone; the feed goes on.
 - *The deadline passes.* The scope's cancellation reaches the sink wherever it is. ``aclose`` is
   called all the same, in a scope with that deadline: what it does before its first checkpoint
   happens.
@@ -13,14 +14,17 @@ How cancellation goes:
   exception. ``except*`` takes the exception out and reports it; ``Cancelled`` goes on to the scope.
 - *KeyboardInterrupt and SystemExit* are never caught. They end the feed and cancel the block, as in
   every nursery; the other feeds flush within their budget, and it goes through, in a group.
-- *A sink that ignores cancellation* holds up the end of the block. Trio cannot kill a task.
+- *A sink that ignores cancellation* holds up its own feed, and the end of the block. Trio cannot
+  kill a task.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
+from itertools import islice
 from typing import TYPE_CHECKING, final
 
 import trio
@@ -33,6 +37,8 @@ from ...policy.failures import Cause, FailureClass, flatten
 from ...policy.mistakes import MistakeList
 from ..events import HookFailed
 from ..schema import Event
+from ..sink_events import SinkRecovered
+from .holding import Holding
 
 if TYPE_CHECKING:
     from ..bus import EventBus
@@ -40,6 +46,14 @@ if TYPE_CHECKING:
 
 MAX_BUFFER = 10_000
 """Events that are kept for a slow sink; a few seconds of a large fleet that reconnects."""
+MAX_BATCH = 1000
+"""Events of one write, so that a write has an end also after a sink was away for long."""
+WRITE_TIMEOUT = 10.0
+"""Seconds after which a write is cut off: a file or a log takes its batch in milliseconds, and an
+exporter over a network gives up by itself before."""
+MAX_HOLD = 1.0
+"""Real seconds for which a write may let nothing else run. Instances feel it long before; a busy
+machine must not be taken for a bad sink, though."""
 FLUSH_TIMEOUT = 5.0
 """Seconds that the sinks have when the block ends; as a supervisor gives its children."""
 RETRIES = Backoff(initial=1.0, factor=2.0, cap=60.0, jitter=Jitter.NONE)
@@ -61,8 +75,18 @@ class SinkStatistics:
     """Events that wait for it."""
     failures: int
     """How often it raised."""
+    blocked: int
+    """How often it was cut off: it did not come back in time, or let nothing else run."""
     failing: bool
-    """Whether it raised the last time."""
+    """Whether it did any of this the last time, and so waits for its next try."""
+
+
+@frozen
+class _Outage:
+    """A row of failures, by how things were before the first of them."""
+
+    since: float
+    lost: int
 
 
 @final
@@ -74,10 +98,15 @@ class SinkFeed:
     _bus: EventBus
     _events: Subscription
     _flush_timeout: float
+    _write_timeout: float = WRITE_TIMEOUT
+    _clock: Callable[[], float] = time.perf_counter
+    """Tells real seconds, to find out whether a write lets others run."""
     _written: int = field(default=0, init=False)
     _lost: int = field(default=0, init=False)
     _failures: int = field(default=0, init=False)
-    _failing: bool = field(default=False, init=False)
+    _blocked: int = field(default=0, init=False)
+    _in_a_row: int = field(default=0, init=False)
+    _outage: _Outage | None = field(default=None, init=False)
     _stopping: trio.Event = field(factory=trio.Event, init=False)
     _scope: trio.CancelScope = field(init=False)
 
@@ -91,14 +120,14 @@ class SinkFeed:
 
     def statistics(self) -> SinkStatistics:
         """Return what it has done so far; also valid after the block has ended."""
-        events = self._events.statistics()
         return SinkStatistics(
             sink=self.name,
             written=self._written,
-            lost=self._lost + events.dropped,
-            buffered=events.current_buffer_used,
+            lost=self._lost + self._events.dropped,
+            buffered=self._events.statistics().current_buffer_used,
             failures=self._failures,
-            failing=self._failing,
+            blocked=self._blocked,
+            failing=self._outage is not None,
         )
 
     def stop(self) -> None:
@@ -128,15 +157,16 @@ class SinkFeed:
             self._report(Cause(FailureClass.DEGRADED, "flush_timeout", detail))
 
     async def _write_all(self) -> None:
-        failures_in_a_row = 0
         async for event in self._events:
-            if await self._write([event, *self._drain()]):
-                failures_in_a_row = 0
+            before = self._now()
+            cause = await self._write([event, *islice(self._drain(), MAX_BATCH - 1)])
+            if cause is None:
+                self._recover()
                 continue
 
-            with trio.move_on_after(RETRIES.step(failures_in_a_row)):
+            self._fail(cause, before)
+            with trio.move_on_after(RETRIES.step(self._in_a_row - 1)):
                 await self._stopping.wait()
-            failures_in_a_row += 1
 
     def _drain(self) -> Iterator[Event]:
         while True:
@@ -145,35 +175,74 @@ class SinkFeed:
             except (trio.WouldBlock, trio.EndOfChannel):
                 return
 
-    async def _write(self, batch: list[Event]) -> bool:
+    async def _write(self, batch: list[Event]) -> Cause | None:
+        """Hand over a batch; return what was wrong with that, if anything was."""
         # A batch that failed is not written again: nobody knows how much of it got through, and
         # an event that the sink cannot digest would hold up all others for ever.
+        cause: Cause | None = None
         done = False
+        holding = Holding(self._hand_over(batch), self._clock)
         try:
-            await self.sink.write(batch)
-            done = True
+            with trio.move_on_after(self._write_timeout):
+                await holding
+                done = True
         except* Exception as failures:
-            self._fail(failures)
+            self._failures += 1
+            cause = classify_failure(failures)
         finally:
             if done:
                 self._written += len(batch)
-                self._failing = False
             else:
                 self._lost += len(batch)
 
-        return done
+        return cause or self._blockage(holding, done=done)
+
+    async def _hand_over(self, batch: list[Event]) -> None:
+        await self.sink.write(batch)
+
+    def _blockage(self, holding: Holding, *, done: bool) -> Cause | None:
+        if holding.longest > MAX_HOLD:
+            detail = f"it let nothing else run for {holding.longest:.3g} s"
+            cause = Cause(FailureClass.DEGRADED, "sink_held_the_loop", detail)
+        elif not done:
+            detail = f"it did not come back within {self._write_timeout:g} s"
+            cause = Cause(FailureClass.DEGRADED, "sink_blocked", detail)
+        else:
+            return None
+
+        self._blocked += 1
+        return cause
 
     async def _close(self) -> None:
         try:
             await self.sink.aclose()
         except* Exception as failures:
-            self._fail(failures)
+            self._failures += 1
+            self._fail(classify_failure(failures), self._now())
 
-    def _fail(self, exc: BaseException) -> None:
-        self._failures += 1
-        if not self._failing:
-            self._failing = True
-            self._report(classify_failure(exc))
+    def _now(self) -> _Outage:
+        return _Outage(trio.current_time(), self.statistics().lost)
+
+    def _fail(self, cause: Cause, before: _Outage) -> None:
+        self._in_a_row += 1
+        if self._outage is None:
+            self._outage = before
+            self._report(cause)
+
+    def _recover(self) -> None:
+        outage, failures = self._outage, self._in_a_row
+        self._outage, self._in_a_row = None, 0
+        if outage is not None and self._bus.listening:
+            now = trio.current_time()
+            self._bus.publish(
+                SinkRecovered(
+                    at=now,
+                    sink=self.name,
+                    elapsed=now - outage.since,
+                    failures=failures,
+                    lost=self.statistics().lost - outage.lost,
+                )
+            )
 
     def _report(self, cause: Cause) -> None:
         if self._bus.listening:
@@ -189,13 +258,16 @@ async def open_sinks(
     *,
     max_buffer: int = MAX_BUFFER,
     flush_timeout: float = FLUSH_TIMEOUT,
+    write_timeout: float = WRITE_TIMEOUT,
 ) -> AsyncIterator[tuple[SinkFeed, ...]]:
     """Write the events of a bus to sinks until the block ends.
 
-    Each sink gets batches: whatever is buffered when it is ready for more. One that raises is
-    reported once as ``hook.failed``, and not again until it has written something; it is tried
-    again after pauses that grow from 1 s to 60 s. One that is slow or hangs loses events, oldest
-    first. Neither delays a publisher or another sink.
+    Each sink gets batches: whatever is buffered when it is ready for more, up to 1000 events. One
+    that raises is reported once as ``hook.failed``, and so is one whose write does not come back in
+    time, which is cancelled, and one that let nothing else run for more than a second. It is tried
+    again after pauses that grow from 1 s to 60 s, and when it takes events again,
+    ``sink.recovered`` says what was lost. Meanwhile it loses events, oldest first. It delays
+    neither a publisher nor another sink.
 
     At the end of the block, also when it is cancelled, each sink writes what is buffered and is
     closed, all of it within `flush_timeout`. What the body raises comes out as it is.
@@ -205,6 +277,7 @@ async def open_sinks(
         sinks: Where they go.
         max_buffer: How many events are kept for each sink.
         flush_timeout: Seconds that the sinks have at the end, all at the same time.
+        write_timeout: Seconds that one write may take.
 
     Yields:
         What is at work, for `SinkFeed.statistics`, in the order of the sinks.
@@ -214,9 +287,10 @@ async def open_sinks(
         trio.ClosedResourceError: The bus is closed.
     """
     several = tuple(sinks)
-    _check(several, max_buffer, flush_timeout)
+    _check(several, max_buffer, flush_timeout, write_timeout)
     feeds = tuple(
-        SinkFeed(sink, bus, bus.subscribe(max_buffer=max_buffer), flush_timeout) for sink in several
+        SinkFeed(sink, bus, bus.subscribe(max_buffer=max_buffer), flush_timeout, write_timeout)
+        for sink in several
     )
     async with _running(feeds):
         yield feeds
@@ -255,7 +329,9 @@ async def _running(feeds: Sequence[SinkFeed]) -> AsyncIterator[None]:
             bare = None
 
 
-def _check(sinks: Sequence[Sink], max_buffer: int, flush_timeout: float) -> None:
+def _check(
+    sinks: Sequence[Sink], max_buffer: int, flush_timeout: float, write_timeout: float
+) -> None:
     wrong = MistakeList("open_sinks")
     for index, sink in enumerate(sinks):
         wrong.instance(f"sinks[{index}]", sink, Sink)
@@ -263,4 +339,5 @@ def _check(sinks: Sequence[Sink], max_buffer: int, flush_timeout: float) -> None
             wrong.add(f"sinks[{index}]", sink, "must not be there twice")
     wrong.whole("max_buffer", max_buffer, at_least=1)
     wrong.number("flush_timeout", flush_timeout, finite=True)
+    wrong.number("write_timeout", write_timeout, above=0.0)
     wrong.raise_any()
