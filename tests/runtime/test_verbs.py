@@ -42,6 +42,20 @@ async def test_an_unknown_id_is_a_key_error(autojump_clock: MockClock) -> None:
             await runtime.restart_instance("bot")
 
 
+async def test_who_hears_of_an_instance_can_ask_for_it(autojump_clock: MockClock) -> None:
+    """From its first event on: a listener that asks is never told that there is none."""
+    bus, asked = telemetry.EventBus(), []
+    async with open_runtime(events=bus) as runtime:
+
+        def ask(event: telemetry.Event) -> None:
+            if event.instance_id is not None:
+                asked.append(runtime.instance_status(event.instance_id))
+
+        with bus.listen(ask):
+            await runtime.start_instance(spec_of("one"))
+    assert asked[0] == "starting"
+
+
 @pytest.mark.parametrize("rubbish", ["bot-1", None, {"id": "bot-1"}])
 async def test_what_is_no_specification_is_refused(rubbish: Any) -> None:
     """Law 12: with a clear error, and nothing is started."""

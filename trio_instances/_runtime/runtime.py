@@ -103,8 +103,8 @@ class Runtime:
         self._check_free(spec)
         record = InstanceRecord(spec, self._bus, self._random, LifeSigns(self._schedule))
         record.handle = Instance(record)
-        record.change(Change.START)
         self._records[spec.id] = record
+        record.change(Change.START)  # who hears of it can ask for it already
         try:
             await self._supervisor.start_child(self._child_spec(record))
         except BaseException:
