@@ -73,6 +73,8 @@ class Runtime:
         self._schedule = schedule
         self._feeds = feeds
         self._records: dict[str, InstanceRecord] = {}
+        self._users: dict[int, list[str]] = {}
+        """The ids of a channel object's instances, by its identity; two while one is lent."""
         self._applying = trio.Lock()
 
     def __repr__(self) -> str:
@@ -104,6 +106,7 @@ class Runtime:
         record = InstanceRecord(spec, self._bus, self._random, LifeSigns(self._schedule))
         record.handle = Instance(record)
         self._records[spec.id] = record
+        self._take_channel(record)
         record.change(Change.START)  # who hears of it can ask for it already
         try:
             await self._supervisor.start_child(self._child_spec(record))
@@ -312,9 +315,17 @@ class Runtime:
         if spec.id in self._records:
             raise InstanceAlreadyStarted(spec.id)
 
-        for other in self._records.values():
-            if other.spec.channel is spec.channel:
-                raise InstanceAlreadyStarted(other.spec.id, "channel")
+        for user in self._users.get(id(spec.channel), ()):
+            raise InstanceAlreadyStarted(user, "channel")
+
+    def _take_channel(self, record: InstanceRecord) -> None:
+        self._users.setdefault(id(record.spec.channel), []).append(record.spec.id)
+
+    def _leave_channel(self, record: InstanceRecord) -> None:
+        users = self._users[id(record.spec.channel)]
+        users.remove(record.spec.id)
+        if not users:
+            del self._users[id(record.spec.channel)]
 
     async def _forget(self, record: InstanceRecord) -> None:
         """Forget an instance that is down, unless somebody has forgotten or restarted it."""
@@ -329,6 +340,7 @@ class Runtime:
         except (ChildNotFound, SupervisorNotRunning):
             pass  # there is nothing left to forget but the record
         del self._records[instance_id]
+        self._leave_channel(record)
         record.end()
 
     async def _restart(
@@ -358,7 +370,11 @@ class Runtime:
 
         def become(record: InstanceRecord) -> None:
             nonlocal done
-            record.become(spec)
+            self._leave_channel(record)
+            try:
+                record.become(spec)
+            finally:
+                self._take_channel(record)
             done = True
 
         try:

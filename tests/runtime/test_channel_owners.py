@@ -1,0 +1,73 @@
+"""Whose a channel object is, whatever was started, exchanged and stopped before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import trio
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from trio.testing import MockClock
+
+from trio_instances import InstanceAlreadyStarted, Runtime, open_runtime
+
+from ..instance.scripted import ScriptedChannel
+from .instances import slow_to_start, spec_of
+
+owners = st.permutations(range(4)).flatmap(
+    lambda channels: st.lists(st.sampled_from("abcd"), unique=True).map(
+        lambda names: list(zip(names, channels, strict=False))
+    )
+)
+"""Which instances there are to be, each with one of four channel objects."""
+
+
+async def owner(runtime: Runtime, channel: ScriptedChannel) -> str | None:
+    """Return the instance that a channel object serves, by what is said to one more."""
+    try:
+        await runtime.start_instance(spec_of("another", channel))
+    except InstanceAlreadyStarted as exc:
+        return exc.instance_id if exc.what == "channel" else exc.what
+    await runtime.stop_instance("another")
+    return None
+
+
+@settings(max_examples=50)
+@given(st.lists(owners, max_size=5))
+def test_a_channel_object_is_free_exactly_when_no_instance_has_it(
+    lists: Sequence[Sequence[tuple[str, int]]],
+) -> None:
+    """After any passes that start, stop and restart instances, with channels changing hands."""
+
+    async def play() -> None:
+        channels = [ScriptedChannel() for _ in range(4)]
+        async with open_runtime() as runtime:
+            for wanted in lists:
+                await runtime.apply([spec_of(name, channels[index]) for name, index in wanted])
+                names = {index: name for name, index in wanted}
+                for index, channel in enumerate(channels):
+                    assert await owner(runtime, channel) == names.get(index)
+
+    trio.run(play, clock=MockClock(autojump_threshold=0))
+
+
+async def test_a_channel_that_was_lent_is_free_when_both_have_let_go(
+    autojump_clock: MockClock,
+) -> None:
+    """A pass that is cancelled between the two leaves it with both, and refused to a third."""
+    first, second = ScriptedChannel(), ScriptedChannel()
+    async with open_runtime() as runtime:
+        await runtime.apply([spec_of("a", first), spec_of("b", second)])
+        first.give_own = slow_to_start().give_own
+        with trio.move_on_after(1):
+            await runtime.apply([spec_of("b", first), spec_of("a", second)])
+        holders = [bot.id for bot in runtime.list_instances() if bot.spec.channel is first]
+        assert holders == ["a", "b"]
+        assert [bot.status for bot in runtime.list_instances()] == ["stopped", "stopped"]
+
+        first.give_own = lambda _: ()
+        assert await owner(runtime, first) == "a"
+        await runtime.stop_instance("a")
+        assert await owner(runtime, first) == "b"
+        await runtime.stop_instance("b")
+        assert await owner(runtime, first) is None
