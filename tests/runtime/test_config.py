@@ -502,3 +502,10 @@ def test_the_required_ids_are_those_of_instances(load: Load, mistakes: Mistakes)
     assert mistakes("[runtime]\nrequired = [1]\n" + MINIMAL)[0].startswith(
         "runtime.required[0]: must be a text"
     )
+
+
+def test_an_id_that_is_no_text_is_a_mistake_in_its_place(mistakes: Mistakes) -> None:
+    """Whatever it is: a list has no hash, and the required ids are looked for among them."""
+    assert mistakes("[[instances]]\nid = []\nurl = 'ws://host/'\n") == [
+        "instances[0].id: must be a text that is not empty, is printable and has no '/', not []"
+    ]

@@ -161,7 +161,8 @@ def _merged(below: Any, above: Any) -> Any:
 
 
 def _unknown_ids(required: Iterable[str], tables: Iterable[Any]) -> Iterator[Mistake]:
-    known = {table.get("id") for table in tables if isinstance(table, dict)}
+    # A list: what is written as an id may be anything, and unhashable.
+    known = [table.get("id") for table in tables if isinstance(table, dict)]
     for index, name in enumerate(required):
         if name not in known:
             yield Mistake(f"runtime.required[{index}]", name, "must be the id of an instance")
