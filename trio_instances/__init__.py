@@ -5,6 +5,7 @@ and imports run one way, downwards:
 
     ======================  ====================================================================
     ``testing``, ``_cli``   what tests and terminals use
+    ``http``                the operations endpoint and its page
     ``_runtime``            many instances: registry, configuration, `open_runtime`
     ``_instance``           one instance: its connection loop, its probes, its handle
     ``_supervision``        child tasks in nurseries: `open_supervisor`, the ordered stop
@@ -66,6 +67,7 @@ from ._supervision.record import Child, ChildCounts, ChildInfo
 from ._supervision.stalls import StallWatch, watch_stalls
 from ._supervision.stop_report import ChildStop, StopReport
 from ._supervision.supervisor import Supervisor
+from ._supervision.tree import ChildTree, SupervisorTree
 from .policy.backoff import Backoff, Jitter
 from .policy.breaker import BreakerPhase, BreakerPolicy
 from .policy.budget import BudgetPolicy
@@ -111,6 +113,7 @@ __all__ = [
     "ChildStartFailed",
     "ChildState",
     "ChildStop",
+    "ChildTree",
     "Concern",
     "ConcernKind",
     "ConnectionBudget",
@@ -159,6 +162,7 @@ __all__ = [
     "SupervisionError",
     "Supervisor",
     "SupervisorNotRunning",
+    "SupervisorTree",
     "TrioInstancesError",
     "Trips",
     "WhoMustAct",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from typing import final
 
@@ -27,12 +27,14 @@ from .._instance.subtree import run_instance
 from .._supervision.core import Core
 from .._supervision.starting import refuse_to_wait_for_itself
 from .._supervision.supervisor import Supervisor
+from .._supervision.tree import SupervisorTree, read_tree
 from ..policy.desired import changes
 from ..policy.health import HealthSnapshot
 from ..policy.signals import Phase, SignalKind
 from ..policy.specs import ChildSpec
 from ..policy.standing import Standing
 from ..policy.status import Change, InstanceStatus
+from ..telemetry.bus import EventBus
 from ..telemetry.events import InstanceCredentialsUpdated
 from ..telemetry.sinks.feed import SinkFeed, SinkStatistics
 from ..telemetry.subscription import Subscription
@@ -299,6 +301,39 @@ class Runtime:
             trio.ClosedResourceError: The bus is closed, as a runtime's own is once it has ended.
         """
         return self._bus.subscribe(max_buffer=max_buffer)
+
+    def listen(
+        self, callback: Listener, *, on_close: Callable[[], None] | None = None
+    ) -> Listening:
+        """Call a function with everything that happens from now on, at once and losing nothing.
+
+        Args:
+            callback: A plain function. It is called in the publisher's task, so it must be quick.
+            on_close: Called once when the place is given up, or the runtime's own bus is closed.
+
+        Returns:
+            Its place on the bus: leave it as a context manager, or `Listening.close` it.
+
+        Raises:
+            InvalidSpec: `callback` cannot be called, or is async.
+            trio.ClosedResourceError: The bus is closed, as a runtime's own is once it has ended.
+        """
+        return self._bus.listen(callback, on_close=on_close)
+
+    def tree(self, *instance_ids: str) -> SupervisorTree:
+        """Return the live supervision tree: states, restarts, and where each child waits.
+
+        It is made without an await, so a large fleet is better read in parts.
+
+        Args:
+            instance_ids: Which instances to read; none reads all of them.
+
+        Raises:
+            InstanceNotFound: There is none of one of these ids.
+        """
+        for instance_id in instance_ids:
+            self._find(instance_id)
+        return read_tree(self._core, instance_ids or None)
 
     # --- inside ----------------------------------------------------------------------------------
 

@@ -31,6 +31,7 @@ from .starting import (
 )
 from .stop_report import StopReport
 from .stopping import request_stop, stop_one
+from .tree import SupervisorTree, read_tree
 
 
 @final
@@ -338,7 +339,11 @@ class Supervisor:
         Each child has a line: its state, since when, its restarts, its last failure, and where its
         task is waiting.
         """
-        return dump_tree(self._core)
+        return dump_tree(self.tree())
+
+    def tree(self) -> SupervisorTree:
+        """Return the tree under this supervisor as values, as it is now."""
+        return read_tree(self._core)
 
     # --- inside ----------------------------------------------------------------------------------
 

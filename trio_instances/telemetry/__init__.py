@@ -52,6 +52,7 @@ from .codec import (
     snapshot_to_dict,
     snapshot_to_json,
     to_json,
+    to_plain,
 )
 from .events import (
     HookFailed,
@@ -188,6 +189,7 @@ __all__ = [
     "snapshot_to_dict",
     "snapshot_to_json",
     "to_json",
+    "to_plain",
 ]
 
 

@@ -107,6 +107,15 @@ def snapshot_to_dict(snapshot: HealthSnapshot) -> dict[str, Any]:
     return {"schema": SCHEMA_VERSION, **_lenient.unstructure(snapshot)}
 
 
+def to_plain(value: object) -> Any:
+    """Return any value of the library in its wire form, such as one field of a snapshot, or a tree.
+
+    Texts, numbers, booleans, None, lists and dicts only. A value that is to be read back belongs to
+    an event or a snapshot, whose wire form says which schema it follows.
+    """
+    return _lenient.unstructure(value)
+
+
 def snapshot_from_dict(data: Mapping[str, Any], *, strict: bool = False) -> HealthSnapshot:
     """Return the snapshot that a wire form stands for.
 
