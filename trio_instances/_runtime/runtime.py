@@ -302,38 +302,20 @@ class Runtime:
         """
         return self._bus.subscribe(max_buffer=max_buffer)
 
-    def listen(
-        self, callback: Listener, *, on_close: Callable[[], None] | None = None
-    ) -> Listening:
-        """Call a function with everything that happens from now on, at once and losing nothing.
+    @property
+    def events(self) -> EventBus:
+        """The bus on which everything that happens is told; for a listener that may lose nothing."""
+        return self._bus
 
-        Args:
-            callback: A plain function. It is called in the publisher's task, so it must be quick.
-            on_close: Called once when the place is given up, or the runtime's own bus is closed.
-
-        Returns:
-            Its place on the bus: leave it as a context manager, or `Listening.close` it.
-
-        Raises:
-            InvalidSpec: `callback` cannot be called, or is async.
-            trio.ClosedResourceError: The bus is closed, as a runtime's own is once it has ended.
-        """
-        return self._bus.listen(callback, on_close=on_close)
-
-    def tree(self, *instance_ids: str) -> SupervisorTree:
+    def tree(self, instance_ids: Collection[str] | None = None) -> SupervisorTree:
         """Return the live supervision tree: states, restarts, and where each child waits.
 
         It is made without an await, so a large fleet is better read in parts.
 
         Args:
-            instance_ids: Which instances to read; none reads all of them.
-
-        Raises:
-            InstanceNotFound: There is none of one of these ids.
+            instance_ids: Which instances to read, where there are such; None reads all.
         """
-        for instance_id in instance_ids:
-            self._find(instance_id)
-        return read_tree(self._core, instance_ids or None)
+        return read_tree(self._core, instance_ids)
 
     # --- inside ----------------------------------------------------------------------------------
 

@@ -9,20 +9,32 @@ from .tree import ChildTree, SupervisorTree
 
 def dump_tree(tree: SupervisorTree) -> str:
     """Return a supervisor and everything under it, a line each."""
-    return "\n".join([f"{tree.path}  {_about(tree)}", *_children(tree, "")])
+    return "\n".join([headline(tree), *child_lines(tree)])
+
+
+def headline(tree: SupervisorTree) -> str:
+    """Return the line of the supervisor itself."""
+    return f"{tree.path}  {_about(tree)}"
+
+
+def child_lines(tree: SupervisorTree, indent: str = "", *, more: bool = False) -> Iterator[str]:
+    """Yield the lines of everything under a supervisor.
+
+    Args:
+        tree: The supervisor.
+        indent: What goes before each line.
+        more: Whether further children of it follow elsewhere.
+    """
+    for child in tree.children:
+        last = child is tree.children[-1] and not more
+        yield f"{indent}{'└─' if last else '├─'} {_describe(child, tree.at)}"
+        for nested in child.supervisors:
+            yield from child_lines(nested, f"{indent}{'   ' if last else '│  '}")
 
 
 def _about(tree: SupervisorTree) -> str:
     restarts = f"{tree.max_restarts} restart{'' if tree.max_restarts == 1 else 's'}"
     return f"{tree.strategy}, at most {restarts} in {tree.period:g} s"
-
-
-def _children(tree: SupervisorTree, indent: str) -> Iterator[str]:
-    for child in tree.children:
-        last = child is tree.children[-1]
-        yield f"{indent}{'└─' if last else '├─'} {_describe(child, tree.at)}"
-        for nested in child.supervisors:
-            yield from _children(nested, f"{indent}{'   ' if last else '│  '}")
 
 
 def _describe(child: ChildTree, now: float) -> str:

@@ -1,0 +1,150 @@
+"""One task for each connection, on Hypercorn's worker for Trio, and the power to give one up.
+
+Hypercorn's own ``serve`` was rejected: it shields each write to the other side from cancellation,
+without a deadline, so that a single reader that has stalled would keep the endpoint, and with it
+the whole program, from ever ending. So the accepting is ours, the protocol is Hypercorn's, and in
+between is a stream whose writes have an end.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, cast, final
+
+import trio
+from hypercorn.config import Config
+from hypercorn.trio.tcp_server import TCPServer
+from hypercorn.trio.worker_context import WorkerContext
+from hypercorn.utils import wrap_app
+
+from .work import Work
+
+if TYPE_CHECKING:
+    from hypercorn.typing import ASGIFramework
+
+logger = logging.getLogger("trio_instances.http")
+
+STALL = 30.0
+"""Seconds that one write may wait for a reader that takes nothing."""
+SEND_BUFFER = 128 * 1024
+"""Bytes that the system keeps for a reader; its own default grows to megabytes for each."""
+_FULL = b'{"error":"busy","detail":"too many connections: try again in 5 seconds"}\n'
+
+
+@final
+class PatientStream:
+    """A connection, as Hypercorn sees it. Its writes wait for a reader, but not for ever.
+
+    Args:
+        stream: The connection.
+    """
+
+    def __init__(self, stream: trio.SocketStream) -> None:
+        self._stream = stream
+        self.socket = stream.socket
+        """Hypercorn asks it for the addresses of both sides."""
+
+    async def send_all(self, data: bytes) -> None:
+        """Send data; inside Hypercorn's shield, so that the deadline reaches it.
+
+        Raises:
+            trio.BrokenResourceError: The reader took nothing for so long that it was given up.
+            trio.ClosedResourceError: The connection was given up.
+        """
+        with trio.move_on_after(STALL) as patience:
+            await self._stream.send_all(data)
+        if patience.cancelled_caught:
+            self.abort()
+            raise trio.BrokenResourceError("the other side takes nothing")
+
+    async def receive_some(self, max_bytes: int) -> bytes | bytearray:
+        """Return what has arrived."""
+        return await self._stream.receive_some(max_bytes)
+
+    async def send_eof(self) -> None:
+        """Say that nothing more will be sent."""
+        await self._stream.send_eof()
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        await self._stream.aclose()
+
+    def abort(self) -> None:
+        """Close the connection at once. Whoever waits for it is told that it is closed."""
+        self.socket.close()
+
+
+@final
+class Connections:
+    """All connections of an endpoint.
+
+    Args:
+        application: The ASGI application that answers them.
+        work: What is under way, so that its end can be waited for.
+        limit: How many connections there may be at a time.
+    """
+
+    def __init__(self, application: ASGIFramework, work: Work, *, limit: int) -> None:
+        self._config = _config()
+        self._application = wrap_app(application, 0, "asgi")
+        self._work = work
+        self._limit = limit
+        self._context = WorkerContext(None)
+        self._open: set[PatientStream] = set()
+        self._stopping = False
+
+    async def serve(self, stream: trio.SocketStream) -> None:
+        """Serve one connection until it ends. It never raises for what the other side does."""
+        await self._work.run(self._serve, stream)
+
+    async def stop(self) -> None:
+        """Ask every connection to end: idle ones at once, the others after their answer."""
+        self._stopping = True
+        with trio.CancelScope(shield=True):
+            await self._context.terminated.set()
+
+    def abort(self) -> None:
+        """Close every connection that is left, so that no write waits any longer."""
+        for stream in list(self._open):
+            stream.abort()
+
+    async def _serve(self, socket_stream: trio.SocketStream) -> None:
+        stream = PatientStream(socket_stream)
+        if self._stopping or len(self._open) >= self._limit:
+            await _turn_away(stream)
+            return
+
+        self._open.add(stream)
+        try:
+            # A context of its own would be a copy, too: nothing in it is the connection's.
+            await TCPServer(
+                self._application, self._config, self._context, cast("Any", {}), cast("Any", stream)
+            )
+        except* Exception:
+            logger.exception("a connection of the operations endpoint has failed")
+        finally:
+            self._open.discard(stream)
+            stream.abort()
+
+
+async def _turn_away(stream: PatientStream) -> None:
+    head = (
+        "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 5\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(_FULL)}\r\n\r\n"
+    )
+    try:
+        await stream.send_all(head.encode() + _FULL)
+        await stream.send_eof()
+    except (trio.BrokenResourceError, trio.ClosedResourceError):
+        pass
+    finally:
+        stream.abort()
+
+
+def _config() -> Config:
+    config = Config()
+    config.errorlog = logger
+    config.include_server_header = False
+    config.keep_alive_timeout = 10.0
+    config.h2_max_concurrent_streams = 20
+    return config

@@ -1,0 +1,199 @@
+"""What there is now: liveness, readiness, instances."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator, Collection, Sequence
+from typing import TYPE_CHECKING, Any, final
+
+import attrs
+import trio
+
+from .._exceptions import InstanceNotFound
+from ..policy.health import HealthSnapshot
+from ..policy.readiness import NotReady, readiness
+from ..policy.status import InstanceStatus
+from ..telemetry import SCHEMA_VERSION, snapshot_to_dict, to_plain
+from .answers import JSON, Parts, Refusal, asked, in_json
+from .feed import Feed, told
+from .slices import Slices
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from .._instance.handle import Instance
+    from .._runtime.runtime import Runtime
+
+FIELDS = tuple(field.name for field in attrs.fields(HealthSnapshot))
+"""What a snapshot has; more with later versions."""
+_LISTED = 100
+"""Instances that ``/readyz`` lists one by one."""
+_RECENT, _MOST_RECENT = 200, 1000
+
+
+@final
+class Fleet:
+    """The answers about instances.
+
+    Args:
+        runtime: Where they are.
+        required: Those that ``/readyz`` asks for; None asks for all.
+        feed: What has happened to them.
+        slices: Shared with all others who look at the whole fleet.
+    """
+
+    def __init__(
+        self, runtime: Runtime, required: Collection[str] | None, feed: Feed, slices: Slices
+    ) -> None:
+        self._runtime = runtime
+        self._required = required
+        self._feed = feed
+        self._slices = slices
+        self._began = trio.current_time()
+
+    async def livez(self, request: Request) -> Response:
+        """Say that the event loop gets round to answering, which is all that this asks."""
+        asked(request, ())
+        return in_json({"status": "alive", "uptime": trio.current_time() - self._began})
+
+    async def readyz(self, request: Request) -> Response:
+        """Say whether all required instances are proven, and which are not, and why."""
+        asked(request, ())
+        snapshots = await self._slices.together(self._runtime.list_instances(), _healths)
+        now = readiness(snapshots, self._required)
+        body: dict[str, Any] = {
+            "ready": now.ready,
+            "required": now.required,
+            "proven": now.required - len(now.missing),
+        }
+        if now.nothing:
+            body["detail"] = "all instances are required, and there is none yet"
+        if request.scope["trusted"]:  # what it is called, and why it fails, is not for everybody
+            body["missing"] = [_plain(each) for each in now.missing[:_LISTED]]
+            body["missing_not_listed"] = max(len(now.missing) - _LISTED, 0)
+        return in_json(body, 200 if now.ready else 503)
+
+    async def instances(self, request: Request) -> Parts:
+        """Give the snapshots of all instances, or of those that were asked for."""
+        params = asked(request, ("fields", "id", "status"))
+        fields = _chosen(params.get("fields"))
+        statuses = _statuses(params.getlist("status"))
+        instances = self._chosen_instances(params.getlist("id"))
+
+        def make(some: Sequence[Instance]) -> bytes:
+            rows = [_row(each, fields) for each in some if not statuses or each.status in statuses]
+            return ",\n".join(rows).encode()
+
+        async def parts() -> AsyncGenerator[bytes, None]:
+            head = {
+                "schema": SCHEMA_VERSION,
+                "at": trio.current_time(),
+                # Taken first: who follows the events from here on misses none of what comes after.
+                "position": self._feed.position,
+                "attempts_per_second": self._feed.attempts_per_second(trio.current_time()),
+            }
+            yield json.dumps(head)[:-1].encode() + b', "instances": [\n'
+            comma = b""
+            async for part in self._slices.of(instances, make):
+                if part:
+                    yield comma + part
+                    comma = b",\n"
+            yield b"\n]}\n"
+
+        return Parts(parts, JSON)
+
+    async def instance(self, request: Request) -> Response:
+        """Give the snapshot of one instance."""
+        asked(request, ())
+        return in_json(snapshot_to_dict(self.find(request).health()))
+
+    async def recent_events(self, request: Request) -> Response:
+        """Give the last events of one instance that are still kept, oldest first."""
+        limit = asked(request, ("limit",)).get("limit", str(_RECENT))
+        if not (limit.isascii() and limit.isdigit() and 1 <= int(limit[:9]) <= _MOST_RECENT):
+            raise Refusal(
+                400, "bad_parameter", f"limit must be 1 to {_MOST_RECENT}, not {limit[:80]!r}"
+            )
+        events = self._feed.recent(self.find(request).id, int(limit))
+        body = {
+            "at": trio.current_time(),
+            "position": self._feed.position,
+            "events": [told(event) for event in events],
+        }
+        return in_json(body)
+
+    def find(self, request: Request) -> Instance:
+        """Return the instance that a path names.
+
+        Raises:
+            Refusal: There is none of this id.
+        """
+        return find_instance(self._runtime, request.path_params["instance_id"])
+
+    def _chosen_instances(self, ids: Sequence[str]) -> list[Instance]:
+        if not ids:
+            return self._runtime.list_instances()
+
+        found = []
+        for name in dict.fromkeys(ids):  # one that is gone meanwhile is no reason to hide the rest
+            try:
+                found.append(self._runtime.instance(name))
+            except InstanceNotFound:
+                continue
+        return found
+
+
+def find_instance(runtime: Runtime, instance_id: str) -> Instance:
+    """Return an instance by its id.
+
+    Raises:
+        Refusal: There is none of this id.
+    """
+    try:
+        return runtime.instance(instance_id)
+    except InstanceNotFound:
+        detail = f"there is no instance {instance_id[:80]!r}: /instances lists those there are"
+        raise Refusal(404, "instance_not_found", detail) from None
+
+
+def _healths(instances: Sequence[Instance]) -> list[HealthSnapshot]:
+    return [instance.health() for instance in instances]
+
+
+def _row(instance: Instance, fields: Sequence[str] | None) -> str:
+    snapshot = instance.health()
+    if fields is None:
+        return json.dumps(snapshot_to_dict(snapshot), allow_nan=False)
+
+    row = {name: to_plain(getattr(snapshot, name)) for name in fields}
+    return json.dumps(row, allow_nan=False)
+
+
+def _chosen(words: str | None) -> Sequence[str] | None:
+    if words is None:
+        return None
+
+    names = words.split(",")
+    for name in names:
+        if name not in FIELDS:
+            detail = f"there is no field {name[:80]!r}; there are {', '.join(FIELDS)}"
+            raise Refusal(400, "bad_parameter", detail)
+    return names
+
+
+def _statuses(words: Sequence[str]) -> frozenset[str]:
+    known = [str(status) for status in InstanceStatus]
+    for word in words:
+        if word not in known:
+            detail = f"there is no status {word[:80]!r}; there are {', '.join(known)}"
+            raise Refusal(400, "bad_parameter", detail)
+    return frozenset(words)
+
+
+def _plain(missing: NotReady) -> dict[str, Any]:
+    return {"instance_id": missing.instance_id, "why": missing.why, **_more(missing)}
+
+
+def _more(missing: NotReady) -> dict[str, Any]:
+    return {"status": to_plain(missing.status), "cause": to_plain(missing.cause)}

@@ -1,0 +1,155 @@
+"""Serving the operations endpoint: how it begins, and how it ends."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
+import trio
+
+from .feed import Feed
+from .settings import Settings
+from .work import Work
+
+if TYPE_CHECKING:
+    from .._runtime.runtime import Runtime
+    from .connections import Connections
+
+DEFAULT_PORT = 8077
+
+
+async def serve_operations(
+    runtime: Runtime,
+    *,
+    host: str = "127.0.0.1",
+    port: int = DEFAULT_PORT,
+    token: str | None = None,
+    required: Collection[str] | None = None,
+    replay: int = 10_000,
+    max_readers: int = 1500,
+    stop_timeout: float = 2.0,
+    task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serve the operations endpoint of a runtime, and its page, until cancelled.
+
+    It is an async function like any child: ready when it listens. Start it outside the runtime's
+    block, in a nursery around it, and it can still be asked while the runtime stops::
+
+        async with trio.open_nursery() as nursery:
+            async with open_runtime() as runtime:
+                url = await nursery.start(serve_operations, runtime)
+                ...
+            nursery.cancel_scope.cancel()
+
+    Cancelling it takes no more connections, says goodbye to the readers of events, lets the other
+    requests and the restarts under way end, and gives up what is left after ``stop_timeout``. An
+    instance whose restart is given up while it stops stays stopped.
+
+    Args:
+        runtime: What to show.
+        host: The address to listen on. By default, and wherever it is a loopback address, only this
+            machine's users can reach it, and reading needs no token.
+        port: The port; 0 takes any that is free. The default is ours, and has no other meaning.
+        token: What a request must bring as ``Authorization: Bearer ...`` to do anything, and on
+            other than loopback addresses to see anything. None refuses every verb.
+        required: The ids of the instances that ``/readyz`` asks for; None asks for all, and at
+            least one.
+        replay: Events that are kept for readers that come back.
+        max_readers: Readers of events at a time; more are asked to come later.
+        stop_timeout: Seconds that the end may take; a supervisor's own budget is 5.
+        task_status: Told the URL when it listens.
+
+    Raises:
+        InvalidSpec: An argument is not what it must be, or a host other than loopback has no token;
+            all of them are listed.
+        ImportError: The extra ``http`` is not installed.
+        OSError: It cannot listen there.
+        trio.ClosedResourceError: The runtime has ended, and nothing more can be heard of it.
+    """
+    settings = Settings(
+        host=host,
+        port=port,
+        token=token,
+        required=required,
+        replay=replay,
+        max_readers=max_readers,
+        stop_timeout=stop_timeout,
+    )
+    feed, work = Feed(replay, run=secrets.token_hex(4)), Work()
+    connections = _make_connections(runtime, settings, feed, work)
+    listeners = await _listen(host, port)
+    try:
+        with runtime.listen(feed.take, on_close=feed.end):
+            await _serve(settings, feed, work, connections, listeners, task_status)
+    finally:
+        for listener in listeners:
+            listener.socket.close()
+
+
+def _make_connections(
+    runtime: Runtime, settings: Settings, feed: Feed, work: Work
+) -> Connections:
+    try:
+        # Here, because whoever imports the library need not have them.
+        from .application import make_application  # noqa: PLC0415
+        from .connections import Connections  # noqa: PLC0415
+    except ModuleNotFoundError as exc:
+        raise ImportError(
+            f"serve_operations needs the extra 'http', and {exc.name!r} is not installed: "
+            "pip install 'trio-instances[http]'",
+            name=exc.name,
+        ) from exc
+
+    application = make_application(runtime, settings, feed, work)
+    return Connections(application, work, limit=settings.max_readers + _OTHERS)
+
+
+_OTHERS = 256
+"""Connections beside the readers', so that ``/livez`` is answered however many of them there are."""
+
+
+async def _listen(host: str, port: int) -> list[trio.SocketListener]:
+    try:
+        listeners = await trio.open_tcp_listeners(port, host=host)
+    except OSError as exc:
+        raise OSError(
+            exc.errno, f"cannot listen on {host}:{port} ({exc}): choose another port, or 0 for any"
+        ) from exc
+
+    if port == 0:  # a name with several addresses has got a port for each, and one URL
+        for listener in listeners[1:]:
+            listener.socket.close()
+        del listeners[1:]
+    return listeners
+
+
+async def _serve(
+    settings: Settings,
+    feed: Feed,
+    work: Work,
+    connections: Connections,
+    listeners: list[trio.SocketListener],
+    task_status: trio.TaskStatus[str],
+) -> None:
+    # Shielded as the connections are: it is what takes the goodbye to them.
+    pacing = trio.CancelScope(shield=True)
+    async with trio.open_nursery() as nursery:
+        work.open(nursery)
+        nursery.start_soon(feed.keep_pace, pacing)
+        try:
+            task_status.started(_url(settings.host, listeners[0]))
+            await trio.serve_listeners(connections.serve, listeners, handler_nursery=nursery)
+        finally:
+            feed.end()
+            await connections.stop()
+            with trio.move_on_after(settings.stop_timeout, shield=True):
+                await work.wait_idle()
+            connections.abort()
+            work.cancel()
+            pacing.cancel()
+
+
+def _url(host: str, listener: trio.SocketListener) -> str:
+    port = listener.socket.getsockname()[1]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
