@@ -29,7 +29,7 @@ LAYERS = (
     {"_instance"},
     {"_runtime"},
     {""},  # the package's own __init__, which re-exports what is below it
-    {"testing"},
+    {"testing", "http"},
     {"_cli"},  # the demo plays its story on the test kit's gateway
     {"__main__"},
 )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
-from contextlib import AbstractAsyncContextManager, suppress
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import final
 
 import trio
@@ -21,26 +21,20 @@ from .._instance.handle import Instance
 from .._instance.life_signs import LifeSigns
 from .._instance.probe_schedule import ProbeSchedule
 from .._instance.record import InstanceRecord
-from .._instance.snapshot import make_snapshot, make_standing
 from .._instance.spec import InstanceSpec
 from .._instance.subtree import run_instance
 from .._supervision.core import Core
 from .._supervision.starting import refuse_to_wait_for_itself
 from .._supervision.supervisor import Supervisor
-from .._supervision.tree import SupervisorTree, read_tree
 from ..policy.desired import changes
-from ..policy.health import HealthSnapshot
 from ..policy.signals import Phase, SignalKind
 from ..policy.specs import ChildSpec
-from ..policy.standing import Standing
 from ..policy.status import Change, InstanceStatus
-from ..telemetry.bus import EventBus
 from ..telemetry.events import InstanceCredentialsUpdated
-from ..telemetry.sinks.feed import SinkFeed, SinkStatistics
-from ..telemetry.subscription import Subscription
+from ..telemetry.sinks.feed import SinkFeed
 from .applying import Applied, check_wanted, perform, tell_applied
-from .counts import InstanceCounts, count
 from .ending import RuntimeEnding
+from .questions import Questions
 from .settings import OnInstanceFailure, RuntimeSettings
 
 _DOWN = frozenset({InstanceStatus.STOPPED, InstanceStatus.STOPPING})
@@ -48,7 +42,7 @@ _DOWN = frozenset({InstanceStatus.STOPPED, InstanceStatus.STOPPING})
 
 
 @final
-class Runtime:
+class Runtime(Questions):
     """The authority over many instances. `open_runtime` makes it.
 
     What happens in one instance changes nothing in another: each has a subtree, counters and a
@@ -65,16 +59,13 @@ class Runtime:
         *,
         feeds: Sequence[SinkFeed] = (),
     ) -> None:
+        super().__init__(core, feeds)
         self.settings = settings
         self.ending = ending
         """How far its end is."""
         self._supervisor = supervisor
-        self._core = core
-        self._bus = core.reporter.bus
         self._random = core.random
         self._schedule = schedule
-        self._feeds = feeds
-        self._records: dict[str, InstanceRecord] = {}
         self._users: dict[int, list[str]] = {}
         """The ids of a channel object's instances, by its identity; two while one is lent."""
         self._applying = trio.Lock()
@@ -105,7 +96,7 @@ class Runtime:
             SupervisorNotRunning: The runtime has ended, or ends meanwhile.
         """
         self._check_free(spec)
-        record = InstanceRecord(spec, self._bus, self._random, LifeSigns(self._schedule))
+        record = InstanceRecord(spec, self.events, self._random, LifeSigns(self._schedule))
         record.handle = Instance(record)
         self._records[spec.id] = record
         self._take_channel(record)
@@ -187,7 +178,7 @@ class Runtime:
         """
         record = self._find(instance_id)
         record.spec.channel.update_credentials(credentials)
-        if self._bus.listening:
+        if self.events.listening:
             record.tell(InstanceCredentialsUpdated)
         if record.connection.phase is Phase.FAILED or record.status.link is InstanceStatus.FAILED:
             return await self.restart_instance(instance_id)
@@ -238,92 +229,10 @@ class Runtime:
                 replace=self._replace,
                 start=self.start_instance,
             )
-        tell_applied(self._bus, applied, began_at)
+        tell_applied(self.events, applied, began_at)
         return applied
 
-    # --- questions -------------------------------------------------------------------------------
-
-    def instance(self, instance_id: str) -> Instance:
-        """Return the handle of an instance.
-
-        Raises:
-            InstanceNotFound: There is none of this id.
-        """
-        return self._find(instance_id).handle
-
-    def instance_status(self, instance_id: str) -> InstanceStatus:
-        """Return what is said of an instance now.
-
-        Raises:
-            InstanceNotFound: There is none of this id.
-        """
-        return self._find(instance_id).status.status
-
-    def instance_health(self, instance_id: str) -> HealthSnapshot:
-        """Return everything there is to know about an instance now.
-
-        Raises:
-            InstanceNotFound: There is none of this id.
-        """
-        return make_snapshot(self._find(instance_id))
-
-    def list_instances(self) -> list[Instance]:
-        """Return all instances, in start order."""
-        return [record.handle for record in self._records.values()]
-
-    def count_instances(self) -> InstanceCounts:
-        """Return how many instances there are, by status."""
-        return count(record.status.status for record in self._records.values())
-
-    def list_instance_health(self) -> list[HealthSnapshot]:
-        """Return everything there is to know about every instance, in start order."""
-        return [make_snapshot(record) for record in self._records.values()]
-
-    def list_standings(self) -> list[Standing]:
-        """Return how every instance stands, in start order; cheap enough for every second."""
-        return [make_standing(record) for record in self._records.values()]
-
-    def sink_statistics(self) -> list[SinkStatistics]:
-        """Return how each sink fares, in the order in which they were given."""
-        return [feed.statistics() for feed in self._feeds]
-
-    def subscribe(self, max_buffer: int = 1000) -> AbstractAsyncContextManager[Subscription]:
-        """Subscribe to everything that happens from now on.
-
-        Args:
-            max_buffer: Events that the subscriber may lag behind before it loses some.
-
-        Returns:
-            A context manager whose value is an async iterable of events.
-
-        Raises:
-            InvalidSpec: The buffer's size is not a whole number of at least 1.
-            trio.ClosedResourceError: The bus is closed, as a runtime's own is once it has ended.
-        """
-        return self._bus.subscribe(max_buffer=max_buffer)
-
-    @property
-    def events(self) -> EventBus:
-        """The bus on which everything that happens is told; for a listener that may lose nothing."""
-        return self._bus
-
-    def tree(self, instance_ids: Collection[str] | None = None) -> SupervisorTree:
-        """Return the live supervision tree: states, restarts, and where each child waits.
-
-        It is made without an await, so a large fleet is better read in parts.
-
-        Args:
-            instance_ids: Which instances to read, where there are such; None reads all.
-        """
-        return read_tree(self._core, instance_ids)
-
     # --- inside ----------------------------------------------------------------------------------
-
-    def _find(self, instance_id: str) -> InstanceRecord:
-        try:
-            return self._records[instance_id]
-        except KeyError:
-            raise InstanceNotFound(instance_id) from None
 
     def _check_free(self, spec: InstanceSpec) -> None:
         if not isinstance(spec, InstanceSpec):

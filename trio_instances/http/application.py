@@ -15,7 +15,7 @@ from .answers import Refusal
 from .door import Door
 from .feed import Feed
 from .fleet import Fleet
-from .metrics import Metrics, collect
+from .metrics import Metrics
 from .page import Page
 from .settings import Settings
 from .slices import Slices
@@ -40,12 +40,12 @@ def make_application(runtime: Runtime, settings: Settings, feed: Feed, work: Wor
         work: Where what it begins goes on.
     """
     slices, access = Slices(), Access(settings)
-    fleet = Fleet(runtime, settings.required, feed, slices)
+    fleet = Fleet(runtime, feed, slices)
     routes = [
         Route("/", Page(runtime, access).page),
         Route("/livez", fleet.livez),
         Route("/readyz", fleet.readyz),
-        Route("/metrics", Metrics(runtime, slices, collect).metrics),
+        Route("/metrics", Metrics(runtime).metrics),
         Route("/tree", Trees(runtime, slices).tree),
         Route("/events", Stream(runtime, feed, settings.max_readers).events),
         Route("/instances", fleet.instances),

@@ -20,7 +20,7 @@ from hypercorn.utils import wrap_app
 from .work import Work
 
 if TYPE_CHECKING:
-    from hypercorn.typing import ASGIFramework
+    from starlette.types import ASGIApp
 
 logger = logging.getLogger("trio_instances.http")
 
@@ -84,9 +84,9 @@ class Connections:
         limit: How many connections there may be at a time.
     """
 
-    def __init__(self, application: ASGIFramework, work: Work, *, limit: int) -> None:
+    def __init__(self, application: ASGIApp, work: Work, *, limit: int) -> None:
         self._config = _config()
-        self._application = wrap_app(application, 0, "asgi")
+        self._application = wrap_app(cast("Any", application), 0, "asgi")
         self._work = work
         self._limit = limit
         self._context = WorkerContext(None)

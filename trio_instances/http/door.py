@@ -104,7 +104,7 @@ async def _read_body(receive: Receive) -> bytes:
             if message["type"] != "http.request":
                 return body
 
-            body += message.get("body", b"")
+            body += bytes(message.get("body", b""))
             if len(body) > MAX_BODY:
                 detail = f"a request's body may have {MAX_BODY} bytes, and needs none"
                 raise Refusal(413, "too_large", detail, headers={"connection": "close"})

@@ -119,7 +119,9 @@ class Feed:
         """
         run, dash, number = position.rpartition("-")
         if not (dash and run and number.isascii() and number.isdigit() and len(number) < _DIGITS):
-            raise BadPosition(f"{position[:80]!r} is no id of an event: ids look like {self.position}")
+            raise BadPosition(
+                f"{position[:80]!r} is no id of an event: ids look like {self.position}"
+            )
         if run != self._run:
             return 0, False
         if int(number) > self.last:

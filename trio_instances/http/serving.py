@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, final
 
 import trio
+from attrs import frozen
 
+from ..telemetry.sinks.extras import not_installed
 from .feed import Feed
 from .settings import Settings
 from .work import Work
@@ -25,7 +27,6 @@ async def serve_operations(
     host: str = "127.0.0.1",
     port: int = DEFAULT_PORT,
     token: str | None = None,
-    required: Collection[str] | None = None,
     replay: int = 10_000,
     max_readers: int = 1500,
     stop_timeout: float = 2.0,
@@ -53,8 +54,6 @@ async def serve_operations(
         port: The port; 0 takes any that is free. The default is ours, and has no other meaning.
         token: What a request must bring as ``Authorization: Bearer ...`` to do anything, and on
             other than loopback addresses to see anything. None refuses every verb.
-        required: The ids of the instances that ``/readyz`` asks for; None asks for all, and at
-            least one.
         replay: Events that are kept for readers that come back.
         max_readers: Readers of events at a time; more are asked to come later.
         stop_timeout: Seconds that the end may take; a supervisor's own budget is 5.
@@ -71,42 +70,31 @@ async def serve_operations(
         host=host,
         port=port,
         token=token,
-        required=required,
         replay=replay,
         max_readers=max_readers,
         stop_timeout=stop_timeout,
     )
     feed, work = Feed(replay, run=secrets.token_hex(4)), Work()
-    connections = _make_connections(runtime, settings, feed, work)
+    endpoint = Endpoint(settings, feed, work, _make_connections(runtime, settings, feed, work))
     listeners = await _listen(host, port)
     try:
-        with runtime.listen(feed.take, on_close=feed.end):
-            await _serve(settings, feed, work, connections, listeners, task_status)
+        with runtime.events.listen(feed.take, on_close=feed.end):
+            await endpoint.serve(listeners, task_status)
     finally:
         for listener in listeners:
             listener.socket.close()
 
 
-def _make_connections(
-    runtime: Runtime, settings: Settings, feed: Feed, work: Work
-) -> Connections:
+def _make_connections(runtime: Runtime, settings: Settings, feed: Feed, work: Work) -> Connections:
     try:
         # Here, because whoever imports the library need not have them.
         from .application import make_application  # noqa: PLC0415
         from .connections import Connections  # noqa: PLC0415
-    except ModuleNotFoundError as exc:
-        raise ImportError(
-            f"serve_operations needs the extra 'http', and {exc.name!r} is not installed: "
-            "pip install 'trio-instances[http]'",
-            name=exc.name,
-        ) from exc
+    except ModuleNotFoundError as missing:
+        raise not_installed("serve_operations", "http", missing) from None
 
     application = make_application(runtime, settings, feed, work)
     return Connections(application, work, limit=settings.max_readers + _OTHERS)
-
-
-_OTHERS = 256
-"""Connections beside the readers', so that ``/livez`` is answered however many of them there are."""
 
 
 async def _listen(host: str, port: int) -> list[trio.SocketListener]:
@@ -124,30 +112,38 @@ async def _listen(host: str, port: int) -> list[trio.SocketListener]:
     return listeners
 
 
-async def _serve(
-    settings: Settings,
-    feed: Feed,
-    work: Work,
-    connections: Connections,
-    listeners: list[trio.SocketListener],
-    task_status: trio.TaskStatus[str],
-) -> None:
-    # Shielded as the connections are: it is what takes the goodbye to them.
-    pacing = trio.CancelScope(shield=True)
-    async with trio.open_nursery() as nursery:
-        work.open(nursery)
-        nursery.start_soon(feed.keep_pace, pacing)
-        try:
-            task_status.started(_url(settings.host, listeners[0]))
-            await trio.serve_listeners(connections.serve, listeners, handler_nursery=nursery)
-        finally:
-            feed.end()
-            await connections.stop()
-            with trio.move_on_after(settings.stop_timeout, shield=True):
-                await work.wait_idle()
-            connections.abort()
-            work.cancel()
-            pacing.cancel()
+@final
+@frozen
+class Endpoint:
+    """What an endpoint is made of, before it listens."""
+
+    settings: Settings
+    feed: Feed
+    work: Work
+    connections: Connections
+
+    async def serve(
+        self, listeners: Sequence[trio.SocketListener], task_status: trio.TaskStatus[str]
+    ) -> None:
+        """Serve until cancelled, and then end in good order, within the time for it."""
+        # Shielded as the connections are: it is what takes the goodbye to them.
+        pacing = trio.CancelScope(shield=True)
+        async with trio.open_nursery() as nursery:
+            self.work.open(nursery)
+            nursery.start_soon(self.feed.keep_pace, pacing)
+            try:
+                task_status.started(_url(self.settings.host, listeners[0]))
+                await trio.serve_listeners(
+                    self.connections.serve, list(listeners), handler_nursery=nursery
+                )
+            finally:
+                self.feed.end()
+                await self.connections.stop()
+                with trio.move_on_after(self.settings.stop_timeout, shield=True):
+                    await self.work.wait_idle()
+                self.connections.abort()
+                self.work.cancel()
+                pacing.cancel()
 
 
 def _url(host: str, listener: trio.SocketListener) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Collection
 from typing import final
 
 from attrs import field, frozen
@@ -24,7 +23,6 @@ class Settings:
     host: str
     port: int
     token: str | None = field(repr=False)
-    required: Collection[str] | None
     replay: int
     max_readers: int
     stop_timeout: float
@@ -39,7 +37,6 @@ class Settings:
         if isinstance(self.host, str) and not self.local and self.token is None:
             expected = "needs a token, as others than this machine's users can reach it"
             wrong.add("host", self.host, expected)
-        _check_required(wrong, self.required)
         wrong.whole("replay", self.replay, at_least=1)
         wrong.whole("max_readers", self.max_readers, at_least=1)
         wrong.number("stop_timeout", self.stop_timeout, finite=True)
@@ -68,14 +65,3 @@ def _check_token(wrong: MistakeList, token: object) -> None:
         "secrets.token_urlsafe() makes one"
     )
     wrong.extend("", (Mistake("token", None, expected, given=False),))
-
-
-def _check_required(wrong: MistakeList, required: object) -> None:
-    if required is None:
-        return
-    if isinstance(required, str) or not isinstance(required, Collection):
-        wrong.add("required", required, "must be ids of instances, or None for all of them")
-        return
-
-    for index, name in enumerate(required):
-        wrong.name(f"required[{index}]", name)

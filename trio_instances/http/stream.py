@@ -1,4 +1,4 @@
-"""``/events``: what happens, as server-sent events, with what came before for those who come back."""
+"""``/events``: what happens, as server-sent events, and what was missed for who comes back."""
 
 from __future__ import annotations
 
