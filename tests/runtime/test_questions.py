@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import attrs
 import pytest
 import trio
 from trio.testing import MockClock
 
 from trio_instances import (
+    ConnectionBudget,
     InstanceStatus,
     InvalidSpec,
     Runtime,
@@ -93,3 +95,14 @@ async def test_a_bad_buffer_is_refused(autojump_clock: MockClock) -> None:
     async with open_runtime() as runtime:
         with pytest.raises(InvalidSpec, match="max_buffer"):
             runtime.subscribe(0)
+
+
+async def test_the_budgets_in_use_are_listed_once_each(autojump_clock: MockClock) -> None:
+    """However many instances share one; in the order in which the first of them was started."""
+    shared, own = ConnectionBudget("shared"), ConnectionBudget("own")
+    async with open_runtime() as runtime:
+        assert runtime.list_budget_health() == []
+        for number, budget in enumerate([shared, None, own, shared]):
+            spec = spec_of(f"bot-{number}", ScriptedChannel())
+            await runtime.start_instance(attrs.evolve(spec, budget=budget))
+        assert [health.key for health in runtime.list_budget_health()] == ["shared", "own"]

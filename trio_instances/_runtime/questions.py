@@ -11,7 +11,7 @@ from .._instance.record import InstanceRecord
 from .._instance.snapshot import make_snapshot, make_standing
 from .._supervision.core import Core
 from .._supervision.tree import SupervisorTree, read_tree
-from ..policy.health import HealthSnapshot
+from ..policy.health import BudgetHealth, HealthSnapshot
 from ..policy.standing import Standing
 from ..policy.status import InstanceStatus
 from ..telemetry.bus import EventBus
@@ -74,6 +74,11 @@ class Questions:
     def list_standings(self) -> list[Standing]:
         """Return how every instance stands, in start order; cheap enough for every second."""
         return [make_standing(record) for record in self._records.values()]
+
+    def list_budget_health(self) -> list[BudgetHealth]:
+        """Return how each connection budget stands that any instance uses, in start order."""
+        budgets = (record.spec.counted_in for record in self._records.values())
+        return [each.health() for each in dict.fromkeys(budgets) if each is not None]
 
     def sink_statistics(self) -> list[SinkStatistics]:
         """Return how each sink fares, in the order in which they were given."""

@@ -17,3 +17,6 @@ It needs the extra: ``pip install 'trio-instances[http]'``.
 from .serving import serve_operations
 
 __all__ = ["serve_operations"]
+
+# Tracebacks, reprs and the documentation say where a user imports it from.
+serve_operations.__module__ = __name__

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from .connections import Connections
 
 DEFAULT_PORT = 8077
+_OTHERS = 100
+"""Connections beyond the readers: scrapers, probes, pages, and whoever is turned away politely."""
 
 
 async def serve_operations(
