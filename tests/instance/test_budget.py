@@ -335,6 +335,8 @@ async def test_the_snapshot_tells_what_is_left_and_when_the_next_one_goes(
 
         assert health.budget == BudgetHealth(
             key="discord",
+            attempts_per_second=0.5,
+            granted=2,
             left=0,
             left_today=7,
             in_flight=2,

@@ -59,6 +59,8 @@ class Turns:
         slot = machine.next_slot(now)
         return BudgetHealth(
             key=self.key,
+            attempts_per_second=self.policy.attempts_per_second,
+            granted=machine.granted,
             left=machine.left(now),
             left_today=machine.left_today(now),
             in_flight=machine.in_flight,

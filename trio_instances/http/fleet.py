@@ -93,6 +93,7 @@ class Fleet:
                 # Taken first: who follows the events from here on misses none of what comes after.
                 "position": self._feed.position,
                 "attempts_per_second": self._feed.attempts_per_second(trio.current_time()),
+                "budgets": to_plain(self._runtime.list_budget_health()),
             }
             yield json.dumps(head)[:-1].encode() + b', "instances": [\n'
             comma = b""

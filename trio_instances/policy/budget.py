@@ -72,6 +72,7 @@ class Budget:
 
     __slots__ = (
         "_attempting", "_breaker", "_day", "_line", "_places", "_policy", "_rate", "_window",
+        "granted",
     )  # fmt: skip
 
     def __init__(self, policy: BudgetPolicy) -> None:
@@ -83,6 +84,8 @@ class Budget:
         # Not a plain dict, whose first key is the slower to find the more came before it.
         self._line: OrderedDict[Member, None] = OrderedDict()
         self._places: dict[Member, int] | None = None
+        self.granted = 0
+        """How many attempts have been granted so far."""
         self._breaker = BreakerState()
         self._window = None if policy.breaker is None else FailureWindow(policy.breaker)
 
@@ -168,6 +171,7 @@ class Budget:
         """Let the head of the line go. Only at its `next_slot`."""
         member, _ = self._line.popitem(last=False)
         self._places = None
+        self.granted += 1
         self._rate.take(now)
         if self._day is not None:
             self._day.take(now)

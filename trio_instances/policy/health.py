@@ -267,6 +267,10 @@ class BudgetHealth:
     """A connection budget, as the snapshot of one of its instances tells of it."""
 
     key: str
+    attempts_per_second: float
+    """What its policy allows in the long run."""
+    granted: int
+    """Attempts that it has granted so far."""
     left: int
     """Attempts that the rate allows at once."""
     left_today: int | None

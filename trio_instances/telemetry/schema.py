@@ -16,6 +16,7 @@ A new field does not raise it; so a new field has a default, for what was writte
 """
 
 UNITS: Mapping[str, str] = {
+    "attempts_per_second": "1/s",
     "at": "s",
     "capacity": "{item}",
     "delay": "s",
