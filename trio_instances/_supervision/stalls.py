@@ -6,7 +6,6 @@ the step under way, and, when that takes too long, the stack of the loop's threa
 
 from __future__ import annotations
 
-import linecache
 import sys
 import threading
 import time
@@ -23,6 +22,7 @@ from ..policy.stalls import Look, Sight, StallPolicy, look
 from ..telemetry.bus import EventBus
 from ..telemetry.loop_events import LoopStalled
 from .context import current
+from .frames import line_of
 from .loop_meter import LoopMeter, LoopShares
 
 if TYPE_CHECKING:
@@ -209,10 +209,7 @@ def stack_of_step(frame: FrameType | None, task: trio.lowlevel.Task) -> Stack:
     outermost = getattr(task.coro, "cr_frame", None)
     lines: list[str] = []
     while frame is not None:
-        code = frame.f_code
-        number = frame.f_lineno
-        text = linecache.getline(code.co_filename, number).strip()
-        lines.append(f"{code.co_filename}:{number} in {code.co_qualname}: {text}")
+        lines.append(line_of(frame.f_code, frame.f_lineno))
         if frame is outermost:
             return tuple(reversed(lines))
         frame = frame.f_back

@@ -7,7 +7,6 @@ with its stack, and waited for.
 
 from __future__ import annotations
 
-import linecache
 import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, final
@@ -17,6 +16,7 @@ from trio.lowlevel import enable_ki_protection
 
 from ..policy.restart import ChildState, Move
 from ..policy.strategies import StopOrder
+from .frames import stack_of
 
 if TYPE_CHECKING:
     from .core import Core
@@ -175,16 +175,3 @@ class _Watch:
         record.was_stuck = True
         asked = now if record.stop_asked_at is None else record.stop_asked_at
         record.core.reporter.stuck(record, now, now - asked, stack_of(record.task))
-
-
-def stack_of(task: trio.lowlevel.Task | None) -> tuple[str, ...]:
-    """Return where a task is waiting, outermost first, a line of text for each frame."""
-    if task is None:
-        return ()
-
-    lines = []
-    for frame, number in task.iter_await_frames():
-        code = frame.f_code
-        text = linecache.getline(code.co_filename, number).strip()
-        lines.append(f"{code.co_filename}:{number} in {code.co_qualname}: {text}")
-    return tuple(lines)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import linecache
 from collections.abc import Collection, Iterable
-from pathlib import PurePath
 from typing import TYPE_CHECKING, final
 
 import attrs
@@ -14,16 +12,12 @@ from attrs import frozen
 from ..policy.failures import Cause
 from ..policy.restart import ChildState
 from ..policy.strategies import Strategy
+from .frames import waiting_at
 from .record import ACTIVE
 
 if TYPE_CHECKING:
-    from types import FrameType
-
     from .core import Core
     from .record import ChildRecord
-
-# As texts with the separator at their end: this is asked for every frame of every task.
-_INNER = tuple(str(PurePath(file).parent / "x")[:-1] for file in (trio.__file__, __file__))
 
 
 @final
@@ -107,23 +101,6 @@ def _read(record: ChildRecord) -> ChildTree:
         since=record.since,
         essential=record.spec.essential,
         last_cause=record.last_cause,
-        waiting_at=_waiting_at(record.task) if waits and record.task is not None else None,
+        waiting_at=waiting_at(record.task) if waits and record.task is not None else None,
         supervisors=tuple(read_tree(nested) for nested in record.nested),
     )
-
-
-def _waiting_at(task: trio.lowlevel.Task) -> str:
-    """Say where a task is waiting: the innermost frame that is neither Trio's nor ours."""
-    if task is trio.lowlevel.current_task():
-        return "the call of dump()"
-
-    frames = list(task.iter_await_frames())
-    theirs = [place for place in frames if not _is_inner(place[0])]
-    frame, number = (theirs or frames)[-1]
-    code = frame.f_code
-    text = linecache.getline(code.co_filename, number).strip()
-    return f"{PurePath(code.co_filename).name}:{number} in {code.co_qualname}: {text}"
-
-
-def _is_inner(frame: FrameType) -> bool:
-    return frame.f_code.co_filename.startswith(_INNER)
