@@ -210,6 +210,7 @@ def _open_beside(record: InstanceRecord, action: Action, _: ConnectionState, now
 def _leave(record: InstanceRecord, action: Action, _: ConnectionState, now: float) -> None:
     _end(record, action.generation)
     _judge_children(record)
+    record.handed_over += 1
     if record.bus.listening:
         record.tell(
             events.InstanceHandedOver,

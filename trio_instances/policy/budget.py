@@ -72,7 +72,7 @@ class Budget:
 
     __slots__ = (
         "_attempting", "_breaker", "_day", "_line", "_places", "_policy", "_rate", "_window",
-        "granted",
+        "granted", "openings", "waited",
     )  # fmt: skip
 
     def __init__(self, policy: BudgetPolicy) -> None:
@@ -82,10 +82,15 @@ class Budget:
         self._day = None if limit is None else DayWindow(limit)
         self._attempting: set[Member] = set()
         # Not a plain dict, whose first key is the slower to find the more came before it.
-        self._line: OrderedDict[Member, None] = OrderedDict()
+        self._line: OrderedDict[Member, float] = OrderedDict()
+        """When each of those that wait joined."""
         self._places: dict[Member, int] | None = None
         self.granted = 0
         """How many attempts have been granted so far."""
+        self.waited = 0.0
+        """For how many seconds these had waited, all together."""
+        self.openings = 0
+        """How often the breaker has opened."""
         self._breaker = BreakerState()
         self._window = None if policy.breaker is None else FailureWindow(policy.breaker)
 
@@ -115,6 +120,10 @@ class Budget:
     def failing(self) -> tuple[int, int]:
         """How many failed lately, and how many are connected; none, where there is no breaker."""
         return (0, 0) if self._window is None else (self._window.failed, self._window.connected)
+
+    def since(self, member: Member) -> float | None:
+        """Return since when a member waits; None where it does not."""
+        return self._line.get(member)
 
     def place(self, member: Member) -> int | None:
         """Return a member's place in the line, counted from 1; None where it does not wait.
@@ -152,12 +161,12 @@ class Budget:
 
     # --- the line --------------------------------------------------------------------------------
 
-    def join(self, member: Member) -> bool:
+    def join(self, member: Member, now: float) -> bool:
         """Let a member wait; one that waits already keeps its place. Tell whether it is new."""
         if member in self._line:
             return False
 
-        self._line[member] = None
+        self._line[member] = now
         self._places = None
         return True
 
@@ -169,9 +178,10 @@ class Budget:
 
     def grant(self, now: float) -> Member:
         """Let the head of the line go. Only at its `next_slot`."""
-        member, _ = self._line.popitem(last=False)
+        member, since = self._line.popitem(last=False)
         self._places = None
         self.granted += 1
+        self.waited += now - since
         self._rate.take(now)
         if self._day is not None:
             self._day.take(now)
@@ -223,5 +233,7 @@ class Budget:
     ) -> None:
         policy = self._policy.breaker
         if policy is not None:
-            signal = BreakerSignal(kind, member)
-            self._breaker = step_breaker(self._breaker, signal, policy, now, u)
+            before = self._breaker.phase
+            self._breaker = step_breaker(self._breaker, BreakerSignal(kind, member), policy, now, u)
+            if before is BreakerPhase.CLOSED is not self._breaker.phase:
+                self.openings += 1
