@@ -127,6 +127,9 @@ class Cause:
         return text
 
 
+PROBE_TIMEOUT = "probe_timeout"
+"""The reason of the one cause that says that the other side does not answer any more."""
+
 Classify = Callable[[Exception], Cause]
 """How an exception becomes a cause. It is called once per failure and must not block."""
 

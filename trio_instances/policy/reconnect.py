@@ -9,6 +9,7 @@ from typing import final
 from attrs import field, frozen
 
 from .backoff import Backoff, Jitter
+from .failures import PROBE_TIMEOUT, Cause
 from .mistakes import MistakeList, member_or_given
 
 
@@ -56,6 +57,12 @@ class ReconnectPolicy:
     """Seconds that an attempt may take, its children's start included."""
     close_timeout: float = 10.0
     """Seconds that closing a connection may take."""
+    deaf_close_timeout: float = 1.0
+    """... at most, where its probe had no answer in time.
+
+    A close waits for an answer as well, and the next attempt waits for the close. WebSocket clients
+    drop such a connection at once; a second lets a close frame leave, and a channel save something.
+    """
     hint_floor: float = 1.0
     """Seconds that pass at least before an attempt for which the other side has named a time.
 
@@ -81,6 +88,7 @@ class ReconnectPolicy:
         wrong.boolean("needs_data", self.needs_data)
         wrong.number("connect_timeout", self.connect_timeout, above=0.0)
         wrong.number("close_timeout", self.close_timeout, above=0.0, finite=True)
+        wrong.number("deaf_close_timeout", self.deaf_close_timeout, above=0.0, finite=True)
         wrong.number("hint_floor", self.hint_floor, finite=True)
         wrong.number("attention_after", self.attention_after)
         wrong.number("max_age", self.max_age, above=0.0)
@@ -111,6 +119,17 @@ class ReconnectPolicy:
             return max(hint, self.hint_floor) + self.backoff.delay(0, u)
 
         return max(hint, self.delay(attempt, u, quick=False))
+
+    def closing(self, cause: Cause | None) -> float:
+        """Return the seconds that closing a connection may take.
+
+        Args:
+            cause: Why it has ended; None where that is not known.
+        """
+        if cause is not None and cause.reason == PROBE_TIMEOUT:
+            return min(self.close_timeout, self.deaf_close_timeout)
+
+        return self.close_timeout
 
     def lifetime(self, u: float) -> float:
         """Return the seconds after which an open connection is replaced.
