@@ -56,6 +56,7 @@ CHANNEL_FIELDS: Mapping[str, Any] = {
     "max_message_size": int,
     "ping": bool,
     "close_code": int,
+    "resume_close_code": int,
     "close_reason": str,
     "causes": Platform,
     "close_causes": CloseRules,
