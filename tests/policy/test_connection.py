@@ -214,6 +214,7 @@ def test_the_defaults_are_those_of_the_design() -> None:
         close_timeout=10.0,
         deaf_close_timeout=1.0,
         hint_floor=1.0,
+        hint_ceiling=259_200.0,
         attention_after=7200.0,
         max_age=math.inf,
     )
@@ -257,6 +258,7 @@ def test_every_mistake_is_listed() -> None:
             close_timeout=math.inf,
             deaf_close_timeout=0,
             hint_floor=math.inf,
+            hint_ceiling=-1,
             attention_after=-1,
             max_age=0,
         )
@@ -272,6 +274,7 @@ def test_every_mistake_is_listed() -> None:
         "close_timeout",
         "deaf_close_timeout",
         "hint_floor",
+        "hint_ceiling",
         "attention_after",
         "max_age",
     ]

@@ -68,6 +68,12 @@ class ReconnectPolicy:
 
     It may say "now", and say so again and again.
     """
+    hint_ceiling: float = 259_200.0
+    """Seconds that such a time is waited for at most.
+
+    A header must not park an instance for a year. Three days are the longest ban that a platform
+    documents, Binance's; who comes back to it sooner makes it longer.
+    """
     attention_after: float = 7200.0
     """Seconds after the last quick attempt at which an instance that is still not back is said to
     need attention; from the field notes of gateways that were down for days unseen."""
@@ -90,6 +96,7 @@ class ReconnectPolicy:
         wrong.number("close_timeout", self.close_timeout, above=0.0, finite=True)
         wrong.number("deaf_close_timeout", self.deaf_close_timeout, above=0.0, finite=True)
         wrong.number("hint_floor", self.hint_floor, finite=True)
+        wrong.number("hint_ceiling", self.hint_ceiling)
         wrong.number("attention_after", self.attention_after)
         wrong.number("max_age", self.max_age, above=0.0)
         wrong.raise_any()
@@ -107,7 +114,8 @@ class ReconnectPolicy:
         """Return the seconds until the next attempt where the other side asked for some.
 
         Quick attempts come when it asked for them, and chance spreads those that were told the same
-        number. A slow one never comes sooner for it: the hints have been in vain so far.
+        number. A slow one never comes sooner for it: the hints have been in vain so far. None waits
+        for longer than `hint_ceiling` because of it.
 
         Args:
             attempt: The attempt that failed.
@@ -115,10 +123,16 @@ class ReconnectPolicy:
             u: A random number in [0, 1].
             quick: Whether the next attempt is a quick one.
         """
+        hint = min(hint, self.hint_ceiling)
         if quick:
             return max(hint, self.hint_floor) + self.backoff.delay(0, u)
 
         return max(hint, self.delay(attempt, u, quick=False))
+
+    def asks_too_much(self, cause: Cause | None) -> bool:
+        """Tell whether the other side has asked to wait for longer than `hint_ceiling`."""
+        asked = None if cause is None else cause.retry_after
+        return asked is not None and asked > self.hint_ceiling
 
     def closing(self, cause: Cause | None) -> float:
         """Return the seconds that closing a connection may take.
