@@ -130,6 +130,24 @@ def test_the_day_limits() -> None:
     assert budget().left_today(0.0) is None
 
 
+def test_what_was_spent_of_the_day_is_spent_under_another_policy() -> None:
+    """Also what was spent before there was a limit; and two that are in use spend from one day."""
+    earlier = budget()
+    for member in range(3):
+        earlier.join(member, 0.0)
+    let_go(earlier, 0.0)
+    later = Budget(BudgetPolicy(attempts_per_second=10.0, attempts_per_day=4), earlier.day)
+    assert later.left_today(0.0) == 1
+
+    earlier.join("a", 1.0)
+    earlier.grant(1.0)
+    later.join("b", 1.0)
+    assert (later.left_today(1.0), later.next_slot(1.0)) == (0, DAY + 60.0)
+
+    stricter = Budget(BudgetPolicy(attempts_per_day=2), earlier.day)
+    assert (stricter.left_today(1.0), stricter.next_slot(1.0)) == (0, DAY + 60.0)
+
+
 def test_the_attempts_in_flight_limit() -> None:
     """While there are too many nobody has a time; one that ends makes room, and only once."""
     machine = budget(in_flight=2)

@@ -16,6 +16,7 @@ import trio
 from ..policy.breaker import BreakerPhase
 from ..policy.budget import Budget, BudgetPolicy
 from ..policy.health import BudgetHealth
+from ..policy.rate import DayWindow
 from ..policy.signals import SignalKind
 from ..telemetry.budget_events import (
     BreakerCanary,
@@ -37,12 +38,13 @@ class Turns:
     Args:
         key: The budget's name.
         policy: What may be spent.
+        day: What an earlier budget has spent, to go on with.
     """
 
-    def __init__(self, key: str, policy: BudgetPolicy) -> None:
+    def __init__(self, key: str, policy: BudgetPolicy, day: DayWindow | None = None) -> None:
         self.key = key
         self.policy = policy
-        self.machine = Budget(policy)
+        self.machine = Budget(policy, day)
         self._seats: dict[Seat, None] = {}
         """Those whose connection loops run, in the order in which they first waited."""
         self._told = self.machine.breaker

@@ -68,18 +68,19 @@ class Budget:
 
     Args:
         policy: What may be spent.
+        day: What an earlier budget has spent, to go on with; None: nothing.
     """
 
     __slots__ = (
-        "_attempting", "_breaker", "_day", "_line", "_places", "_policy", "_rate", "_window",
-        "granted", "openings", "waited",
+        "_attempting", "_breaker", "_line", "_places", "_policy", "_rate", "_window",
+        "day", "granted", "openings", "waited",
     )  # fmt: skip
 
-    def __init__(self, policy: BudgetPolicy) -> None:
+    def __init__(self, policy: BudgetPolicy, day: DayWindow | None = None) -> None:
         self._policy = policy
         self._rate = TokenBucket(policy.attempts_per_second, policy.burst)
-        limit = policy.attempts_per_day
-        self._day = None if limit is None else DayWindow(limit)
+        self.day = DayWindow() if day is None else day
+        """What was spent of the day; counted also where that is not limited, as it may be later."""
         self._attempting: set[Member] = set()
         # Not a plain dict, whose first key is the slower to find the more came before it.
         self._line: OrderedDict[Member, float] = OrderedDict()
@@ -141,7 +142,8 @@ class Budget:
 
     def left_today(self, now: float) -> int | None:
         """Return how many are left of the last 24 hours; None where they are not limited."""
-        return None if self._day is None else self._day.left(now)
+        limit = self._policy.attempts_per_day
+        return None if limit is None else max(0, self.day.left(now, limit))
 
     def next_slot(self, now: float) -> float:
         """Return when the head of the line may go: now, or later.
@@ -153,8 +155,8 @@ class Budget:
             return math.inf
 
         slot = self._rate.next_slot(now)
-        if self._day is not None:
-            slot = max(slot, self._day.next_slot(now))
+        if self._policy.attempts_per_day is not None:
+            slot = max(slot, self.day.next_slot(now, self._policy.attempts_per_day))
         if self._breaker.phase is not BreakerPhase.CLOSED:
             slot = max(slot, self._breaker.next_at)
         return slot
@@ -183,8 +185,7 @@ class Budget:
         self.granted += 1
         self.waited += now - since
         self._rate.take(now)
-        if self._day is not None:
-            self._day.take(now)
+        self.day.take(now)
         self._attempting.add(member)
         self._hear(BreakerSignalKind.BEGUN, member, now)
         return member
