@@ -61,7 +61,6 @@ from ._runtime.runtime import Runtime
 from ._runtime.settings import OnInstanceFailure, RuntimeSettings
 from ._supervision.context import current_child_path, until_stopped
 from ._supervision.log_context import add_log_context, log_context
-from ._supervision.loop_meter import LoopShares
 from ._supervision.opening import open_supervisor, supervise
 from ._supervision.record import Child, ChildCounts, ChildInfo
 from ._supervision.stalls import StallWatch, watch_stalls
@@ -83,6 +82,7 @@ from .policy.pressure import PressureLevel, PressurePolicy
 from .policy.reconnect import Exhausted, ReconnectPolicy
 from .policy.restart import ChildState, RestartType
 from .policy.specs import ChildSpec
+from .policy.stalls import LoopHealth, LoopShares
 from .policy.standing import Standing
 from .policy.status import InstanceStatus
 from .policy.strategies import AutoShutdown, StopOrder, Strategy
@@ -138,6 +138,7 @@ __all__ = [
     "InstanceStopped",
     "InvalidSpec",
     "Jitter",
+    "LoopHealth",
     "LoopShares",
     "MaxChildrenReached",
     "Mistake",

@@ -23,6 +23,7 @@ class Recorder:
 
     id = "one"
     generation = 1
+    session: Any = None
 
     def __init__(self) -> None:
         self.frames = 0

@@ -134,6 +134,7 @@ def test_a_bad_header_is_refused_and_its_value_is_not_repeated(headers: Any, fie
         ({"close_code": 1006}, "close_code"),
         ({"close_code": 5000}, "close_code"),
         ({"close_code": True}, "close_code"),
+        ({"resume_close_code": 1012}, "resume_close_code"),
         ({"close_reason": "é" * 62}, "close_reason"),
         ({"close_reason": None}, "close_reason"),
         ({"causes": "discord"}, "causes"),

@@ -28,6 +28,7 @@ OTHERS: dict[str, Any] = {
     "max_message_size": 1,
     "ping": False,
     "close_code": 1001,
+    "resume_close_code": 3000,
     "close_reason": "bye",
     "causes": DISCORD,
 }

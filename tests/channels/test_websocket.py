@@ -180,6 +180,20 @@ async def test_leaving_the_block_closes_with_the_chosen_code(instance: Any, serv
     assert connection.closed == (1001, "moving")
 
 
+@pytest.mark.parametrize(("session", "code"), [(None, 1000), ("s1", 4000), ("", 4000)])
+async def test_a_session_that_goes_on_is_left_with_a_code_that_keeps_it(
+    instance: Any, serve: Any, session: Any, code: int
+) -> None:
+    """1000 says on some platforms that it is over."""
+    instance.session = session
+    channel = WebSocketChannel(await serve(echo))
+    with trio.fail_after(5):
+        async with channel.connect(instance) as connection:
+            pass
+
+    assert connection.closed == (code, "")
+
+
 async def test_the_outbox_is_watched_and_bounded(instance: Any, serve: Any) -> None:
     """Its occupancy is there for pressure, and beyond its capacity a send would block."""
     channel = WebSocketChannel(await serve(echo), outbox_capacity=2)

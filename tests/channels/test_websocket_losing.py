@@ -134,7 +134,7 @@ async def test_data_that_is_no_frame_is_recoverable(
 
 
 async def test_a_message_above_the_limit_loses_the_connection(instance: Any, serve: Any) -> None:
-    """It is recoverable, and says that the limit is somebody's to raise."""
+    """The next connection need not bring one; if each does, the limit is somebody's to raise."""
 
     async def handler(request: trio_websocket.WebSocketRequest) -> None:
         server = await request.accept()

@@ -11,6 +11,8 @@ from click.testing import CliRunner, Result
 
 import trio_instances
 from trio_instances._cli import main
+from trio_instances._cli.wording import warnings_in_words
+from trio_instances._runtime.config import load_config
 
 INSTANCE = '[[instances]]\nid = "{}"\nurl = "ws://127.0.0.1:9/"\n'
 
@@ -110,6 +112,19 @@ def test_plan_has_a_table_for_each_kind_of_instance_and_one_for_all(file: Path) 
 
     file.write_text(INSTANCE.format("a"))
     assert call("plan", str(file)).stdout.count(" outage ") == 1
+
+
+def test_a_start_warns_of_the_day_and_not_of_the_rate(file: Path) -> None:
+    """That the rate decides in an outage is what a budget is for; a day that is used up is not."""
+    fleet = "".join(INSTANCE.format(f"bot-{n}") + 'budget = "login"\n' for n in range(300))
+
+    file.write_text("[budgets.login]\n" + fleet)
+    assert list(warnings_in_words(load_config(file))) == []
+    assert "warning: budget 'login': an outage of 60 s" in call("plan", str(file)).stdout
+
+    file.write_text("[budgets.login]\nattempts_per_day = 900\n" + fleet)
+    (warning,) = [w for w in warnings_in_words(load_config(file)) if "uses the day up" in w]
+    assert warning.startswith("warning: budget 'login': ")
 
 
 def test_plan_shows_what_is_allowed_and_warns_of_what_is_not(file: Path) -> None:

@@ -376,6 +376,24 @@ async def test_waiting_is_told_once_with_key_and_place(autojump_clock: MockClock
         ]
 
 
+async def test_a_turn_is_told_by_who_had_to_wait_for_it(autojump_clock: MockClock) -> None:
+    """And for how long; who gave up waiting, and waits anew, waits from then on."""
+    async with fleet(budget_of("discord"), *scripted(3)) as f:
+        await trio.sleep(0.5)
+        f.bots[1].pause()
+        f.bots[1].resume()
+        await f.bots[1].wait_status("connected")
+
+        granted = f.log.of(telemetry.ReconnectGranted)
+        assert [(e.instance_id, e.key, e.waited) for e in granted] == [
+            ("bot-2", "discord", 1.0),
+            ("bot-1", "discord", 1.5),
+        ]
+        health = f.bots[0].health().budget
+        assert health is not None
+        assert (health.granted, health.waited) == (3, 2.5)
+
+
 async def test_an_instance_without_a_budget_says_nothing_of_one(autojump_clock: MockClock) -> None:
     """Its attempts wait for nobody."""
     async with fleet(None, *scripted(2)) as f:

@@ -259,6 +259,62 @@ async def test_close_timeout_is_a_setting(autojump_clock: MockClock) -> None:
         assert trio.current_time() == 2
 
 
+@pytest.mark.parametrize(("close_timeout", "retried"), [(10.0, 1.0), (0.75, 0.75)])
+async def test_a_connection_that_is_deaf_is_closed_sooner(
+    autojump_clock: MockClock, close_timeout: float, retried: float
+) -> None:
+    """A close waits for an answer, which does not come either; the retry would wait with it."""
+    channel = ScriptedChannel()
+    channel.close = hang
+
+    async def ask(_: int) -> None:
+        await trio.sleep_forever()
+
+    channel.ask = ask
+    probe = ProbePolicy(failures_to_fail=1, jitter=0.0)
+    reconnect = evolve(STEADY, close_timeout=close_timeout)
+    async with scene(channel, probe=probe, reconnect=reconnect) as s:
+        lost_at = (await s.log.wait(telemetry.InstanceDisconnected)).at
+        await s.log.wait(telemetry.InstanceConnected, 2)
+
+        assert channel.attempts == [0, pytest.approx(lost_at + retried)]
+        (cause,) = close_failures(s.log)
+        assert cause.detail == f"the channel, a scripted one, did not close within {retried:g} s"
+
+
+async def test_a_probe_that_fails_otherwise_leaves_the_time_to_close(
+    autojump_clock: MockClock,
+) -> None:
+    """Whoever answers that it is ill can answer a close."""
+    channel = ScriptedChannel()
+    channel.close = hang
+
+    async def ill(_: int) -> None:
+        raise lost("ill")
+
+    channel.ask = ill
+    async with scene(channel, probe=ProbePolicy(failures_to_fail=1, jitter=0.0)) as s:
+        lost_at = (await s.log.wait(telemetry.InstanceDisconnected)).at
+        await s.log.wait(telemetry.InstanceConnected, 2)
+
+        assert channel.attempts == [0, pytest.approx(lost_at + 10)]
+
+
+async def test_a_closing_that_timed_out_names_the_channel_and_its_seconds(
+    autojump_clock: MockClock,
+) -> None:
+    """So that the one who reads it knows what to change."""
+    channel = ScriptedChannel()
+    channel.close = hang
+    async with scene(channel) as s:
+        await s.bot.wait_status("connected")
+        s.bot.reconnect()
+        failed = await s.log.wait(telemetry.HookFailed)
+
+        assert failed.cause.detail == "the channel, a scripted one, did not close within 10 s"
+        assert failed.path == "bot"
+
+
 async def test_a_late_signal_of_an_old_generation_changes_nothing(
     autojump_clock: MockClock,
 ) -> None:

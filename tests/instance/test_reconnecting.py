@@ -294,6 +294,21 @@ async def test_the_retry_is_decided_before_the_closing(autojump_clock: MockClock
         assert channel.attempts == [0, 9]
 
 
+@pytest.mark.parametrize(("asked", "capped"), [(3600.0, False), (365 * 86_400.0, True)])
+async def test_a_hint_beyond_the_ceiling_is_told(
+    autojump_clock: MockClock, asked: float, *, capped: bool
+) -> None:
+    """What was asked for is in the cause, and what is waited for beside it."""
+    channel = ScriptedChannel(ChannelError(Cause("recoverable", "http_429", retry_after=asked)))
+    async with scene(channel) as s:
+        scheduled = await s.log.wait(telemetry.ReconnectScheduled)
+        await s.bot.wait_status("connected")
+
+        assert (scheduled.capped, scheduled.cause.retry_after) == (capped, asked)
+        assert channel.attempts == [0, scheduled.delay]
+        assert scheduled.delay == min(asked, 259_200.0) + 0.25
+
+
 async def test_a_crash_of_the_loop_itself_does_not_hang_the_instance(
     autojump_clock: MockClock,
 ) -> None:

@@ -12,6 +12,8 @@ import trio
 from trio.testing import MockClock
 
 from trio_instances import (
+    Cause,
+    ChannelError,
     ChildSpec,
     ChildState,
     FailureClass,
@@ -210,3 +212,18 @@ async def test_the_representation_of_a_handle_says_what_it_is(autojump_clock: Mo
         assert repr(s.bot) == "<Instance 'bot' scripted connected>"
         assert (s.bot.id, s.bot.name, s.bot.channel_type) == ("bot", "bot", "scripted")
         assert s.bot.spec.id == "bot"
+
+
+async def test_who_must_act_on_a_recoverable_cause_is_named_when_retries_were_in_vain(
+    autojump_clock: MockClock,
+) -> None:
+    """Until then a retry may mend it, and nobody is to be woken."""
+    too_big = ChannelError(Cause("recoverable", "message_too_big", who_must_act="configuration"))
+    channel = ScriptedChannel(*[too_big] * 5)
+    async with scene(channel) as s:
+        await s.log.wait(telemetry.ReconnectScheduled, 4)
+        assert s.bot.health().who_must_act == "nobody"
+        await s.bot.wait_status("degraded")
+        assert s.bot.health().who_must_act == "configuration"
+        await s.bot.wait_status("connected")
+        assert s.bot.health().who_must_act == "nobody"

@@ -38,7 +38,7 @@ def test_first_come_first_served() -> None:
     """The order of joining is the order of going."""
     machine = budget()
     for member in "cab":
-        assert machine.join(member)
+        assert machine.join(member, 0.0)
 
     assert [machine.place(member) for member in "abc"] == [2, 3, 1]
     assert let_go(machine, 0.0) == ["c", "a", "b"]
@@ -48,10 +48,10 @@ def test_first_come_first_served() -> None:
 def test_nobody_has_two_places() -> None:
     """Who joins again keeps the place it has."""
     machine = budget()
-    machine.join("a")
-    machine.join("b")
+    machine.join("a", 0.0)
+    machine.join("b", 0.0)
 
-    assert not machine.join("a")
+    assert not machine.join("a", 0.0)
     assert (machine.waiting, machine.place("a")) == (2, 1)
 
 
@@ -59,7 +59,7 @@ def test_who_leaves_the_line_is_no_more_in_it() -> None:
     """The others move up; leaving twice is leaving."""
     machine = budget()
     for member in "abc":
-        machine.join(member)
+        machine.join(member, 0.0)
     assert machine.place("c") == 3
     machine.leave("a")
     machine.leave("a")
@@ -72,10 +72,10 @@ def test_places_are_right_after_every_change() -> None:
     machine = budget()
     places = []
     changes: list[Callable[[], object]] = [
-        lambda: machine.join("a"),
-        lambda: machine.join("b"),
+        lambda: machine.join("a", 0.0),
+        lambda: machine.join("b", 0.0),
         lambda: machine.grant(0.0),
-        lambda: machine.join("a"),
+        lambda: machine.join("a", 0.0),
         lambda: machine.leave("b"),
     ]
     for change in changes:
@@ -85,6 +85,21 @@ def test_places_are_right_after_every_change() -> None:
     assert places == [(1, None), (1, 2), (None, 1), (2, 1), (1, None)]
 
 
+def test_what_was_waited_is_summed_up() -> None:
+    """Of those that went; who left the line did not wait for anything."""
+    machine = budget()
+    machine.join("a", 0.0)
+    machine.join("b", 1.0)
+    machine.join("c", 2.0)
+    assert [machine.since(member) for member in "abcd"] == [0.0, 1.0, 2.0, None]
+
+    machine.leave("b")
+    machine.grant(3.0)
+    machine.grant(3.5)
+
+    assert (machine.granted, machine.waited) == (2, 4.5)
+
+
 # --- the limits
 
 
@@ -92,7 +107,7 @@ def test_the_rate_limits() -> None:
     """The burst at once, then one each interval."""
     machine = budget(attempts_per_second=0.5, burst=2)
     for member in range(4):
-        machine.join(member)
+        machine.join(member, 0.0)
 
     assert machine.left(0.0) == 2
     assert let_go(machine, 0.0) == [0, 1]
@@ -106,7 +121,7 @@ def test_the_day_limits() -> None:
     """What is used up comes back when it is a day old."""
     machine = budget(attempts_per_day=2)
     for member in range(3):
-        machine.join(member)
+        machine.join(member, 0.0)
 
     assert machine.left_today(0.0) == 2
     assert let_go(machine, 0.0) == [0, 1]
@@ -115,11 +130,29 @@ def test_the_day_limits() -> None:
     assert budget().left_today(0.0) is None
 
 
+def test_what_was_spent_of_the_day_is_spent_under_another_policy() -> None:
+    """Also what was spent before there was a limit; and two that are in use spend from one day."""
+    earlier = budget()
+    for member in range(3):
+        earlier.join(member, 0.0)
+    let_go(earlier, 0.0)
+    later = Budget(BudgetPolicy(attempts_per_second=10.0, attempts_per_day=4), earlier.day)
+    assert later.left_today(0.0) == 1
+
+    earlier.join("a", 1.0)
+    earlier.grant(1.0)
+    later.join("b", 1.0)
+    assert (later.left_today(1.0), later.next_slot(1.0)) == (0, DAY + 60.0)
+
+    stricter = Budget(BudgetPolicy(attempts_per_day=2), earlier.day)
+    assert (stricter.left_today(1.0), stricter.next_slot(1.0)) == (0, DAY + 60.0)
+
+
 def test_the_attempts_in_flight_limit() -> None:
     """While there are too many nobody has a time; one that ends makes room, and only once."""
     machine = budget(in_flight=2)
     for member in range(4):
-        machine.join(member)
+        machine.join(member, 0.0)
 
     assert let_go(machine, 0.0) == [0, 1]
     assert machine.next_slot(0.0) == math.inf
@@ -132,8 +165,8 @@ def test_the_attempts_in_flight_limit() -> None:
 def test_an_attempt_is_in_flight_until_it_is_given_back() -> None:
     """A failure alone does not end it: it may still be closing."""
     machine = budget(in_flight=1)
-    machine.join("a")
-    machine.join("b")
+    machine.join("a", 0.0)
+    machine.join("b", 0.0)
     let_go(machine, 0.0)
     machine.failed("a", 0.0, 0.0)
 
@@ -153,7 +186,7 @@ def tripped(**policy: object) -> Budget:
     machine.failed("x", 0.0, 0.0)
     machine.failed("y", 0.0, 0.0)
     for member in "abc":
-        machine.join(member)
+        machine.join(member, 0.0)
     return machine
 
 
@@ -189,7 +222,7 @@ def test_a_canary_that_fails_is_followed_by_the_next_one_later() -> None:
     let_go(machine, 4.0)
     machine.failed("a", 5.0, 0.0)
     machine.release("a")
-    machine.join("a")
+    machine.join("a", 0.0)
 
     assert machine.next_slot(5.0) == 10.0
     assert let_go(machine, 10.0) == ["b"]
@@ -216,11 +249,21 @@ def test_a_canary_that_hangs_is_replaced_when_patience_ends() -> None:
     assert let_go(machine, 80.0) == ["c"]
 
 
+def test_the_openings_of_the_breaker_are_counted() -> None:
+    """Once for each outage, however many canaries fail in it."""
+    machine = tripped()
+    assert machine.openings == 1
+
+    (canary,) = let_go(machine, 4.0)
+    machine.failed(canary, 5.0, 0.0)
+    assert (machine.breaker.phase, machine.openings) == (BreakerPhase.OPEN, 1)
+
+
 def test_an_attempt_from_before_that_succeeds_is_the_canary() -> None:
     """Its success says the same."""
     machine = budget(breaker=BreakerPolicy(minimum=2, backoff=QUICK))
     for member in "abc":
-        machine.join(member)
+        machine.join(member, 0.0)
     let_go(machine, 0.0)
     machine.failed("a", 1.0, 0.0)
     machine.failed("b", 1.0, 0.0)

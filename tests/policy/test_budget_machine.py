@@ -224,7 +224,7 @@ class BudgetMachine(RuleBasedStateMachine):
                     self.send(other, SignalKind.CLEARED)
         for bot in self.bots:
             queued = bot.state.phase is Phase.QUEUED and not bot.alive
-            if queued and self.budget.join(bot):
+            if queued and self.budget.join(bot, self.now):
                 self.line.append(bot)
         while self.budget.head is not None and self.budget.next_slot(self.now) <= self.now:
             self.grant()

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from itertools import product
 
+import attrs
 import pytest
 
 from trio_instances._exceptions import InvalidSpec
 from trio_instances.policy.backoff import Backoff, Jitter
 from trio_instances.policy.connection import TABLE, step
+from trio_instances.policy.failures import Cause
 from trio_instances.policy.reconnect import Exhausted, ReconnectPolicy
 from trio_instances.policy.signals import Action, ActionKind, Phase, Signal, SignalKind
 
@@ -210,7 +212,9 @@ def test_the_defaults_are_those_of_the_design() -> None:
         needs_data=False,
         connect_timeout=30.0,
         close_timeout=10.0,
+        deaf_close_timeout=1.0,
         hint_floor=1.0,
+        hint_ceiling=259_200.0,
         attention_after=7200.0,
         max_age=math.inf,
     )
@@ -221,6 +225,18 @@ def test_short_times_are_accepted() -> None:
     policy = ReconnectPolicy(stable_after=0, connect_timeout=0.1, close_timeout=0.1)
 
     assert (policy.stable_after, policy.connect_timeout, policy.close_timeout) == (0, 0.1, 0.1)
+
+
+@pytest.mark.parametrize(
+    ("cause", "seconds"),
+    [(None, 5.0), (REFUSED, 5.0), (Cause("recoverable", "probe_timeout"), 2.0)],
+)
+def test_who_does_not_answer_is_not_waited_for(cause: Cause | None, seconds: float) -> None:
+    """And nobody for longer than `close_timeout`."""
+    policy = ReconnectPolicy(close_timeout=5.0, deaf_close_timeout=2.0)
+
+    assert policy.closing(cause) == seconds
+    assert attrs.evolve(policy, close_timeout=1.0).closing(cause) == 1.0
 
 
 def test_the_policy_takes_words() -> None:
@@ -240,7 +256,9 @@ def test_every_mistake_is_listed() -> None:
             needs_data="yes",  # type: ignore[arg-type]  # ... as well
             connect_timeout=0,
             close_timeout=math.inf,
+            deaf_close_timeout=0,
             hint_floor=math.inf,
+            hint_ceiling=-1,
             attention_after=-1,
             max_age=0,
         )
@@ -254,7 +272,9 @@ def test_every_mistake_is_listed() -> None:
         "needs_data",
         "connect_timeout",
         "close_timeout",
+        "deaf_close_timeout",
         "hint_floor",
+        "hint_ceiling",
         "attention_after",
         "max_age",
     ]

@@ -323,6 +323,8 @@ class ConnectionMachine(RuleBasedStateMachine):
         assert self.state.waited >= self.steps[quick]
         self.steps[quick] = self.state.waited
         asked = cause.retry_after
+        if asked is not None:
+            asked = min(asked, self.policy.hint_ceiling)
         if asked is None:
             assert wait.seconds <= self.state.waited
         elif quick:

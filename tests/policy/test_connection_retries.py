@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from attrs import evolve
 from hypothesis import given
@@ -109,6 +111,26 @@ def test_the_floor_is_a_setting() -> None:
     assert line.fail(1, evolve(REFUSED, retry_after=0.0)) == [5.25]
 
 
+@pytest.mark.parametrize("hint", [259_200.0, 259_201.0, 365 * 86_400.0, 9_999_999_999.0])
+@pytest.mark.parametrize("before", [0, 7])
+def test_no_hint_parks_an_instance_for_a_year(hint: float, before: int) -> None:
+    """Three days are the longest ban that a platform documents; a slow attempt waits as long."""
+    line = Line().tell(SignalKind.START)
+    line.fail(before)
+    asked = evolve(REFUSED, retry_after=hint)
+    (delay,) = line.fail(1, asked)
+
+    assert 259_200.0 <= delay <= 259_200.25
+    assert ReconnectPolicy().asks_too_much(asked) is (hint > 259_200.0)
+    assert not ReconnectPolicy(hint_ceiling=math.inf).asks_too_much(asked)
+
+
+@pytest.mark.parametrize("cause", [None, REFUSED])
+def test_who_asks_for_no_time_does_not_ask_too_much(cause: Cause | None) -> None:
+    """Most failures come without a hint."""
+    assert not ReconnectPolicy(hint_ceiling=0.0).asks_too_much(cause)
+
+
 def test_hints_do_not_save_attempts() -> None:
     """A server that says "now" all the time has as many quick attempts as one that says nothing."""
     line = Line().tell(SignalKind.START)
@@ -124,9 +146,9 @@ def test_the_law_of_hints(
     u: float,
     quick: bool,  # noqa: FBT001 - hypothesis gives it
 ) -> None:
-    """Never sooner than asked; quick ones above the floor, slow ones above their own delay."""
-    asked = hint or 0.0
-    delay = policy.delay_after_hint(attempt, asked, u, quick=quick)
+    """Never sooner than asked, up to the ceiling; above the floor, or a slow one's own delay."""
+    delay = policy.delay_after_hint(attempt, hint or 0.0, u, quick=quick)
+    asked = min(hint or 0.0, policy.hint_ceiling)
 
     assert delay >= asked
     if quick:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from typing import Any
 
 import pytest
@@ -135,6 +136,27 @@ def test_an_instance_that_is_never_parked_is_a_concern() -> None:
     assert whole.instances[0].child_loop.trips is Trips.ALWAYS
     assert concern.kind is ConcernKind.INSTANCE_NEVER_PARKED
     assert "6 restarts within 30 s are allowed, and so many take 93 s at least" in concern.text
+
+
+@pytest.mark.parametrize(("max_age", "said"), [(30.0, True), (60.0, True), (60.5, False)])
+def test_a_connection_that_is_never_proven_is_a_concern(max_age: float, *, said: bool) -> None:
+    """It is replaced first, so the attempts go on counting, up to the slow ones."""
+    spec = Spec(reconnect=ReconnectPolicy(max_age=max_age, stable_after=60.0))
+    concerns = planned(spec, Spec(id="other")).concerns
+
+    assert [(c.kind, c.instances) for c in concerns] == [
+        (ConcernKind.NEVER_PROVEN, ("bot",)),
+    ] * said
+    if said:
+        assert f"replaced after {max_age:g} s, and proven after 60 s" in concerns[0].text
+
+
+def test_a_large_fleet_of_one_kind_is_planned_as_fast_as_a_small_one() -> None:
+    """A process plans when it starts, and must not need minutes for it."""
+    began = time.process_time()
+    planned(*(Spec(id=f"bot-{number}") for number in range(5000)))
+
+    assert time.process_time() - began < 10
 
 
 def test_attempts_without_any_delay_are_a_concern() -> None:

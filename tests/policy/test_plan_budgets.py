@@ -157,7 +157,7 @@ def play(
                 line.lasted(member, now)
             else:
                 states[member], _ = step(states[member], Signal(SignalKind.DUE), policy, now, 0.0)
-                line.join(member)
+                line.join(member, now)
             continue
 
         now = slot

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import pytest
+from attrs import Factory, define
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -18,7 +19,27 @@ rates = st.one_of(st.sampled_from([0.2, 1.0, 2.0, 100.0]), st.floats(1 / DAY, 1e
 begins = st.sampled_from([0.0, 0.3, 1e6])
 
 
-def take_all(counter: TokenBucket | DayWindow, begin: float, steps: Iterable[float]) -> list[float]:
+@define
+class Day:
+    """A day of so many attempts."""
+
+    limit: int
+    window: DayWindow = Factory(DayWindow)
+
+    def next_slot(self, now: float) -> float:
+        """Return when there is room."""
+        return self.window.next_slot(now, self.limit)
+
+    def left(self, now: float) -> int:
+        """Return how many attempts there is room for."""
+        return self.window.left(now, self.limit)
+
+    def take(self, now: float) -> None:
+        """Count an attempt."""
+        self.window.take(now)
+
+
+def take_all(counter: TokenBucket | Day, begin: float, steps: Iterable[float]) -> list[float]:
     """Take whenever there is room, waiting for it where there is none; return when."""
     now, taken = begin, []
     for pause in steps:
@@ -90,7 +111,7 @@ def test_a_bucket_begins_full_and_fills_up_again() -> None:
 @example(limit=1, begin=59.9, steps=[0.0, 0.0])
 def test_no_24_hours_see_more_than_the_limit(limit: int, begin: float, steps: list[float]) -> None:
     """Wherever they begin: that is what a provider counts."""
-    taken = take_all(DayWindow(limit), begin, steps)
+    taken = take_all(Day(limit), begin, steps)
 
     for early, late in zip(taken, taken[limit:], strict=False):
         assert late - early >= DAY
@@ -101,7 +122,7 @@ def test_the_day_is_stricter_by_a_minute_at_most(
     limit: int, begin: float, steps: list[float]
 ) -> None:
     """Nobody waits for longer than a minute beyond the 24 hours."""
-    window = DayWindow(limit)
+    window = Day(limit)
     taken = take_all(window, begin, steps)
 
     if len(taken) >= limit:
@@ -113,7 +134,7 @@ def test_what_the_day_says_is_left_can_be_taken(
     limit: int, begin: float, steps: list[float]
 ) -> None:
     """So many at once, and not one more."""
-    window = DayWindow(limit)
+    window = Day(limit)
     now = (take_all(window, begin, steps) or [begin])[-1] + 0.7
     left = window.left(now)
     for _ in range(left):
@@ -126,9 +147,26 @@ def test_what_the_day_says_is_left_can_be_taken(
 
 def test_a_day_takes_bounded_memory() -> None:
     """However many attempts there are: a number for each minute, and not for each attempt."""
-    window = DayWindow(1_000_000)
+    window = Day(1_000_000)
     for attempt in range(200_000):
         window.take(attempt * 0.9)
 
     assert window.left(200_000 * 0.9) == pytest.approx(1_000_000 - DAY / 0.9, abs=70)
-    assert len(window._ends) <= 1441  # noqa: SLF001 - its size is the law
+    assert len(window.window._ends) <= 1441  # noqa: SLF001 - its size is the law
+
+
+@given(st.lists(st.floats(0.0, DAY), min_size=1, max_size=30), st.integers(1, 30))
+def test_a_limit_that_is_lowered_counts_what_was_spent(times: list[float], limit: int) -> None:
+    """There is room when so many are older than a day that one more fits, up to the minute."""
+    window = DayWindow()
+    for at in sorted(times):
+        window.take(at)
+    now = max(times)
+    assert window.left(now, limit) == limit - len(times)
+
+    slot = window.next_slot(now, limit)
+    assert (slot == now) is (len(times) < limit)
+    if slot > now:
+        assert sum(slot - DAY <= at for at in times) < limit
+        assert sum(slot - DAY - 60.0 <= at for at in times) >= limit
+    assert window.left(slot, limit) > 0

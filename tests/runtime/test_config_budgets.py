@@ -6,9 +6,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import trio
+from trio.testing import MockClock
 
-from trio_instances import Backoff, BreakerPolicy, BudgetPolicy, ConnectionBudget, InvalidSpec
+from trio_instances import (
+    Backoff,
+    BreakerPolicy,
+    BudgetPolicy,
+    ConnectionBudget,
+    InstanceSpec,
+    InvalidSpec,
+    open_runtime,
+)
 from trio_instances._runtime.config import Config, load_config
+from trio_instances.channels import MemoryChannel, MemoryServer
 
 Load = Callable[..., Config]
 
@@ -149,6 +160,60 @@ def test_an_empty_key_is_refused_in_its_place(load: Load) -> None:
     )
 
     assert mistake.startswith("budgets")
+
+
+async def test_a_budget_of_another_policy_keeps_what_was_spent_of_the_day(
+    load: Load, autojump_clock: MockClock
+) -> None:
+    """A provider does not forget it because a file has changed, and has changed again."""
+    limited = TWO.replace("0.2", "0.2\nattempts_per_day = {}")
+    first = load(limited.format(10))
+    (budget,) = first.budgets
+    channels = [MemoryChannel(MemoryServer()) for _ in range(3)]
+    async with open_runtime() as runtime:
+        for number, channel in enumerate(channels):
+            spec = InstanceSpec(id=f"bot-{number}", channel=channel, budget=budget)
+            await runtime.start_instance(spec)
+        await runtime.instance("bot-2").wait_status("connected")
+        assert budget.health().left_today == 7
+
+        unused = load(limited.format(20), budget)
+        (later,) = load(limited.format(5), *unused.budgets).budgets
+        assert later.health().left_today == 2
+        spec = InstanceSpec(id="more", channel=MemoryChannel(MemoryServer()), budget=later)
+        more = await runtime.start_instance(spec)
+        await more.wait_status("connected")
+
+        assert (later.health().left_today, budget.health().left_today) == (1, 6)
+
+
+def test_in_another_run_of_trio_a_day_begins_anew(load: Load) -> None:
+    """Its clock has nothing in common with the one before."""
+    limited = TWO.replace("0.2", "0.2\nattempts_per_day = {}")
+    (first,) = load(limited.format(10)).budgets
+
+    async def spend() -> None:
+        async with open_runtime() as runtime:
+            channel = MemoryChannel(MemoryServer())
+            bot = await runtime.start_instance(
+                InstanceSpec(id="bot", channel=channel, budget=first)
+            )
+            await bot.wait_status("connected")
+        assert first.health().left_today == 9
+
+    async def look(budget: ConnectionBudget) -> int | None:
+        return budget.health().left_today
+
+    trio.run(spend)
+    (later,) = load(limited.format(5), first).budgets
+
+    assert trio.run(look, later) == 5
+
+
+def test_what_a_budget_follows_is_one() -> None:
+    """Its key alone does not say which one is meant."""
+    with pytest.raises(InvalidSpec, match="follows"):
+        ConnectionBudget("b", follows="a")  # type: ignore[arg-type]  # that is the point
 
 
 def test_a_budget_goes_on_where_a_later_reading_says_the_same(load: Load) -> None:

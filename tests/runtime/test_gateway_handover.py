@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import chain
 from typing import Any
 
@@ -11,7 +12,7 @@ import trio_websocket
 
 from trio_instances import Instance, InstanceFailed, InstanceSpec, InvalidSpec, open_runtime
 from trio_instances.channels.websocket import WebSocketChannel
-from trio_instances.telemetry import EventBus, InstanceHandedOver
+from trio_instances.telemetry import EventBus, InstanceConnected, InstanceHandedOver
 from trio_instances.testing.gateway import Refusal, open_gateway
 from trio_instances.testing.gateway_client import Handshake
 
@@ -35,6 +36,7 @@ class Server:
         self.ends: dict[int, int] = {}
         self.total = 0
         self.all_heard = trio.Event()
+        self.one_left = trio.Event()
         self.all_left = trio.Event()
         self.patience = 0.0
         """Seconds that it takes to accept a connection."""
@@ -54,6 +56,7 @@ class Server:
                     self.all_heard.set()
         except trio_websocket.ConnectionClosed as closed:
             self.ends[number] = closed.reason.code if closed.reason else 0
+            self.one_left.set()
             if len(self.ends) == len(self.heard):
                 self.all_left.set()
 
@@ -116,6 +119,41 @@ async def test_nothing_is_lost_when_the_old_one_is_cut_in_a_handover() -> None:
 
             assert (bot.generation, bot.connected) == (2, True)
             assert gateway.statistics().accepted == 2
+
+
+REPLACED: dict[str, tuple[type[WebSocketChannel], Callable[[Instance], object], int]] = {
+    "a rotation": (WebSocketChannel, Instance.rotate, 4000),
+    "a handover": (Overlapping, Instance.rotate, 4000),
+    "a reconnect": (WebSocketChannel, Instance.reconnect, 1000),
+    "a pause": (WebSocketChannel, Instance.pause, 1000),
+}
+
+
+@pytest.mark.parametrize("how", REPLACED)
+async def test_a_close_keeps_the_session_only_where_it_goes_on(how: str) -> None:
+    """A reconnect is a new beginning, and drops it; so does whatever is to last."""
+    kind, ask, code = REPLACED[how]
+    server, bus, log = Server(), EventBus(), Log()
+    bus.listen(log)
+    with trio.fail_after(SECONDS):
+        async with trio.open_nursery() as nursery:
+            listener = await nursery.start(
+                trio_websocket.serve_websocket, server.handle, "127.0.0.1", 0, None
+            )
+            async with open_runtime(events=bus) as runtime:
+                channel = kind(f"ws://127.0.0.1:{listener.port}")
+                bot = await runtime.start_instance(InstanceSpec(id="bot", channel=channel))
+                await bot.wait_status("connected")
+                bot.session = "session 1"
+                ask(bot)
+                if how != "a pause":
+                    await log.wait(InstanceConnected, 2)
+                await server.one_left.wait()
+            await server.all_left.wait()
+            nursery.cancel_scope.cancel()
+
+    # The last one is ended by the stop of the runtime, and nothing follows it.
+    assert list(server.ends.values()) == ([code] if how == "a pause" else [code, 1000])
 
 
 async def test_new_credentials_are_in_the_next_handshake() -> None:

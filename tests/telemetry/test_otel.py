@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import time
@@ -35,7 +36,8 @@ from trio_instances import (
 )
 from trio_instances.channels import MemoryChannel, MemoryServer
 from trio_instances.policy.health import ProbeVerdict
-from trio_instances.telemetry.sinks.otel import SLOW, OpenTelemetrySink
+from trio_instances.telemetry.sinks.otel import OpenTelemetrySink
+from trio_instances.telemetry.sinks.otel_instruments import INSTRUMENTS, SLOW
 
 CAUSE = Cause("recoverable", "close_1006", "gone")
 IDS: dict[str, Any] = {"instance_id": "bot", "channel_type": "memory"}
@@ -145,6 +147,19 @@ DEAF = telemetry.ProbeCompleted(
 )
 STARTED = telemetry.InstanceStarted(at=1.0, **IDS, children=("own",), elapsed=0.75)
 STOPPED = telemetry.InstanceStopped(at=1.0, **IDS, uptime=9.0, elapsed=1.5)
+HANDED_OVER = telemetry.InstanceHandedOver(at=1.0, **IDS, generation=2, previous=1, uptime=9.0)
+GRANTED = telemetry.ReconnectGranted(at=1.0, **IDS, key="token", waited=12.5)
+OPENED = telemetry.BreakerOpened(at=1.0, key="token", failed=5, connected=1, delay=2.0)
+CANARY = telemetry.BreakerCanary(at=1.0, **IDS, key="token", canaries=1)
+CLOSED = telemetry.BreakerClosed(at=1.0, key="token", elapsed=9.0, canaries=1)
+STALLED = telemetry.LoopStalled(
+    at=1.0, **IDS, elapsed=0.5, path="r/bot/w", task="r/bot/w", stack=()
+)
+SLEPT = telemetry.RuntimeSlept(at=1.0, elapsed=3600.0, connections=7)
+BROKEN = telemetry.HookFailed(at=1.0, hook="sink", path="JSONLinesSink", cause=CAUSE)
+MENDED = telemetry.SinkRecovered(at=1.0, sink="JSONLinesSink", elapsed=30.0, failures=4, lost=9)
+KEY = {"trio_instances.budget.key": "token"}
+PHASE = "trio_instances.breaker.phase"
 OK = {"trio_instances.probe.verdict": "ok"}
 BAD = {"trio_instances.probe.verdict": "recoverable", **FAILURE}
 
@@ -160,6 +175,8 @@ BAD = {"trio_instances.probe.verdict": "recoverable", **FAILURE}
         (RECONNECTED, "reconnects", "{reconnect}", {}),
         (PROBED, "probes", "{probe}", OK),
         (DEAF, "probes", "{probe}", BAD),
+        (HANDED_OVER, "handovers", "{handover}", {}),
+        (CANARY, "breaker.changes", "{change}", {**KEY, PHASE: "canary"}),
     ],
 )
 async def test_an_event_is_counted(
@@ -182,6 +199,8 @@ async def test_an_event_is_counted(
         (REFUSED, "connect", 0.25, FAILURE),
         (RECONNECTED, "recovery", 3.0, {}),
         (STOPPED, "stop", 1.5, {}),
+        (GRANTED, "budget.wait", 12.5, KEY),
+        (STALLED, "loop.stall", 0.5, {}),
     ],
 )
 async def test_what_took_time_is_measured_in_seconds(
@@ -193,6 +212,34 @@ async def test_what_took_time_is_measured_in_seconds(
     metric = sdk.metrics()[f"trio_instances.{name}.duration"]
     assert sdk.points(metric.name) == [({**ABOUT, **attributes}, seconds)]
     assert (metric.unit, type(metric.data)) == ("s", Histogram)
+
+
+@pytest.mark.parametrize(
+    ("event", "name", "attributes", "value"),
+    [
+        (OPENED, "breaker.changes", {**KEY, PHASE: "open"}, 1),
+        (CLOSED, "breaker.changes", {**KEY, PHASE: "closed"}, 1),
+        (SLEPT, "machine.sleep.duration", {}, 3600.0),
+        (BROKEN, "hook.failures", {"trio_instances.hook": "sink", **FAILURE}, 1),
+        (MENDED, "sink.outage.duration", {"trio_instances.sink.name": "JSONLinesSink"}, 30.0),
+    ],
+)
+async def test_what_is_of_no_instance_names_none(
+    sdk: Collected, event: telemetry.Event, name: str, attributes: dict[str, str], value: float
+) -> None:
+    """Budgets, the machine and the sinks are shared."""
+    await sdk.sink().write([event])
+
+    assert sdk.points(f"trio_instances.{name}") == [(attributes, value)]
+
+
+@pytest.mark.parametrize("instrument", INSTRUMENTS, ids=lambda each: each.name)
+def test_a_name_follows_the_conventions(instrument: Any) -> None:
+    """Words with dots; a duration is a histogram in seconds, whose name says that it is one."""
+    assert re.fullmatch(r"[a-z]+(\.[a-z]+)*", instrument.name)
+    assert re.fullmatch(r"[A-Z].*\.", instrument.help)
+    assert (instrument.unit == "s") == instrument.name.endswith(".duration")
+    assert (instrument.unit == "s") == (instrument.kind == "histogram")
 
 
 async def test_the_buckets_fit_what_is_measured(sdk: Collected) -> None:

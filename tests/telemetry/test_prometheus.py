@@ -6,10 +6,10 @@ import re
 import subprocess
 import sys
 import threading
+import time
 import urllib.request
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import attrs
@@ -22,22 +22,32 @@ from prometheus_client.parser import text_string_to_metric_families
 from trio.testing import MockClock
 
 from trio_instances import (
+    BreakerPhase,
+    BudgetHealth,
+    BudgetPolicy,
     Cause,
     ChildState,
+    ConnectionBudget,
     HealthSnapshot,
+    Instance,
     InstanceSpec,
     InstanceStatus,
     InvalidSpec,
+    LoopHealth,
+    LoopShares,
     PressureLevel,
+    ProbePolicy,
     WhoMustAct,
     open_runtime,
     telemetry,
+    watch_stalls,
 )
-from trio_instances.channels import MemoryChannel, MemoryServer
+from trio_instances.channels import MemoryChannel, MemoryConnection, MemoryServer
 from trio_instances.policy.health import ChildHealth, ProbeState, QueueHealth
 from trio_instances.policy.status import DegradedReason
 from trio_instances.telemetry.sinks.prometheus import PREFIX, PrometheusCollector
 from trio_instances.telemetry.sinks.prometheus_families import FAMILIES
+from trio_instances.telemetry.sinks.runtime_families import RUNTIME_FAMILIES
 
 from .scripted_sinks import ScriptedSink, broken
 
@@ -59,6 +69,7 @@ FULL = HealthSnapshot(
     next_retry_at=103.5,
     reconnect_attempts=7,
     reconnects=3,
+    handovers=1,
     restarts=5,
     children=tuple(
         ChildHealth(name, state, 1, 0.0, essential=True, of_connection=True)
@@ -90,6 +101,25 @@ BARE = HealthSnapshot(
 )
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
+UNWATCHED = LoopHealth(sleeps=0, slept=0.0, stalls=None, stalled=None, shares=None)
+ASLEEP: Samples = {
+    ("machine_sleeps_total", frozenset()): 0,
+    ("machine_slept_seconds_total", frozenset()): 0,
+}
+BUDGET = BudgetHealth(
+    key="token",
+    attempts_per_second=0.2,
+    granted=7,
+    waited=30.5,
+    left=1,
+    left_today=990,
+    in_flight=2,
+    next_slot_at=101.0,
+    waiting=4,
+    place=None,
+    breaker=BreakerPhase.OPEN,
+    openings=3,
+)
 
 
 class Fleet:
@@ -98,6 +128,8 @@ class Fleet:
     def __init__(self, *snapshots: HealthSnapshot) -> None:
         self.snapshots = list(snapshots)
         self.sinks: list[telemetry.SinkStatistics] = []
+        self.budgets: list[BudgetHealth] = []
+        self.loop = UNWATCHED
 
     def list_instances(self) -> Sequence[Any]:
         """Return something with a ``health`` for each snapshot."""
@@ -106,6 +138,14 @@ class Fleet:
     def sink_statistics(self) -> Sequence[telemetry.SinkStatistics]:
         """Return what the test says."""
         return self.sinks
+
+    def list_budget_health(self) -> Sequence[BudgetHealth]:
+        """Return what the test says."""
+        return self.budgets
+
+    def loop_health(self) -> LoopHealth:
+        """Return what the test says."""
+        return self.loop
 
 
 @attrs.frozen
@@ -143,6 +183,7 @@ async def test_a_snapshot_becomes_these_series() -> None:
     bot = partial(labelled, instance_id="bot", channel_type="memory")
 
     assert await scrape(Fleet(FULL)) == {
+        **ASLEEP,
         ("instances", bot(status="degraded")): 1,
         ("connected", bot()): 1,
         ("proven", bot()): 0,
@@ -154,6 +195,7 @@ async def test_a_snapshot_becomes_these_series() -> None:
         ("restarts_total", bot()): 5,
         ("reconnect_attempts_total", bot()): 7,
         ("reconnects_total", bot()): 3,
+        ("handovers_total", bot()): 1,
         ("attempts_in_a_row", bot()): 2,
         ("next_retry_seconds", bot()): 3.5,
         ("status_age_seconds", bot()): 10,
@@ -190,6 +232,63 @@ async def test_without_the_instance_s_id_types_are_summed_up() -> None:
     assert samples["attempts_in_a_row", memory()] == 9
     assert samples["last_frame_age_seconds", memory()] == 4
     assert all("instance_id" not in dict(labels) for _, labels in samples)
+
+
+async def test_connection_budgets_are_seen() -> None:
+    """What is allowed, spent and left, who waits, and where the breaker is."""
+    fleet = Fleet()
+    fleet.budgets = [BUDGET]
+    token = partial(labelled, budget="token")
+
+    assert await scrape(fleet) == {
+        **ASLEEP,
+        ("budget_limit_per_second", token()): 0.2,
+        ("budget_attempts_total", token()): 7,
+        ("budget_waited_seconds_total", token()): 30.5,
+        ("budget_waiting", token()): 4,
+        ("budget_in_flight", token()): 2,
+        ("budget_left_today", token()): 990,
+        ("budget_breaker", token(phase="closed")): 0,
+        ("budget_breaker", token(phase="open")): 1,
+        ("budget_breaker", token(phase="canary")): 0,
+        ("budget_breaker_openings_total", token()): 3,
+    }
+
+
+async def test_a_budget_without_a_limit_has_no_series_for_it() -> None:
+    """No day and no breaker; and two budgets of one key are two."""
+    fleet = Fleet()
+    plain = attrs.evolve(BUDGET, left_today=None, breaker=None)
+    fleet.budgets = [plain, attrs.evolve(plain, granted=9)]
+    samples = await scrape(fleet)
+
+    names = {name for name, _ in samples}
+    assert names.isdisjoint(
+        {"budget_left_today", "budget_breaker", "budget_breaker_openings_total"}
+    )
+    assert samples["budget_attempts_total", labelled(budget="token")] == 7
+    assert samples["budget_attempts_total", labelled(budget="token-2")] == 9
+
+
+@pytest.mark.parametrize("by_instance", [True, False])
+async def test_the_event_loop_and_the_machine_are_seen(*, by_instance: bool) -> None:
+    """Stalls and shares where somebody watches; the shares of instances where these are wanted."""
+    fleet = Fleet()
+    shares = LoopShares(10.0, {"bot": 0.25, "other": 0.125}, 0.125)
+    fleet.loop = LoopHealth(sleeps=2, slept=3600.5, stalls=3, stalled=1.5, shares=shares)
+    each = {
+        ("loop_share_ratio", labelled(instance_id="bot")): 0.25,
+        ("loop_share_ratio", labelled(instance_id="other")): 0.125,
+    }
+
+    assert await scrape(fleet, by_instance=by_instance) == {
+        ("machine_sleeps_total", labelled()): 2,
+        ("machine_slept_seconds_total", labelled()): 3600.5,
+        ("loop_stalls_total", labelled()): 3,
+        ("loop_stalled_seconds_total", labelled()): 1.5,
+        ("loop_busy_ratio", labelled()): 0.5,
+        **(each if by_instance else {}),
+    }
 
 
 async def test_sums_do_not_go_back_when_an_instance_is_gone() -> None:
@@ -260,7 +359,9 @@ async def test_sinks_are_seen_as_well() -> None:
     assert samples["sink_events_total", labelled(sink="LoguruSink", outcome="written")] == 9
     assert samples["sink_events_total", labelled(sink="LoguruSink", outcome="lost")] == 2
     assert samples["sink_events_total", labelled(sink="LoguruSink-2", outcome="written")] == 1
-    assert samples["sink_failures_total", labelled(sink="LoguruSink")] == 7
+    assert samples["sink_buffered", labelled(sink="LoguruSink")] == 1
+    assert samples["sink_failures_total", labelled(sink="LoguruSink", how="raised")] == 3
+    assert samples["sink_failures_total", labelled(sink="LoguruSink", how="cut_off")] == 4
     assert samples["sink_failing", labelled(sink="LoguruSink")] == 1
     assert samples["sink_failing", labelled(sink="LoguruSink-2")] == 0
 
@@ -276,24 +377,19 @@ async def test_any_text_can_be_a_label(text: str) -> None:
     }
 
 
-@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
-def test_a_name_follows_the_conventions(family: Any) -> None:
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        *((each.name, each.help) for each in FAMILIES),
+        *((each.prometheus_name, each.help) for each in RUNTIME_FAMILIES),
+    ],
+)
+def test_a_name_follows_the_conventions(name: str, said: str) -> None:
     """Small letters, base units, a help text that is a sentence; ``_total`` is the format's."""
-    assert re.fullmatch(r"[a-z]+(_[a-z]+)*", family.name)
-    assert not family.name.endswith("_total")
-    assert not re.search(r"_(ms|milliseconds|percent|minutes)\b", family.name)
-    assert re.fullmatch(r"[A-Z].*\.", family.help)
-
-
-@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
-def test_the_page_lists_every_metric(family: Any) -> None:
-    """With its kind, its meaning and its labels."""
-    page = (Path(__file__).parents[2] / "docs" / "telemetry.md").read_text(encoding="utf-8")
-    name = f"trio_instances_{family.name}{'_total' if family.counts else ''}"
-    kind = "counter" if family.counts else "gauge"
-    labels = ", ".join(f"`{label}`" for label in family.labels)
-
-    assert f"| `{name}` | {kind} | {family.help} | {labels} |\n" in page
+    assert re.fullmatch(r"[a-z]+(_[a-z]+)*", name)
+    assert not name.endswith("_total")
+    assert not re.search(r"_(ms|milliseconds|percent|minutes)\b", name)
+    assert re.fullmatch(r"[A-Z].*\.", said)
 
 
 # --- in a runtime --------------------------------------------------------------------------------
@@ -317,6 +413,55 @@ async def test_a_runtime_is_scraped_in_its_own_thread(autojump_clock: MockClock)
     assert before["status_age_seconds", bot_is()] == pytest.approx(2)
     assert before["sink_failing", labelled(sink="ScriptedSink")] == 1
     assert not [name for name, labels in after if ("instance_id", "bot") in labels]
+
+
+async def test_what_a_runtime_goes_through_is_counted(autojump_clock: MockClock) -> None:
+    """A wait for the budget, a handover and a sleep of the machine."""
+    asleep = 0.0
+    budget = ConnectionBudget("token", BudgetPolicy(attempts_per_second=0.5))
+    channel = MemoryChannel(MemoryServer())
+    channel.overlaps = True
+    async with open_runtime(wall_clock=lambda: trio.current_time() + asleep) as runtime:
+        collector = PrometheusCollector(runtime)
+        bot = await runtime.start_instance(InstanceSpec(id="bot", channel=channel, budget=budget))
+        await bot.wait_status("connected")
+        bot.rotate()
+        asleep = 3600.0
+        await trio.sleep(10)
+        samples = parse(await collector.scrape())
+
+    assert samples["budget_attempts_total", labelled(budget="token")] == 2
+    assert samples["budget_waited_seconds_total", labelled(budget="token")] == pytest.approx(2)
+    bot_is = labelled(instance_id="bot", channel_type="memory")
+    assert samples["handovers_total", bot_is] == 1
+    assert samples["machine_sleeps_total", labelled()] == 1
+    assert samples["machine_slept_seconds_total", labelled()] == pytest.approx(3600)
+    assert ("loop_stalls_total", labelled()) not in samples
+
+
+async def test_a_stall_that_is_watched_is_counted() -> None:
+    """In real time: a step that blocks the loop, and whose time that was."""
+
+    class Blocking(MemoryChannel):
+        async def probe(self, instance: Instance, connection: MemoryConnection) -> None:
+            time.sleep(0.05)  # noqa: ASYNC251 - that is what blocks
+
+    probe = ProbePolicy(interval=0.02)
+    async with open_runtime() as runtime:
+        with watch_stalls(0.02, window=0.1):
+            collector = PrometheusCollector(runtime)
+            await runtime.start_instance(
+                InstanceSpec(id="bot", channel=Blocking(MemoryServer()), probe=probe)
+            )
+            await trio.sleep(0.5)
+            samples = parse(await collector.scrape())
+        after = parse(await collector.scrape())
+
+    stalls = samples["loop_stalls_total", labelled()]
+    assert stalls >= 1
+    assert samples["loop_stalled_seconds_total", labelled()] >= 0.05 * stalls
+    assert 0 < samples["loop_share_ratio", labelled(instance_id="bot")] <= 1
+    assert ("loop_stalls_total", labelled()) not in after
 
 
 async def test_a_registry_takes_it(autojump_clock: MockClock) -> None:

@@ -10,8 +10,7 @@ import trio
 from attrs import frozen
 
 from .._instance.acting import STOP_REQUESTED
-from .._instance.probing import PROBE_TIMEOUT
-from ..policy.failures import WhoMustAct
+from ..policy.failures import PROBE_TIMEOUT, WhoMustAct
 from ..telemetry import Event, child_events, events
 from .fleet import OPTIONAL, WORKER
 

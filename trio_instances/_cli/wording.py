@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from ..policy.concerns import ConcernKind
 from ..policy.plan import plan
 
 if TYPE_CHECKING:
@@ -24,9 +25,14 @@ def mistakes_in_words(exc: InvalidSpec) -> Iterator[str]:
 
 
 def warnings_in_words(config: Config) -> Iterator[str]:
-    """Yield a line for each thing that a file says and probably does not mean."""
+    """Yield a line for each thing that a file says and probably does not mean.
+
+    That a budget's rate decides in an outage, and not the backoff, is what it is for: the command
+    ``plan`` says it of every large fleet, and a process that starts need not.
+    """
     for concern in plan(config.instances, config.settings).concerns:
-        yield f"warning: {concern_in_words(concern)}"
+        if concern.kind is not ConcernKind.OVER_BUDGET:
+            yield f"warning: {concern_in_words(concern)}"
 
 
 def concern_in_words(concern: Concern) -> str:

@@ -83,7 +83,7 @@ def _disconnect(
     cause = action.cause or STOP_REQUESTED
     record.lost_at = now
     record.change(Change.LOSE)
-    _end(record, before.generation)
+    _end(record, before.generation, cause)
     if not cause.resumable:
         record.session = None
     if cause not in _REQUESTED:
@@ -98,7 +98,7 @@ def _disconnect(
 
 def _abandon(record: InstanceRecord, action: Action, before: ConnectionState, now: float) -> None:
     record.change(Change.LOSE)
-    elapsed = _end(record, before.generation, now)
+    elapsed = _end(record, before.generation, action.cause, now)
     if action.cause is None or action.cause in _REQUESTED:
         return
 
@@ -109,20 +109,20 @@ def _abandon(record: InstanceRecord, action: Action, before: ConnectionState, no
 def _fail_beside(
     record: InstanceRecord, action: Action, before: ConnectionState, now: float
 ) -> None:
-    elapsed = _end(record, action.generation, now)
+    elapsed = _end(record, action.generation, action.cause, now)
     if record.seat is not None:
         record.seat.give_up()
     if action.cause is not None and action.cause not in _REQUESTED:
         _tell_failed(record, action, before.besides + 1, elapsed)
 
 
-def _end(record: InstanceRecord, generation: int, now: float = 0.0) -> float:
+def _end(record: InstanceRecord, generation: int, cause: Cause | None, now: float = 0.0) -> float:
     """End a generation, and return for how long there has been one."""
     life = record.lives.get(generation)
     if life is None:
         return 0.0
 
-    life.end()
+    life.end(cause)
     if not life.runs:
         del record.lives[generation]
     return now - life.began_at
@@ -179,6 +179,7 @@ def _wait(record: InstanceRecord, action: Action, before: ConnectionState, _: fl
             delay=action.seconds,
             quick=action.quick,
             cause=action.cause,
+            capped=record.spec.reconnect.asks_too_much(action.cause),
         )
 
 
@@ -208,8 +209,9 @@ def _open_beside(record: InstanceRecord, action: Action, _: ConnectionState, now
 
 
 def _leave(record: InstanceRecord, action: Action, _: ConnectionState, now: float) -> None:
-    _end(record, action.generation)
+    _end(record, action.generation, action.cause)
     _judge_children(record)
+    record.handed_over += 1
     if record.bus.listening:
         record.tell(
             events.InstanceHandedOver,

@@ -12,6 +12,7 @@ from .turns import Seat, Turns
 
 if TYPE_CHECKING:
     from ..policy.health import BudgetHealth
+    from ..policy.rate import DayWindow
     from .record import InstanceRecord
 
 
@@ -29,18 +30,28 @@ class ConnectionBudget:
     Args:
         key: What telemetry and health call it: the name of the credential or the provider, say.
         policy: What may be asked.
+        follows: One that this one takes the place of, with another policy. What was spent of the
+            day is spent, and as long as both are in use they spend from one day.
 
     Raises:
         InvalidSpec: An argument is not what it must be; all of them are listed.
     """
 
-    def __init__(self, key: str, policy: BudgetPolicy = BudgetPolicy()) -> None:
+    def __init__(
+        self,
+        key: str,
+        policy: BudgetPolicy = BudgetPolicy(),
+        *,
+        follows: ConnectionBudget | None = None,
+    ) -> None:
         wrong = MistakeList(f"ConnectionBudget {key!r}")
         wrong.text("key", key)
         wrong.instance("policy", policy, BudgetPolicy)
+        wrong.instance("follows", follows, ConnectionBudget, optional=True)
         wrong.raise_any()
         self.key = key
         self.policy = policy
+        self._follows = follows
         self._run: trio.lowlevel.TrioToken | None = None
         self._turns = Turns(key, policy)
 
@@ -70,6 +81,15 @@ class ConnectionBudget:
                 msg = f"{self!r} is in use in another Trio run: make a budget for each run"
                 raise RuntimeError(msg)
 
-            self._run = run
-            self._turns = Turns(self.key, self.policy)
+            self._turns = Turns(self.key, self.policy, self._spent_before(run))
+            self._run, self._follows = run, None
         return self._turns
+
+    def _spent_before(self, run: trio.lowlevel.TrioToken) -> DayWindow | None:
+        """Return what those that it follows have spent of the day in this run."""
+        earlier = self._follows
+        while earlier is not None:
+            if earlier._run is run:  # noqa: SLF001 - of its own kind
+                return earlier._turns.machine.day  # noqa: SLF001 - of its own kind
+            earlier = earlier._follows  # noqa: SLF001 - of its own kind
+        return None

@@ -81,7 +81,7 @@ async def _run(record: InstanceRecord, life: Life) -> None:
         life.attempt = None
     # By its deadline, that is, and not by a loss or a pause during the attempt.
     late = scope.cancel_called and trio.current_time() >= scope.deadline
-    _tell_end(record, life.generation, cause, timed_out=late)
+    _tell_end(record, life, cause, timed_out=late)
 
 
 async def _enter_fresh_context() -> None:
@@ -121,11 +121,9 @@ def _in_the_way(record: InstanceRecord, life: Life) -> list[Life]:
     ]
 
 
-def _tell_end(
-    record: InstanceRecord, generation: int, cause: Cause | None, *, timed_out: bool
-) -> None:
+def _tell_end(record: InstanceRecord, life: Life, cause: Cause | None, *, timed_out: bool) -> None:
     """Say why it ended, where the machine does not know yet; else what went wrong in closing."""
-    state = record.connection
+    state, generation = record.connection, life.generation
     mine = state.generation == generation
     if state.successor == generation or (mine and state.phase is Phase.CONNECTING):
         budget = f"not connected within {record.spec.reconnect.connect_timeout:g} s"
@@ -134,7 +132,14 @@ def _tell_end(
     elif mine and record.connected and not stop_requested():
         record.signal(SignalKind.LOST, cause=cause or ENDED, generation=generation)
     elif timed_out or (cause is not None and not cause.lost):
-        _tell_bad_close(record, cause or CLOSE_TIMEOUT)
+        _tell_bad_close(record, cause or _close_timeout(record, life))
+
+
+def _close_timeout(record: InstanceRecord, life: Life) -> Cause:
+    spec = record.spec
+    budget = f"{spec.reconnect.closing(life.cause):g} s"
+    kind = spec.channel.channel_type
+    return evolve(CLOSE_TIMEOUT, detail=f"the channel, a {kind} one, did not close within {budget}")
 
 
 def _tell_bad_close(record: InstanceRecord, cause: Cause) -> None:
@@ -161,7 +166,7 @@ async def _open_and_hold(record: InstanceRecord, life: Life, scope: trio.CancelS
                 # connection loop, and an attempt beside.
                 record.signal(SignalKind.STOP, cause=STOP_REQUESTED)
             if not scope.cancel_called:
-                scope.deadline = trio.current_time() + spec.reconnect.close_timeout
+                scope.deadline = trio.current_time() + spec.reconnect.closing(life.cause)
 
 
 def _ask_to_connect(record: InstanceRecord) -> AbstractAsyncContextManager[Any]:

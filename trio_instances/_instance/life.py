@@ -8,6 +8,7 @@ import trio
 
 if TYPE_CHECKING:
     from .._supervision.supervisor import Supervisor
+    from ..policy.failures import Cause
 
 
 @final
@@ -25,6 +26,7 @@ class Life:
         "began_at",
         "beside",
         "body",
+        "cause",
         "ended",
         "generation",
         "granted",
@@ -48,12 +50,19 @@ class Life:
         one whose task has not begun with it."""
         self.body: trio.CancelScope | None = None
         """Around all that is done with the connection; cancelling it begins the closing."""
+        self.cause: Cause | None = None
+        """Why it was ended, where that is known."""
         self.supervisor: Supervisor | None = None
         """Of the connection's children, while it runs."""
         self.ended = trio.Event()
 
-    def end(self) -> None:
-        """End it: give the attempt up, or begin to close the connection."""
+    def end(self, cause: Cause | None) -> None:
+        """End it: give the attempt up, or begin to close the connection.
+
+        Args:
+            cause: Why, where that is known.
+        """
+        self.cause = cause
         scope = self.body or self.attempt
         if scope is not None:
             scope.cancel()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, final
 import trio
 
 from ..policy import health, liveness
-from ..policy.failures import Cause, FailureClass
+from ..policy.failures import PROBE_TIMEOUT, Cause, FailureClass
 from ..policy.health import LivenessSignal, ProbeAction, ProbePolicy, ProbeTrigger, ProbeVerdict
 from ..policy.signals import SignalKind
 from ..telemetry import health_events
@@ -18,8 +18,6 @@ from .thread_probe import probed
 
 if TYPE_CHECKING:
     from .record import InstanceRecord
-
-PROBE_TIMEOUT = "probe_timeout"
 
 
 def probing(

@@ -89,6 +89,7 @@ class InstanceRecord:
         self.last_restart: Cause | None = None
         self.reconnect_attempts = 0
         self.reconnects = 0
+        self.handed_over = 0
         self.failures_in_a_row = 0
         self.queues: dict[str, Queue] = {}
         self.pressure = PressureLevel.NORMAL

@@ -71,6 +71,7 @@ def _of_connection(record: InstanceRecord) -> dict[str, Any]:
         "next_retry_at": state.next_retry_at,
         "reconnect_attempts": record.reconnect_attempts,
         "reconnects": record.reconnects,
+        "handovers": record.handed_over,
         "draining": state.drain_by is not None,
         "handover": state.successor is not None,
         "rotate_at": state.rotate_at,

@@ -16,11 +16,13 @@ import trio
 from ..policy.breaker import BreakerPhase
 from ..policy.budget import Budget, BudgetPolicy
 from ..policy.health import BudgetHealth
+from ..policy.rate import DayWindow
 from ..policy.signals import SignalKind
 from ..telemetry.budget_events import (
     BreakerCanary,
     BreakerClosed,
     BreakerOpened,
+    ReconnectGranted,
     ReconnectQueued,
 )
 
@@ -36,12 +38,13 @@ class Turns:
     Args:
         key: The budget's name.
         policy: What may be spent.
+        day: What an earlier budget has spent, to go on with.
     """
 
-    def __init__(self, key: str, policy: BudgetPolicy) -> None:
+    def __init__(self, key: str, policy: BudgetPolicy, day: DayWindow | None = None) -> None:
         self.key = key
         self.policy = policy
-        self.machine = Budget(policy)
+        self.machine = Budget(policy, day)
         self._seats: dict[Seat, None] = {}
         """Those whose connection loops run, in the order in which they first waited."""
         self._told = self.machine.breaker
@@ -61,6 +64,7 @@ class Turns:
             key=self.key,
             attempts_per_second=self.policy.attempts_per_second,
             granted=machine.granted,
+            waited=machine.waited,
             left=machine.left(now),
             left_today=machine.left_today(now),
             in_flight=machine.in_flight,
@@ -68,16 +72,20 @@ class Turns:
             waiting=machine.waiting,
             place=None if seat is None else machine.place(seat),
             breaker=None if self.policy.breaker is None else machine.breaker.phase,
+            openings=machine.openings,
         )
 
     def take_place(self, seat: Seat) -> None:
         """Let one wait. Its turn may come at once; else it is told that it waits."""
         self._seats[seat] = None
-        new = self.machine.join(seat)
+        new = self.machine.join(seat, trio.current_time())
         self.settle()
-        record = seat.record
-        if new and not seat.granted and record.bus.listening:
-            record.tell(ReconnectQueued, key=self.key, place=self.machine.waiting)
+        if not new or seat.granted:
+            return
+
+        seat.queued = True
+        if seat.record.bus.listening:
+            seat.record.tell(ReconnectQueued, key=self.key, place=self.machine.waiting)
 
     def forget(self, seat: Seat) -> None:
         """One has no more dealings with it."""
@@ -92,6 +100,9 @@ class Turns:
             if slot > now:
                 head.alarm.deadline = slot
                 break
+            since = machine.since(head)
+            assert since is not None
+            head.waited = now - since
             machine.grant(now)
             head.granted = True
             head.alarm.cancel()
@@ -139,6 +150,11 @@ class Turns:
             )
         )
 
+    def tell_granted(self, seat: Seat) -> None:
+        """Tell that one which was queued has its turn."""
+        if seat.record.bus.listening:
+            seat.record.tell(ReconnectGranted, key=self.key, waited=seat.waited)
+
     def _tell(self, event: Event) -> None:
         """Publish what concerns all of its instances, once on each bus that they publish on."""
         for bus in dict.fromkeys(seat.record.bus for seat in self._seats):
@@ -158,7 +174,7 @@ class Seat:
         record: The instance.
     """
 
-    __slots__ = ("_turns", "alarm", "granted", "record")
+    __slots__ = ("_turns", "alarm", "granted", "queued", "record", "waited")
 
     def __init__(self, turns: Turns, record: InstanceRecord) -> None:
         self._turns = turns
@@ -167,6 +183,10 @@ class Seat:
         """Around its waiting. Whoever is at the head has the time of the next slot as deadline."""
         self.granted = False
         """Whether it has a grant that it has not made use of yet."""
+        self.queued = False
+        """Whether it did not have its last grant, or does not have one, at once."""
+        self.waited = 0.0
+        """For how many seconds it waited for its last grant."""
 
     def health(self) -> BudgetHealth:
         """Return what is left of the budget, and its own place in the line."""
@@ -189,6 +209,9 @@ class Seat:
             if not self.granted:
                 await wakeup.wait()
         granted, self.granted = self.granted, False
+        if granted and self.queued:
+            self.queued = False
+            self._turns.tell_granted(self)
         return granted
 
     def end_attempt(self) -> None:
@@ -232,6 +255,7 @@ class Seat:
     def _give_up(self) -> None:
         """Leave the line, and give back a grant that nothing was done with."""
         self._turns.machine.leave(self)
+        self.queued = False
         if self.granted:
             self.granted = False
             self._turns.machine.release(self)

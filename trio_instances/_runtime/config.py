@@ -80,7 +80,8 @@ def load_config(
         path: The TOML file.
         environ: Where ``{ env = "NAME" }`` looks; the process's environment by default.
         budgets: Those of an earlier reading. One of which the file still says the same is taken
-            again, so that it goes on counting.
+            again, so that it goes on counting; one with another policy is followed by a new one,
+            which goes on with its day.
 
     Raises:
         InvalidSpec: With every mistake in the file, and the place of each. Of a file that cannot be

@@ -112,7 +112,7 @@ async def _running(
             runtime = Runtime(settings, supervisor, core, schedule, ending, feeds=feeds)
             assert core.nursery is not None
             try:
-                with running_services(core.nursery, schedule, wall_clock, bus):
+                with running_services(core.nursery, schedule, wall_clock, bus, runtime.sleeps):
                     yield runtime
             finally:
                 runtime.ending.begin()

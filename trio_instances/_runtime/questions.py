@@ -10,14 +10,17 @@ from .._instance.handle import Instance
 from .._instance.record import InstanceRecord
 from .._instance.snapshot import make_snapshot, make_standing
 from .._supervision.core import Core
+from .._supervision.stalls import present_watch
 from .._supervision.tree import SupervisorTree, read_tree
 from ..policy.health import BudgetHealth, HealthSnapshot
+from ..policy.stalls import LoopHealth
 from ..policy.standing import Standing
 from ..policy.status import InstanceStatus
 from ..telemetry.bus import EventBus
 from ..telemetry.sinks.feed import SinkFeed, SinkStatistics
 from ..telemetry.subscription import Subscription
 from .counts import InstanceCounts, count
+from .services import Sleeps
 
 
 class Questions:
@@ -31,6 +34,8 @@ class Questions:
     def __init__(self, core: Core, feeds: Sequence[SinkFeed]) -> None:
         self.events: EventBus = core.reporter.bus
         """The bus on which everything is told; for a listener that may lose nothing."""
+        self.sleeps = Sleeps()
+        """What the machine has slept; counted by the runtime's own services."""
         self._core = core
         self._feeds = feeds
         self._records: dict[str, InstanceRecord] = {}
@@ -79,6 +84,17 @@ class Questions:
         """Return how each connection budget stands that any instance uses, in start order."""
         budgets = (record.spec.counted_in for record in self._records.values())
         return [each.health() for each in dict.fromkeys(budgets) if each is not None]
+
+    def loop_health(self) -> LoopHealth:
+        """Return how the event loop fares, and what the machine has slept."""
+        watch = present_watch()
+        return LoopHealth(
+            sleeps=self.sleeps.times,
+            slept=self.sleeps.seconds,
+            stalls=None if watch is None else watch.stalls,
+            stalled=None if watch is None else watch.stalled,
+            shares=None if watch is None else watch.loop_shares(),
+        )
 
     def sink_statistics(self) -> list[SinkStatistics]:
         """Return how each sink fares, in the order in which they were given."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import final
 
 import trio
+from attrs import define
 from trio.lowlevel import enable_ki_protection
 
 from .._instance.probe_schedule import ProbeSchedule
@@ -19,9 +21,22 @@ from ..telemetry.runtime_events import RuntimeSlept
 WallClock = Callable[[], float]
 
 
+@final
+@define
+class Sleeps:
+    """What the machine has slept since the runtime was opened."""
+
+    times: int = 0
+    seconds: float = 0.0
+
+
 @contextmanager
 def running_services(
-    nursery: trio.Nursery, schedule: ProbeSchedule, wall_clock: WallClock, bus: EventBus
+    nursery: trio.Nursery,
+    schedule: ProbeSchedule,
+    wall_clock: WallClock,
+    bus: EventBus,
+    sleeps: Sleeps,
 ) -> Iterator[None]:
     """Run them during the block; they begin no probe after it.
 
@@ -30,9 +45,10 @@ def running_services(
         schedule: When which connection is probed.
         wall_clock: Returns seconds that go on while the machine sleeps.
         bus: Where a sleep is told.
+        sleeps: Where it is counted.
     """
     scope = trio.CancelScope()
-    nursery.start_soon(_run, scope, schedule, wall_clock, bus, name="services")
+    nursery.start_soon(_run, scope, schedule, wall_clock, bus, sleeps, name="services")
     try:
         yield
     finally:
@@ -41,17 +57,23 @@ def running_services(
 
 @enable_ki_protection
 async def _run(
-    scope: trio.CancelScope, schedule: ProbeSchedule, wall_clock: WallClock, bus: EventBus
+    scope: trio.CancelScope,
+    schedule: ProbeSchedule,
+    wall_clock: WallClock,
+    bus: EventBus,
+    sleeps: Sleeps,
 ) -> None:
     # Protected, as Ctrl-C is for what the user wrote: here it would leave every instance unprobed
     # while they stop, and end the block in a group.
     with scope:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(schedule.run, name="probes")
-            await _watch_sleep(schedule, wall_clock, bus)
+            await _watch_sleep(schedule, wall_clock, bus, sleeps)
 
 
-async def _watch_sleep(schedule: ProbeSchedule, wall_clock: WallClock, bus: EventBus) -> None:
+async def _watch_sleep(
+    schedule: ProbeSchedule, wall_clock: WallClock, bus: EventBus, sleeps: Sleeps
+) -> None:
     """Look at both clocks again and again, until the wall clock fails."""
     wall = _read(wall_clock, bus)
     while wall is not None:
@@ -63,6 +85,8 @@ async def _watch_sleep(schedule: ProbeSchedule, wall_clock: WallClock, bus: Even
 
         seconds = slept(wall - before, trio.current_time() - monotonic)
         if seconds > 0:
+            sleeps.times += 1
+            sleeps.seconds += seconds
             _wake(schedule, seconds, bus)
 
 

@@ -56,6 +56,7 @@ CHANNEL_FIELDS: Mapping[str, Any] = {
     "max_message_size": int,
     "ping": bool,
     "close_code": int,
+    "resume_close_code": int,
     "close_reason": str,
     "causes": Platform,
     "close_causes": CloseRules,
@@ -141,19 +142,21 @@ class TableReader:
 
         Args:
             tables: A table for each key.
-            known: Budgets to take again where a table says the same.
+            known: Budgets to take again where a table says the same, and to follow where not.
         """
         if not isinstance(tables, dict):
             raise refuse("must be a table, with a table for each key")
 
         found = Findings()
-        earlier = {(budget.key, budget.policy): budget for budget in known}
+        earlier = {budget.key: budget for budget in known}
         for key, table in tables.items():
             self._budgets[key] = None
             policy = found.collect(key, self._converter.structure, table, BudgetPolicy)
             if policy is not None:
-                budget = earlier.get((key, policy))
-                self._budgets[key] = ConnectionBudget(key, policy) if budget is None else budget
+                budget = earlier.get(key)
+                if budget is None or budget.policy != policy:
+                    budget = ConnectionBudget(key, policy, follows=budget)
+                self._budgets[key] = budget
         found.raise_any()
         return tuple(budget for budget in self._budgets.values() if budget is not None)
 

@@ -13,30 +13,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, final
 
 import trio
-from attrs import frozen
 
+from ..policy.stalls import LoopShares
 from .context import current
 
 if TYPE_CHECKING:
     from .record import ChildRecord
-
-
-@final
-@frozen
-class LoopShares:
-    """Where the time of an event loop went: parts of it, 0 to 1, all together at most 1."""
-
-    seconds: float
-    """How long the time was that they are parts of."""
-    by_instance: dict[str, float]
-    """By instance id, the part that its tasks used, the largest first."""
-    other: float
-    """The part that was used by tasks of no instance."""
-
-    @property
-    def busy(self) -> float:
-        """The part that was used at all; near 1.0 the loop is too slow for what it has to do."""
-        return self.other + sum(self.by_instance.values())
 
 
 Stalled = Callable[["trio.lowlevel.Task", "ChildRecord | None", float, float], None]
@@ -65,6 +47,8 @@ class LoopMeter(trio.abc.Instrument):
         "_threshold",
         "_window",
         "began",
+        "stalled",
+        "stalls",
         "task",
     )
 
@@ -80,6 +64,10 @@ class LoopMeter(trio.abc.Instrument):
         # written first, and what that thread takes for an old step is never a new one.
         self.began = 0.0
         self.task: trio.lowlevel.Task | None = None
+        self.stalls = 0
+        """How many steps took too long."""
+        self.stalled = 0.0
+        """For how many seconds, all together."""
         self._threshold = threshold
         self._window = window
         self._stalled = stalled
@@ -103,6 +91,8 @@ class LoopMeter(trio.abc.Instrument):
                 owner = record.owner if record.owner is not None else _learn_owner(record)
             self._spent[owner] += seconds
             if seconds >= self._threshold:
+                self.stalls += 1
+                self.stalled += seconds
                 self._stalled(last, record, self.began, seconds)
         self.began = now
         self.task = task

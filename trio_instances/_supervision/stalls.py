@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, final
 import trio
 
 from ..policy.mistakes import MistakeList
-from ..policy.stalls import Look, Sight, StallPolicy, look
+from ..policy.stalls import Look, LoopShares, Sight, StallPolicy, look
 from ..telemetry.bus import EventBus
 from ..telemetry.loop_events import LoopStalled
 from .context import current
 from .frames import line_of
-from .loop_meter import LoopMeter, LoopShares
+from .loop_meter import LoopMeter
 
 if TYPE_CHECKING:
     from .record import ChildRecord
@@ -43,9 +43,29 @@ class StallWatch:
     def __init__(self, meter: LoopMeter) -> None:
         self._meter = meter
 
+    @property
+    def stalls(self) -> int:
+        """How many steps have blocked the loop for too long so far."""
+        return self._meter.stalls
+
+    @property
+    def stalled(self) -> float:
+        """For how many seconds, all together."""
+        return self._meter.stalled
+
     def loop_shares(self) -> LoopShares:
         """Return which part of the loop's time each instance used, over the last full window."""
         return self._meter.shares()
+
+
+_present: trio.lowlevel.RunVar[StallWatch | None] = trio.lowlevel.RunVar(
+    "trio_instances stall watch", default=None
+)
+
+
+def present_watch() -> StallWatch | None:
+    """Return the watch on this event loop; None where there is none."""
+    return _present.get()
 
 
 def warn_on_stderr(text: str) -> None:
@@ -104,9 +124,14 @@ def watch_stalls(
     meter.before_task_step(trio.lowlevel.current_task())  # the one that is under way
     thread = threading.Thread(target=lookout.run, name="trio_instances stalls", daemon=True)
     thread.start()
+    watch = StallWatch(meter)
+    before = _present.get()
+    _present.set(watch)
     try:
-        yield StallWatch(meter)
+        yield watch
     finally:
+        if _present.get() is watch:
+            _present.set(before)
         trio.lowlevel.remove_instrument(meter)
         lookout.end.set()
         thread.join(_PARTING)

@@ -20,7 +20,10 @@ TOO_BIG = Cause(
     lost=True,
     who_must_act=WhoMustAct.CONFIGURATION,
 )
-"""The server sent a message above ``max_message_size``."""
+"""The server sent a message above ``max_message_size``.
+
+The next connection need not bring one, so it is tried; if each does, the limit is to be raised.
+"""
 HANDLER_BUSY = Cause(
     FailureClass.DEGRADED,
     "handler_busy",

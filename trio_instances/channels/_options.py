@@ -159,10 +159,11 @@ def sendable(message: Message) -> Message:
     return message
 
 
-def check_close(wrong: MistakeList, code: object, reason: object) -> None:
-    """Note what is wrong with the code and the text that this side closes with."""
-    whole = isinstance(code, int) and not isinstance(code, bool)
-    if not whole or code not in _OWN_CODES:
-        wrong.add("close_code", code, "must be 1000, 1001, or 3000 to 4999")
+def check_close(wrong: MistakeList, code: object, resume_code: object, reason: object) -> None:
+    """Note what is wrong with the codes and the text that this side closes with."""
+    for name, value in (("close_code", code), ("resume_close_code", resume_code)):
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        if not whole or value not in _OWN_CODES:
+            wrong.add(name, value, "must be 1000, 1001, or 3000 to 4999")
     if not isinstance(reason, str) or len(reason.encode(errors="replace")) > _CLOSE_REASON_BYTES:
         wrong.add("close_reason", reason, f"must be a text of at most {_CLOSE_REASON_BYTES} bytes")

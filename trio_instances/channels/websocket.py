@@ -203,6 +203,9 @@ class WebSocketChannel(SameByOptions, Channel[WebSocketConnection]):
         ping: Whether the probe sends a ping and wants a pong. False is for servers that answer
             none: the probe then only finds connections that are known to be closed.
         close_code: What this side closes with: 1000, 1001, or 3000 to 4999.
+        resume_close_code: ... where the session goes on: `Instance.session` is set, and was not
+            dropped by the end of this connection. 1000 and 1001 end a session on Discord; 4000 is
+            what its clients use.
         close_reason: The text with it, at most 123 bytes.
         causes: What failures mean on this platform, such as
             `trio_instances.policy.causes.DISCORD`; goes before `DEFAULTS`, which None leaves alone.
@@ -226,6 +229,7 @@ class WebSocketChannel(SameByOptions, Channel[WebSocketConnection]):
         max_message_size: int = 1_048_576,
         ping: bool = True,
         close_code: int = 1000,
+        resume_close_code: int = 4000,
         close_reason: str = "",
         causes: RuleSet | None = None,
     ) -> None:
@@ -240,14 +244,14 @@ class WebSocketChannel(SameByOptions, Channel[WebSocketConnection]):
         wrong.whole("inbox_capacity", inbox_capacity)
         wrong.whole("max_message_size", max_message_size, at_least=1)
         wrong.boolean("ping", ping)
-        check_close(wrong, close_code, close_reason)
+        check_close(wrong, close_code, resume_close_code, close_reason)
         wrong.instance("causes", causes, RuleSet, optional=True)
         wrong.raise_any()
         self._target = target = cast("Target", target)
         self._tls = system_tls() if ssl_context is None and target.secure else ssl_context
         self._on_message, self._ping = on_message, ping
         self._outbox = Outbox[Message](outbox_capacity)
-        self._farewell = (close_code, close_reason)
+        self._farewell = (close_code, resume_close_code, close_reason)
         self._causes = DEFAULTS if causes is None else causes | DEFAULTS
         self._headers = encoded
         self._subprotocols = offered
@@ -308,7 +312,10 @@ class WebSocketChannel(SameByOptions, Channel[WebSocketConnection]):
                 try:
                     connection = await self._shake_hands(reader, transport)
                     yield connection
-                    await connection.close(*self._farewell)
+                    # What cannot be resumed was dropped before the closing.
+                    code, resume_code, reason = self._farewell
+                    code = code if instance.session is None else resume_code
+                    await connection.close(code, reason)
                 finally:
                     reader.scope.cancel()
         finally:

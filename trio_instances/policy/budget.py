@@ -68,24 +68,30 @@ class Budget:
 
     Args:
         policy: What may be spent.
+        day: What an earlier budget has spent, to go on with; None: nothing.
     """
 
     __slots__ = (
-        "_attempting", "_breaker", "_day", "_line", "_places", "_policy", "_rate", "_window",
-        "granted",
+        "_attempting", "_breaker", "_line", "_places", "_policy", "_rate", "_window",
+        "day", "granted", "openings", "waited",
     )  # fmt: skip
 
-    def __init__(self, policy: BudgetPolicy) -> None:
+    def __init__(self, policy: BudgetPolicy, day: DayWindow | None = None) -> None:
         self._policy = policy
         self._rate = TokenBucket(policy.attempts_per_second, policy.burst)
-        limit = policy.attempts_per_day
-        self._day = None if limit is None else DayWindow(limit)
+        self.day = DayWindow() if day is None else day
+        """What was spent of the day; counted also where that is not limited, as it may be later."""
         self._attempting: set[Member] = set()
         # Not a plain dict, whose first key is the slower to find the more came before it.
-        self._line: OrderedDict[Member, None] = OrderedDict()
+        self._line: OrderedDict[Member, float] = OrderedDict()
+        """When each of those that wait joined."""
         self._places: dict[Member, int] | None = None
         self.granted = 0
         """How many attempts have been granted so far."""
+        self.waited = 0.0
+        """For how many seconds these had waited, all together."""
+        self.openings = 0
+        """How often the breaker has opened."""
         self._breaker = BreakerState()
         self._window = None if policy.breaker is None else FailureWindow(policy.breaker)
 
@@ -116,6 +122,10 @@ class Budget:
         """How many failed lately, and how many are connected; none, where there is no breaker."""
         return (0, 0) if self._window is None else (self._window.failed, self._window.connected)
 
+    def since(self, member: Member) -> float | None:
+        """Return since when a member waits; None where it does not."""
+        return self._line.get(member)
+
     def place(self, member: Member) -> int | None:
         """Return a member's place in the line, counted from 1; None where it does not wait.
 
@@ -132,7 +142,8 @@ class Budget:
 
     def left_today(self, now: float) -> int | None:
         """Return how many are left of the last 24 hours; None where they are not limited."""
-        return None if self._day is None else self._day.left(now)
+        limit = self._policy.attempts_per_day
+        return None if limit is None else max(0, self.day.left(now, limit))
 
     def next_slot(self, now: float) -> float:
         """Return when the head of the line may go: now, or later.
@@ -144,20 +155,20 @@ class Budget:
             return math.inf
 
         slot = self._rate.next_slot(now)
-        if self._day is not None:
-            slot = max(slot, self._day.next_slot(now))
+        if self._policy.attempts_per_day is not None:
+            slot = max(slot, self.day.next_slot(now, self._policy.attempts_per_day))
         if self._breaker.phase is not BreakerPhase.CLOSED:
             slot = max(slot, self._breaker.next_at)
         return slot
 
     # --- the line --------------------------------------------------------------------------------
 
-    def join(self, member: Member) -> bool:
+    def join(self, member: Member, now: float) -> bool:
         """Let a member wait; one that waits already keeps its place. Tell whether it is new."""
         if member in self._line:
             return False
 
-        self._line[member] = None
+        self._line[member] = now
         self._places = None
         return True
 
@@ -169,12 +180,12 @@ class Budget:
 
     def grant(self, now: float) -> Member:
         """Let the head of the line go. Only at its `next_slot`."""
-        member, _ = self._line.popitem(last=False)
+        member, since = self._line.popitem(last=False)
         self._places = None
         self.granted += 1
+        self.waited += now - since
         self._rate.take(now)
-        if self._day is not None:
-            self._day.take(now)
+        self.day.take(now)
         self._attempting.add(member)
         self._hear(BreakerSignalKind.BEGUN, member, now)
         return member
@@ -223,5 +234,7 @@ class Budget:
     ) -> None:
         policy = self._policy.breaker
         if policy is not None:
-            signal = BreakerSignal(kind, member)
-            self._breaker = step_breaker(self._breaker, signal, policy, now, u)
+            before = self._breaker.phase
+            self._breaker = step_breaker(self._breaker, BreakerSignal(kind, member), policy, now, u)
+            if before is BreakerPhase.CLOSED is not self._breaker.phase:
+                self.openings += 1

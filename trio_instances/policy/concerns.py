@@ -26,6 +26,7 @@ class ConcernKind(StrEnum):
 
     - ``child_never_given_up``: a restart intensity that a crashing child can hardly exceed.
     - ``instance_never_parked``: the same one level up: an instance is restarted for ever.
+    - ``never_proven``: connections that are replaced before they can be proven.
     - ``no_delay``: attempts that follow each other without any delay, without end.
     - ``over_budget``: more attempts than the rate of a budget allows.
     - ``day_used_up``: attempts after which none of a budget's day is left for coming back.
@@ -33,6 +34,7 @@ class ConcernKind(StrEnum):
 
     CHILD_NEVER_GIVEN_UP = "child_never_given_up"
     INSTANCE_NEVER_PARKED = "instance_never_parked"
+    NEVER_PROVEN = "never_proven"
     NO_DELAY = "no_delay"
     OVER_BUDGET = "over_budget"
     DAY_USED_UP = "day_used_up"
@@ -70,6 +72,12 @@ def _of_instance(plan: InstancePlan) -> Iterator[tuple[ConcernKind, str]]:
     elif instance.trips in _HARDLY:
         text = f"an instance whose child keeps crashing {_restarted_for_ever(instance)}"
         yield ConcernKind.INSTANCE_NEVER_PARKED, text
+    if plan.replaced_after <= plan.proven_after:
+        text = (
+            f"a connection is never proven: it is replaced after {plan.replaced_after:g} s, and "
+            f"proven after {plan.proven_after:g} s; so the attempts are never counted anew"
+        )
+        yield ConcernKind.NEVER_PROVEN, text
     if any(math.isinf(outage.attempts) for outage in plan.outages):
         yield ConcernKind.NO_DELAY, "in an outage attempts follow each other without any delay"
 

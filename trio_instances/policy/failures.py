@@ -84,7 +84,11 @@ class Cause:
     session goes on in it, which is `resumable`.
     """
     who_must_act: WhoMustAct = field(default=WhoMustAct.NOBODY, converter=_who_must_act)
-    """Who can mend it where a retry cannot."""
+    """Who can mend it where a retry cannot.
+
+    Of a fatal cause that is known at once. A recoverable one may name somebody as well: a retry may
+    help, and when the quick ones were in vain, health says who else can.
+    """
 
     def __attrs_post_init__(self) -> None:
         hint = self.retry_after
@@ -126,6 +130,9 @@ class Cause:
 
         return text
 
+
+PROBE_TIMEOUT = "probe_timeout"
+"""The reason of the one cause that says that the other side does not answer any more."""
 
 Classify = Callable[[Exception], Cause]
 """How an exception becomes a cause. It is called once per failure and must not block."""

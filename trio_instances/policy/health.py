@@ -271,6 +271,8 @@ class BudgetHealth:
     """What its policy allows in the long run."""
     granted: int
     """Attempts that it has granted so far."""
+    waited: float = 0.0
+    """For how many seconds these had waited for their turn, all together."""
     left: int
     """Attempts that the rate allows at once."""
     left_today: int | None
@@ -285,6 +287,8 @@ class BudgetHealth:
     """This instance's place among them, counted from 1; None while it does not wait."""
     breaker: BreakerPhase | None
     """Where the breaker is; None where there is none."""
+    openings: int = 0
+    """How often the breaker has opened."""
 
 
 @final
@@ -331,6 +335,8 @@ class HealthSnapshot:
     """How many attempts to reconnect there were since the instance was started."""
     reconnects: int = 0
     """How many of them led to a connection."""
+    handovers: int = 0
+    """How many of these took the place of a connection that was closed only then."""
     restarts: int = 0
     """How often anything within the instance was restarted, and the instance itself."""
     last_restart_reason: str | None = None

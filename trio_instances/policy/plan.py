@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, final
 
 from attrs import evolve, frozen
@@ -67,6 +67,10 @@ class InstancePlan:
     """For a minute, an hour, a day."""
     churn: float
     """Attempts in a day in which each connection is dropped as soon as it is proven."""
+    proven_after: float
+    """Seconds after which a connection is proven at the soonest."""
+    replaced_after: float
+    """Seconds after which it is replaced at the latest; infinite where its age does not matter."""
     child_loop: CrashLoop
     """How soon a child that keeps crashing uses up the instance's intensity."""
     instance_loop: CrashLoop
@@ -130,13 +134,18 @@ def plan(specs: Iterable[InstanceSpec], settings: RuntimeSettings) -> Plan:
         settings: Those of the runtime that they are to run in.
     """
     fates: _Fates = {}
+    # A large fleet has few kinds, and one takes a tenth of a second.
+    kinds: dict[Hashable, InstancePlan] = {}
     instances = []
     groups: dict[ConnectionBudget | None, list[tuple[ReconnectPolicy, InstancePlan]]] = {}
     for spec in specs:
         policy = spec.reconnect
         if policy not in fates:
             fates[policy] = tuple(outage(policy, seconds) for seconds in OUTAGES)
-        planned = _instance(spec, settings, _together({policy: 1}, fates))
+        kind = (policy, spec.intensity, spec.child_backoff)
+        if kind not in kinds:
+            kinds[kind] = _instance(spec, settings, _together({policy: 1}, fates))
+        planned = evolve(kinds[kind], instance_id=spec.id)
         instances.append(planned)
         groups.setdefault(spec.counted_in, []).append((policy, planned))
 
@@ -189,6 +198,8 @@ def _instance(
         instance_id=spec.id,
         outages=outages,
         churn=churn(spec.reconnect) * DAY,
+        proven_after=spec.reconnect.stable_after,
+        replaced_after=spec.reconnect.max_age,
         child_loop=child_loop,
         instance_loop=crash_loop_above(settings.instance_intensity, child_loop),
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from itertools import accumulate
 from typing import final
 
 DAY = 86_400.0
@@ -56,39 +57,44 @@ class TokenBucket:
 
 @final
 class DayWindow:
-    """At most so many attempts in any 24 hours.
+    """The attempts of the last 24 hours, for whoever has a limit for them.
 
     Attempts of one minute are forgotten together, when the last of them could be a day old. So it
     may be up to a minute stricter than asked, and never laxer.
-
-    Args:
-        limit: How many are allowed.
     """
 
-    __slots__ = ("_count", "_ends", "_limit")
+    __slots__ = ("_count", "_ends")
 
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
+    def __init__(self) -> None:
         self._count = 0
         self._ends: deque[tuple[float, int]] = deque()
         """For each minute with attempts its end, and how many there were; oldest first."""
 
-    def next_slot(self, now: float) -> float:
-        """Return when there is room: now, or later."""
-        if self.left(now) > 0:
+    def next_slot(self, now: float, limit: int) -> float:
+        """Return when there is room: now, or later.
+
+        Args:
+            now: The time.
+            limit: How many attempts are allowed.
+        """
+        over = -self.left(now, limit)
+        if over < 0:
             return now
 
-        return self._ends[0][0] + DAY
+        # More than one minute must be forgotten where the limit was a higher one before.
+        forgotten = accumulate(count for _, count in self._ends)
+        ends = zip(self._ends, forgotten, strict=True)
+        return next(end for (end, _), gone in ends if gone > over) + DAY
 
-    def left(self, now: float) -> int:
-        """Return how many attempts there is room for."""
+    def left(self, now: float, limit: int) -> int:
+        """Return how many attempts there is room for; below 0 where the limit was higher before."""
         ends = self._ends
         while ends and ends[0][0] + DAY <= now:
             self._count -= ends.popleft()[1]
-        return self._limit - self._count
+        return limit - self._count
 
     def take(self, now: float) -> None:
-        """Count an attempt that there is room for."""
+        """Count an attempt."""
         end = (now // MINUTE + 1) * MINUTE
         count = self._ends.pop()[1] if self._ends and self._ends[-1][0] == end else 0
         self._ends.append((end, count + 1))

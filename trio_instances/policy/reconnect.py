@@ -9,6 +9,7 @@ from typing import final
 from attrs import field, frozen
 
 from .backoff import Backoff, Jitter
+from .failures import PROBE_TIMEOUT, Cause
 from .mistakes import MistakeList, member_or_given
 
 
@@ -56,10 +57,22 @@ class ReconnectPolicy:
     """Seconds that an attempt may take, its children's start included."""
     close_timeout: float = 10.0
     """Seconds that closing a connection may take."""
+    deaf_close_timeout: float = 1.0
+    """... at most, where its probe had no answer in time.
+
+    A close waits for an answer as well, and the next attempt waits for the close. WebSocket clients
+    drop such a connection at once; a second lets a close frame leave, and a channel save something.
+    """
     hint_floor: float = 1.0
     """Seconds that pass at least before an attempt for which the other side has named a time.
 
     It may say "now", and say so again and again.
+    """
+    hint_ceiling: float = 259_200.0
+    """Seconds that such a time is waited for at most.
+
+    A header must not park an instance for a year. Three days are the longest ban that a platform
+    documents, Binance's; who comes back to it sooner makes it longer.
     """
     attention_after: float = 7200.0
     """Seconds after the last quick attempt at which an instance that is still not back is said to
@@ -81,7 +94,9 @@ class ReconnectPolicy:
         wrong.boolean("needs_data", self.needs_data)
         wrong.number("connect_timeout", self.connect_timeout, above=0.0)
         wrong.number("close_timeout", self.close_timeout, above=0.0, finite=True)
+        wrong.number("deaf_close_timeout", self.deaf_close_timeout, above=0.0, finite=True)
         wrong.number("hint_floor", self.hint_floor, finite=True)
+        wrong.number("hint_ceiling", self.hint_ceiling)
         wrong.number("attention_after", self.attention_after)
         wrong.number("max_age", self.max_age, above=0.0)
         wrong.raise_any()
@@ -99,7 +114,8 @@ class ReconnectPolicy:
         """Return the seconds until the next attempt where the other side asked for some.
 
         Quick attempts come when it asked for them, and chance spreads those that were told the same
-        number. A slow one never comes sooner for it: the hints have been in vain so far.
+        number. A slow one never comes sooner for it: the hints have been in vain so far. None waits
+        for longer than `hint_ceiling` because of it.
 
         Args:
             attempt: The attempt that failed.
@@ -107,10 +123,27 @@ class ReconnectPolicy:
             u: A random number in [0, 1].
             quick: Whether the next attempt is a quick one.
         """
+        hint = min(hint, self.hint_ceiling)
         if quick:
             return max(hint, self.hint_floor) + self.backoff.delay(0, u)
 
         return max(hint, self.delay(attempt, u, quick=False))
+
+    def asks_too_much(self, cause: Cause | None) -> bool:
+        """Tell whether the other side has asked to wait for longer than `hint_ceiling`."""
+        asked = None if cause is None else cause.retry_after
+        return asked is not None and asked > self.hint_ceiling
+
+    def closing(self, cause: Cause | None) -> float:
+        """Return the seconds that closing a connection may take.
+
+        Args:
+            cause: Why it has ended; None where that is not known.
+        """
+        if cause is not None and cause.reason == PROBE_TIMEOUT:
+            return min(self.close_timeout, self.deaf_close_timeout)
+
+        return self.close_timeout
 
     def lifetime(self, u: float) -> float:
         """Return the seconds after which an open connection is replaced.

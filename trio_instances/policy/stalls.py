@@ -1,4 +1,4 @@
-"""When the event loop counts as blocked, and when to say so while it lasts."""
+"""When the event loop counts as blocked, when to say so, and what there is to say of it."""
 
 from __future__ import annotations
 
@@ -34,6 +34,42 @@ class StallPolicy:
         wrong.number("warn_after", self.warn_after, at_least=0.001)
         wrong.number("window", self.window, at_least=0.1, finite=True)
         wrong.raise_any()
+
+
+@final
+@frozen
+class LoopShares:
+    """Where the time of an event loop went: parts of it, 0 to 1, all together at most 1."""
+
+    seconds: float
+    """How long the time was that they are parts of."""
+    by_instance: dict[str, float]
+    """By instance id, the part that its tasks used, the largest first."""
+    other: float
+    """The part that was used by tasks of no instance."""
+
+    @property
+    def busy(self) -> float:
+        """The part that was used at all; near 1.0 the loop is too slow for what it has to do."""
+        return self.other + sum(self.by_instance.values())
+
+
+@final
+@frozen(kw_only=True)
+class LoopHealth:
+    """How the event loop fares, which all instances share, and the machine that it runs on."""
+
+    sleeps: int
+    """How often the machine has slept since the runtime was opened."""
+    slept: float
+    """For how many seconds, all together."""
+    stalls: int | None
+    """Steps that blocked the loop for too long, since the watch began; None where nobody watches,
+    see `watch_stalls`."""
+    stalled: float | None
+    """For how many seconds, all together."""
+    shares: LoopShares | None
+    """Where the loop's time went lately."""
 
 
 @final

@@ -11,7 +11,8 @@ The map:
 - `codec`: events and health snapshots as plain data and as JSON, both ways
 - `wording`: an event's level, and one line about it for people
 - `sinks`: `open_sinks` and where events can go: `LoguruSink`, `JSONLinesSink`; and, imported by
-  their own names, as each needs an extra: `sinks.otel`, `sinks.prometheus`
+  their own names, as each needs an extra: `sinks.otel`, `sinks.otel_observer`,
+  `sinks.prometheus`
 
 A sink of one's own implements `trio_instances.abc.Sink`.
 
@@ -25,7 +26,13 @@ import inspect
 
 import attrs
 
-from .budget_events import BreakerCanary, BreakerClosed, BreakerOpened, ReconnectQueued
+from .budget_events import (
+    BreakerCanary,
+    BreakerClosed,
+    BreakerOpened,
+    ReconnectGranted,
+    ReconnectQueued,
+)
 from .bus import (
     EventBus,
     Listener,
@@ -159,6 +166,7 @@ __all__ = [
     "ReconnectAttempt",
     "ReconnectExhausted",
     "ReconnectFailed",
+    "ReconnectGranted",
     "ReconnectQueued",
     "ReconnectScheduled",
     "RuntimeApplied",

@@ -22,6 +22,17 @@ class ReconnectQueued(Event):
     """Its place in the line, counted from 1."""
 
 
+@catalogued("reconnect.granted")
+@frozen(kw_only=True)
+class ReconnectGranted(Event):
+    """An attempt that was queued has its turn in the connection budget."""
+
+    key: str
+    """The budget's key."""
+    waited: float
+    """How long it waited for it."""
+
+
 @catalogued("breaker.opened")
 @frozen(kw_only=True)
 class BreakerOpened(Event):

@@ -256,6 +256,9 @@ class ReconnectScheduled(Event):
     """Whether it is one of the quick attempts; otherwise they are exhausted."""
     cause: Cause
     """Why it is needed."""
+    capped: bool = False
+    """Whether the other side has asked for more time, in the cause's ``retry_after``, than the
+    policy's ``hint_ceiling`` lets it have."""
 
 
 @catalogued("reconnect.attempt")

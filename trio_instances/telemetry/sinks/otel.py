@@ -12,7 +12,7 @@ what failed bears ``error.type``, and everything else is in the namespace ``trio
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, final
 
 import trio
@@ -20,22 +20,26 @@ import trio
 from ...abc import Sink
 from ...policy.mistakes import MistakeList
 from ...policy.status import InstanceStatus
-from ..child_events import ChildRestarting
-from ..events import (
-    InstanceConnected,
-    InstanceStarted,
-    InstanceStopped,
-    ReconnectAttempt,
-    ReconnectFailed,
-    SupervisorEscalated,
-)
-from ..health_events import ProbeCompleted
+from ..events import InstanceConnected, InstanceStarted, InstanceStopped, ReconnectFailed
 from ..status_events import StatusChanged
 from .extras import not_installed
+from .otel_instruments import (
+    CHANNEL_TYPE,
+    INSTANCE_ID,
+    INSTRUMENTS,
+    SCOPE,
+    STATUS,
+    Attributes,
+    Instrument,
+    Kind,
+    by_event,
+    failure,
+    samples,
+)
 
 try:
     from opentelemetry.context import Context
-    from opentelemetry.metrics import Histogram, MeterProvider, get_meter
+    from opentelemetry.metrics import Meter, MeterProvider, get_meter
     from opentelemetry.trace import SpanKind, Status, StatusCode, TracerProvider, get_tracer
 except ModuleNotFoundError as missing:
     raise not_installed("OpenTelemetrySink", "otel", missing) from None
@@ -46,41 +50,20 @@ if TYPE_CHECKING:
 
 __all__ = ["OpenTelemetrySink"]
 
-Attributes = dict[str, str | int]
-
-SCOPE = "trio_instances"
-INSTANCE_ID = f"{SCOPE}.instance.id"
-CHANNEL_TYPE = f"{SCOPE}.channel.type"
-STATUS = f"{SCOPE}.status"
-VERDICT = f"{SCOPE}.probe.verdict"
-FAILURE_CLASS = f"{SCOPE}.failure.class"
 GENERATION = f"{SCOPE}.generation"
 ATTEMPT = f"{SCOPE}.attempt"
-ERROR_TYPE = "error.type"
 
-QUICK = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
-"""Upper bounds in seconds, as the conventions have them for the durations of requests."""
-SLOW = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0)
-"""Upper bounds in seconds, up to an outage of an hour."""
+Record = Callable[[float, Attributes], None]
 
 
 @final
 class OpenTelemetrySink(Sink):
     """Counts events, measures what took time, and makes a span of each connect, start and stop.
 
-    Metrics, each with the attributes ``trio_instances.channel.type`` and
-    ``trio_instances.instance.id``:
-
-    - ``trio_instances.instance.count``: instances by ``trio_instances.status``. One that is stopped
-      is not counted.
-    - ``trio_instances.restarts``, ``trio_instances.escalations``: by ``error.type``, which is the
-      cause's reason, and ``trio_instances.failure.class``.
-    - ``trio_instances.reconnect.attempts``, ``trio_instances.reconnects``: attempts, and those that
-      led to a connection.
-    - ``trio_instances.probes``: by ``trio_instances.probe.verdict``.
-    - ``trio_instances.probe.duration``, ``trio_instances.connect.duration``,
-      ``trio_instances.recovery.duration`` (from the loss of a connection to the next one),
-      ``trio_instances.stop.duration``: histograms in seconds.
+    Its metrics are listed in docs/telemetry.md. Those about an instance have the attributes
+    ``trio_instances.channel.type`` and ``trio_instances.instance.id``. What no event tells, such as
+    what is left of a connection budget, is for
+    `otel_observer.observe_runtime`.
 
     The spans are called ``connect``, ``start`` and ``stop``, followed by the channel's type. Each
     is a trace of its own, as what an instance does is no part of whatever started the runtime.
@@ -117,41 +100,15 @@ class OpenTelemetrySink(Sink):
         self._instances = meter.create_up_down_counter(
             f"{SCOPE}.instance.count", "{instance}", "Instances by status."
         )
-        self._restarts = meter.create_counter(
-            f"{SCOPE}.restarts", "{restart}", "Restarts of children, and of instances as a whole."
-        )
-        self._escalations = meter.create_counter(
-            f"{SCOPE}.escalations", "{escalation}", "Supervisors that gave up."
-        )
-        self._attempts = meter.create_counter(
-            f"{SCOPE}.reconnect.attempts", "{attempt}", "Attempts to connect after the first one."
-        )
-        self._reconnects = meter.create_counter(
-            f"{SCOPE}.reconnects", "{reconnect}", "Attempts to reconnect that led to a connection."
-        )
-        self._probes = meter.create_counter(
-            f"{SCOPE}.probes", "{probe}", "Health checks by verdict."
-        )
-
-        def duration(of: str, description: str, bounds: Sequence[float]) -> Histogram:
-            name = f"{SCOPE}.{of}.duration"
-            return meter.create_histogram(
-                name, "s", description, explicit_bucket_boundaries_advisory=bounds
-            )
-
-        self._probe = duration("probe", "How long a health check took.", QUICK)
-        self._connect = duration("connect", "How long an attempt to connect took.", QUICK)
-        self._recovery = duration("recovery", "How long there was no connection.", SLOW)
-        self._stop = duration("stop", "How long the stop of an instance took.", SLOW)
+        self._by_event = by_event()
+        self._records = {each.name: _made(meter, each) for each in INSTRUMENTS}
 
     async def write(self, events: Sequence[Event]) -> None:
         """Record the events; when cancelled, those that are left are not recorded."""
         # Monotonic to wall time, which spans need.
         offset = time.time() - trio.current_time()
         for event in events:
-            about = self._about(event)
-            self._count(event, about)
-            self._measure(event, about)
+            self._measure(event)
             self._trace(event, offset)
             # A burst of events must not keep every other task waiting until it is recorded.
             await trio.lowlevel.checkpoint()
@@ -164,33 +121,12 @@ class OpenTelemetrySink(Sink):
 
     # --- metrics ---------------------------------------------------------------------------------
 
-    def _count(self, event: Event, about: Attributes) -> None:
-        match event:
-            case StatusChanged():
-                self._count_instance(event, about)
-            case ChildRestarting():
-                self._restarts.add(1, {**about, **_failure(event.cause)})
-            case SupervisorEscalated():
-                self._escalations.add(1, {**about, **_failure(event.cause)})
-            case ReconnectAttempt():
-                self._attempts.add(1, about)
-            case InstanceConnected() if event.generation > 1:
-                self._reconnects.add(1, about)
-            case ProbeCompleted():
-                self._probes.add(1, {**about, **_judged(event)})
-
-    def _measure(self, event: Event, about: Attributes) -> None:
-        match event:
-            case ReconnectFailed():
-                self._connect.record(event.elapsed, {**about, **_failure(event.cause)})
-            case InstanceConnected():
-                self._connect.record(event.elapsed, about)
-                if event.outage is not None:
-                    self._recovery.record(event.outage, about)
-            case ProbeCompleted():
-                self._probe.record(event.latency, {**about, **_judged(event)})
-            case InstanceStopped(elapsed=float(elapsed)):
-                self._stop.record(elapsed, about)
+    def _measure(self, event: Event) -> None:
+        about = self._about(event)
+        if isinstance(event, StatusChanged):
+            self._count_instance(event, about)
+        for instrument, value, more in samples(event, self._by_event.get(type(event), ())):
+            self._records[instrument.name](value, {**about, **more})
 
     def _about(self, event: Event) -> Attributes:
         about = _named(event)
@@ -234,7 +170,7 @@ class OpenTelemetrySink(Sink):
             attributes={
                 **_named(event),
                 **{key: getattr(event, f) for key, f in numbers.items() if hasattr(event, f)},
-                **_failure(cause),
+                **failure(cause),
             },
             start_time=_nanoseconds(end - elapsed),
         )
@@ -243,20 +179,19 @@ class OpenTelemetrySink(Sink):
         span.end(_nanoseconds(end))
 
 
+def _made(meter: Meter, instrument: Instrument) -> Record:
+    name, unit, said = instrument.full_name, instrument.unit, instrument.help
+    if instrument.kind is Kind.COUNTER:
+        return meter.create_counter(name, unit, said).add
+
+    return meter.create_histogram(
+        name, unit, said, explicit_bucket_boundaries_advisory=instrument.bounds
+    ).record
+
+
 def _named(event: Event) -> Attributes:
     known = {INSTANCE_ID: event.instance_id, CHANNEL_TYPE: event.channel_type}
     return {key: value for key, value in known.items() if value is not None}
-
-
-def _failure(cause: Cause | None) -> Attributes:
-    if cause is None:
-        return {}
-
-    return {ERROR_TYPE: cause.reason, FAILURE_CLASS: str(cause.failure_class)}
-
-
-def _judged(event: ProbeCompleted) -> Attributes:
-    return {VERDICT: str(event.verdict), **_failure(event.cause)}
 
 
 def _nanoseconds(seconds: float) -> int:

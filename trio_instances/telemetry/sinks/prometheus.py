@@ -20,8 +20,9 @@ from attrs import frozen
 from ...policy.health import HealthSnapshot
 from ...policy.mistakes import MistakeList
 from .extras import not_installed
-from .feed import SinkStatistics
+from .in_run import in_run
 from .prometheus_families import FAMILIES, Family, Totals
+from .runtime_families import NO_PARTS, HasParts, Parts, families
 
 try:
     from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -44,14 +45,11 @@ class HasHealth(Protocol):
         """Return everything there is to know about it now."""
 
 
-class HasInstances(Protocol):
+class HasInstances(HasParts, Protocol):
     """A runtime, as far as metrics need it."""
 
     def list_instances(self) -> Sequence[HasHealth]:
         """Return all instances."""
-
-    def sink_statistics(self) -> Sequence[SinkStatistics]:
-        """Return how each sink fares."""
 
 
 @frozen
@@ -60,12 +58,12 @@ class _Taken:
 
     at: float
     health: list[HealthSnapshot]
-    sinks: Sequence[SinkStatistics]
+    parts: Parts
 
 
 @final
 class PrometheusCollector(Collector):
-    """What the instances of a runtime, and its sinks, are like at the moment of a scrape.
+    """What a runtime is like at the moment of a scrape: instances, budgets, event loop, sinks.
 
     Either register it with a registry of ``prometheus_client``, whose server asks from a thread of
     its own, or serve what `scrape` returns. Both make the snapshots in the Trio thread, a hundred
@@ -102,7 +100,7 @@ class PrometheusCollector(Collector):
 
     def describe(self) -> Iterator[Metric]:
         """Yield every metric without a value, so that a registry can tell names used twice."""
-        yield from self._families(_Taken(-1.0, [], ()))
+        yield from self._families(_Taken(-1.0, [], NO_PARTS))
 
     def collect(self) -> Iterator[Metric]:
         """Yield every metric; for a registry, in any thread.
@@ -129,15 +127,11 @@ class PrometheusCollector(Collector):
     # --- taking snapshots ------------------------------------------------------------------------
 
     def _take(self) -> _Taken:
-        try:
-            here = trio.lowlevel.current_trio_token() is self._token
-        except RuntimeError:
-            here = False
-        if not here:
+        if not in_run(self._token):
             return trio.from_thread.run(self._take_in_turns, trio_token=self._token)
 
         health = [instance.health() for instance in self._runtime.list_instances()]
-        return _Taken(trio.current_time(), health, self._runtime.sink_statistics())
+        return _Taken(trio.current_time(), health, Parts.of(self._runtime))
 
     async def _take_in_turns(self) -> _Taken:
         at = trio.current_time()
@@ -146,7 +140,7 @@ class PrometheusCollector(Collector):
         for start in range(0, len(instances), AT_ONCE):
             health += [instance.health() for instance in instances[start : start + AT_ONCE]]
             await trio.lowlevel.checkpoint()
-        return _Taken(at, health, self._runtime.sink_statistics())
+        return _Taken(at, health, Parts.of(self._runtime))
 
     # --- making metrics --------------------------------------------------------------------------
 
@@ -159,7 +153,7 @@ class PrometheusCollector(Collector):
         with self._lock:
             made = [self._of_instances(family, taken) for family in FAMILIES]
         yield from made
-        yield from _of_sinks(taken.sinks)
+        yield from self._of_runtime(taken.parts)
 
     def _of_instances(self, family: Family, taken: _Taken) -> Metric:
         who = ("instance_id", "channel_type") if self.by_instance else ("channel_type",)
@@ -176,6 +170,14 @@ class PrometheusCollector(Collector):
             metric.add_metric(values, value)
         return metric
 
+    def _of_runtime(self, parts: Parts) -> Iterator[Metric]:
+        for family in families(by_instance=self.by_instance):
+            kind = CounterMetricFamily if family.counts else GaugeMetricFamily
+            metric = kind(PREFIX + family.prometheus_name, family.help, labels=family.labels)
+            for values, value in family.values(parts):
+                metric.add_metric(values, value)
+            yield metric
+
 
 @final
 class _Made(Collector):
@@ -187,24 +189,3 @@ class _Made(Collector):
     def collect(self) -> Sequence[Metric]:
         """Return them."""
         return self._metrics
-
-
-def _of_sinks(sinks: Sequence[SinkStatistics]) -> Iterator[Metric]:
-    events = CounterMetricFamily(
-        f"{PREFIX}sink_events", "Events by what became of them.", labels=["sink", "outcome"]
-    )
-    failures = CounterMetricFamily(
-        f"{PREFIX}sink_failures", "How often a sink raised or was cut off.", labels=["sink"]
-    )
-    failing = GaugeMetricFamily(
-        f"{PREFIX}sink_failing", "Whether a sink takes no events at present.", labels=["sink"]
-    )
-    for number, sink in enumerate(sinks):
-        # Two of a type are two sinks, so that the first one alone is called by the type's name.
-        again = sum(other.sink == sink.sink for other in sinks[:number])
-        name = f"{sink.sink}-{again + 1}" if again else sink.sink
-        events.add_metric([name, "written"], sink.written)
-        events.add_metric([name, "lost"], sink.lost)
-        failures.add_metric([name], sink.failures + sink.blocked)
-        failing.add_metric([name], float(sink.failing))
-    yield from (events, failures, failing)

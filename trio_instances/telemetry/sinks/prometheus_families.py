@@ -165,6 +165,12 @@ FAMILIES: Final = (
         values=lambda s: _one(s.reconnects),
     ),
     Family(
+        name="handovers",
+        help="Connections that took the place of one that was closed only then.",
+        counts=True,
+        values=lambda s: _one(s.handovers),
+    ),
+    Family(
         name="attempts_in_a_row",
         help="Attempts to connect since a connection was last proven.",
         merge=max,
