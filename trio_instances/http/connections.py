@@ -28,6 +28,8 @@ STALL = 30.0
 """Seconds that one write may wait for a reader that takes nothing."""
 SEND_BUFFER = 128 * 1024
 """Bytes that the system keeps for a reader; its own default grows to megabytes for each."""
+_REQUEST, _REQUEST_TIMEOUT = 16 * 1024, 1.0
+"""Bytes and seconds of a request that is turned away unread."""
 _FULL = b'{"error":"busy","detail":"too many connections: try again in 5 seconds"}\n'
 
 
@@ -114,6 +116,7 @@ class Connections:
             await _turn_away(stream)
             return
 
+        socket_stream.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_SNDBUF, SEND_BUFFER)
         self._open.add(stream)
         try:
             # A context of its own would be a copy, too: nothing in it is the connection's.
@@ -133,6 +136,9 @@ async def _turn_away(stream: PatientStream) -> None:
         f"Content-Type: application/json\r\nContent-Length: {len(_FULL)}\r\n\r\n"
     )
     try:
+        # What is closed with a request unread is reset, and the answer lost on its way.
+        with trio.move_on_after(_REQUEST_TIMEOUT):
+            await stream.receive_some(_REQUEST)
         await stream.send_all(head.encode() + _FULL)
         await stream.send_eof()
     except (trio.BrokenResourceError, trio.ClosedResourceError):
