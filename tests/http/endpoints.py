@@ -10,7 +10,9 @@ from typing import Any, final
 
 import httpx
 import trio
+import trio.testing
 from attrs import frozen
+from trio.testing import MockClock
 
 from trio_instances import Instance, InstanceStatus, Runtime, RuntimeSettings, open_runtime
 from trio_instances.http import serve_operations
@@ -165,7 +167,14 @@ async def read_all(stream: trio.abc.ReceiveStream) -> bytes:
     return data
 
 
-def request(path: str = "/livez", method: str = "GET", **headers: str) -> bytes:
+async def let_pass(clock: MockClock, seconds: float) -> None:
+    """Let virtual time pass at once, between two moments at which nothing is left to do."""
+    await trio.testing.wait_all_tasks_blocked()
+    clock.jump(seconds)
+    await trio.testing.wait_all_tasks_blocked()
+
+
+def request(path: str = "/livez", method: str = "GET", **headers: object) -> bytes:
     """Return the bytes of a request, after which the connection is to be closed."""
     given = {"Host": "localhost", "Connection": "close", **headers}
     lines = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in given.items())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 import trio
@@ -36,7 +37,7 @@ async def test_all_instances_are_given_in_start_order_with_everything_known(
         assert told["instances"] == [snapshot_to_dict(h) for h in runtime.list_instance_health()]
         assert told["at"] == trio.current_time()
     assert told["schema"] == 1
-    assert told["position"].endswith("-0")  # all of it was before the endpoint listened
+    assert re.fullmatch(r"[0-9a-f]{8}-\d+", told["position"])
     assert told["budgets"] == []
 
 

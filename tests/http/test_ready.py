@@ -8,7 +8,7 @@ from trio.testing import MockClock
 from trio_instances import InstanceStatus, RuntimeSettings
 
 from ..instance.scripted import HANGS, ScriptedChannel, fatal
-from .endpoints import BEARER, TOKEN, fleet, serve, serving
+from .endpoints import BEARER, TOKEN, fleet, let_pass, serve, serving
 
 S = InstanceStatus
 PROVEN_AFTER = 61.0
@@ -52,8 +52,7 @@ async def test_it_is_ready_once_every_instance_is_proven(mock_clock: MockClock) 
                 "why": "connected: its connection is not proven yet",
             }
         ]
-        mock_clock.jump(PROVEN_AFTER)
-        await trio.testing.wait_all_tasks_blocked()
+        await let_pass(mock_clock, PROVEN_AFTER)
         told = await endpoint.json("/readyz")
     assert told["ready"]
     assert told["not_proven"] == []
@@ -68,8 +67,7 @@ async def test_a_required_instance_that_has_failed_keeps_it_from_being_ready(
     channels = ScriptedChannel(), ScriptedChannel(fatal("banned"))
     async with fleet(*channels, settings=settings) as (runtime, bots), serving(runtime) as endpoint:
         await bots[1].wait_status(S.FAILED)
-        mock_clock.jump(PROVEN_AFTER)
-        await trio.testing.wait_all_tasks_blocked()
+        await let_pass(mock_clock, PROVEN_AFTER)
         answer = await endpoint.get("/readyz")
     assert answer.status_code == 503
     [missing] = answer.json()["not_proven"]
@@ -84,9 +82,7 @@ async def test_an_instance_that_is_not_required_does_not_matter(mock_clock: Mock
     settings = RuntimeSettings(required=["bot-0"])
     channels = ScriptedChannel(), ScriptedChannel(HANGS)
     async with fleet(*channels, settings=settings) as (runtime, _), serving(runtime) as endpoint:
-        await trio.testing.wait_all_tasks_blocked()
-        mock_clock.jump(PROVEN_AFTER)
-        await trio.testing.wait_all_tasks_blocked()
+        await let_pass(mock_clock, PROVEN_AFTER)
         assert (await endpoint.json("/readyz"))["ready"]
 
 
@@ -105,8 +101,7 @@ async def test_a_runtime_that_ends_is_not_ready(mock_clock: MockClock) -> None:
         async with fleet(ScriptedChannel()) as (runtime, [bot]):
             endpoint = await nursery.start(serve, runtime)
             await bot.wait_status(S.CONNECTED)
-            mock_clock.jump(PROVEN_AFTER)
-            await trio.testing.wait_all_tasks_blocked()
+            await let_pass(mock_clock, PROVEN_AFTER)
             assert (await endpoint.json("/readyz"))["ready"]
         answer = await endpoint.get("/readyz")
         endpoint.scope.cancel()
