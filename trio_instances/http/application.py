@@ -18,7 +18,7 @@ from .fleet import Fleet
 from .metrics import Metrics
 from .page import Page
 from .settings import Settings
-from .slices import Slices
+from .slices import Turns
 from .stream import Stream
 from .trees import Trees
 from .verbs import Verbs
@@ -39,14 +39,14 @@ def make_application(runtime: Runtime, settings: Settings, feed: Feed, work: Wor
         feed: What happens.
         work: Where what it begins goes on.
     """
-    slices, access = Slices(), Access(settings)
-    fleet = Fleet(runtime, feed, slices)
+    turns, access = Turns(), Access(settings)
+    fleet = Fleet(runtime, feed, turns)
     routes = [
         Route("/", Page(runtime, access).page),
         Route("/livez", fleet.livez),
         Route("/readyz", fleet.readyz),
         Route("/metrics", Metrics(runtime).metrics),
-        Route("/tree", Trees(runtime, slices).tree),
+        Route("/tree", Trees(runtime, turns).tree),
         Route("/events", Stream(runtime, feed, settings.max_readers).events),
         Route("/instances", fleet.instances),
         Route("/instances/{instance_id}", fleet.instance),
