@@ -33,9 +33,9 @@ FILES = 2 * READERS + 500
 
 CLIENT = """
 import socket, sys, selectors
-port, good, stalled = map(int, sys.argv[1:])
+port, good, stalled, files = map(int, sys.argv[1:])
 import resource
-resource.setrlimit(resource.RLIMIT_NOFILE, (%d, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+resource.setrlimit(resource.RLIMIT_NOFILE, (files, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
 chosen, still = selectors.DefaultSelector(), []
 for number in range(good + stalled):
     sock = socket.socket()
@@ -55,7 +55,7 @@ while True:
                 chosen.unregister(key.fileobj)
         except BlockingIOError:
             pass
-""" % FILES
+"""
 
 
 async def lateness(seconds: float) -> list[float]:
@@ -83,7 +83,7 @@ async def tell(runtime: Runtime) -> None:
 async def readers(port: int) -> AsyncIterator[None]:
     """Have readers while the block runs."""
     half = READERS // 2
-    command = [sys.executable, "-c", CLIENT, str(port), str(half), str(READERS - half)]
+    command = [sys.executable, "-c", CLIENT, str(port), *map(str, (half, READERS - half, FILES))]
     process = await trio.lowlevel.open_process(command, stdout=subprocess.PIPE)
     assert process.stdout is not None
     try:
@@ -109,11 +109,11 @@ async def measure() -> None:
         with_them: list[float] = []
         processor = [0.0, 0.0]
         for _ in range(ROUNDS):
-            for index, (found, crowd) in enumerate(((without, False), (with_them, True))):
-                async with readers(port) if crowd else nobody():
+            for index, found in enumerate((without, with_them)):
+                async with readers(port) if index else nobody():
                     await trio.sleep(1.0)
                     began = time.process_time()
-                    found += await lateness(SECONDS)
+                    found.extend(await lateness(SECONDS))
                     processor[index] += (time.process_time() - began) / SECONDS / ROUNDS
                 await trio.sleep(1.0)
         nursery.cancel_scope.cancel()
@@ -125,9 +125,6 @@ async def measure() -> None:
         print(f"{what}: {words(found)}; {100 * used:.0f} % of a processor")
     ratio = quantile(with_them, 0.99) / quantile(without, 0.99)
     print(f"the 99th percentile of lateness is {ratio:.1f} times that without readers")
-
-
-
 
 
 @asynccontextmanager

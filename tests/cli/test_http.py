@@ -54,7 +54,7 @@ async def test_the_option_serves_a_run_from_its_first_moment_to_its_end(
         assert row["instance_id"] == "a"
         running.process.send_signal(signal.SIGTERM)
         await running.wait_said(b"stopping in reverse")
-        while (await ask(f"{url}/instances/a")).json()["status"] != "stopping":
+        while (await ask(f"{url}/instances/a")).json()["status"] != "stopping":  # noqa: ASYNC110
             await trio.sleep(0.01)
         assert (await ask(f"{url}/readyz")).json()["detail"] == "the runtime stops"
         client.reset()
@@ -81,14 +81,16 @@ async def test_a_file_names_the_address_and_where_the_token_is(
 async def test_the_option_wins_over_the_file(gateway: Gateway, tmp_path: Path) -> None:
     """Its token is that of the file all the same."""
     file = write(tmp_path, gateway, "a", more=FILE.replace(":0", ":1"))
-    async with run(file, "--http", "127.0.0.1:0", OPERATIONS_TOKEN=TOKEN) as running:
-        async with running.heard():
-            url = await url_of(running)
-            assert (await ask(f"{url}/instances/x/pause", "POST")).status_code == 401
-            running.process.send_signal(signal.SIGHUP)
-            await running.wait_said(b"1 unchanged")
-            running.process.send_signal(signal.SIGTERM)
-            assert await running.process.wait() == 0
+    async with (
+        run(file, "--http", "127.0.0.1:0", OPERATIONS_TOKEN=TOKEN) as running,
+        running.heard(),
+    ):
+        url = await url_of(running)
+        assert (await ask(f"{url}/instances/x/pause", "POST")).status_code == 401
+        running.process.send_signal(signal.SIGHUP)
+        await running.wait_said(b"1 unchanged")
+        running.process.send_signal(signal.SIGTERM)
+        assert await running.process.wait() == 0
     assert b"needs a restart" not in running.err
 
 
@@ -97,7 +99,12 @@ async def test_a_new_address_or_token_needs_a_restart(gateway: Gateway, tmp_path
     file = write(tmp_path, gateway, "a", more=FILE)
     async with run(file, OPERATIONS_TOKEN=TOKEN) as running, running.heard():
         await url_of(running)
-        write(tmp_path, gateway, "a", more='[run]\nhttp = 1234\nhttp_token = "another-secret-of-ours"\n')
+        write(
+            tmp_path,
+            gateway,
+            "a",
+            more='[run]\nhttp = 1234\nhttp_token = "another-secret-of-ours"\n',
+        )
         running.process.send_signal(signal.SIGHUP)
         await running.wait_said(b"1 unchanged")
         running.process.send_signal(signal.SIGTERM)
@@ -141,9 +148,7 @@ async def test_a_port_in_use_is_refused(gateway: Gateway, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("command", ["run", "demo"])
-async def test_the_missing_extra_is_named(
-    gateway: Gateway, tmp_path: Path, command: str
-) -> None:
+async def test_the_missing_extra_is_named(gateway: Gateway, tmp_path: Path, command: str) -> None:
     """Exit 2, with what to install."""
     file = write(tmp_path, gateway, "a")
     arguments = ["run", str(file), "--http", "0"] if command == "run" else ["demo", "--http", "0"]

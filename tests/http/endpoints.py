@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, final
@@ -45,6 +45,14 @@ class Endpoint:
     async def get(self, path: str, **options: Any) -> httpx.Response:
         """Ask for something."""
         return await self.client.get(path, **options)
+
+    async def status(self, path: str, method: str = "GET") -> int:
+        """Return the status of an answer."""
+        return (await self.client.request(method, path)).status_code
+
+    async def has_room(self) -> bool:
+        """Tell whether one more reader of events would be let in."""
+        return await self.status("/events", "HEAD") == 200
 
     async def json(self, path: str, **options: Any) -> Any:
         """Ask for something that is there, and is JSON."""
@@ -165,6 +173,12 @@ async def read_all(stream: trio.abc.ReceiveStream) -> bytes:
     except trio.BrokenResourceError:
         pass
     return data
+
+
+async def until(done: Callable[[], Awaitable[bool]], pause: float = 0.01) -> None:
+    """Ask again and again, with pauses, until something is so that nobody tells by himself."""
+    while not await done():  # noqa: ASYNC110 - see above
+        await trio.sleep(pause)
 
 
 async def let_pass(clock: MockClock, seconds: float) -> None:

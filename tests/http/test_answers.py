@@ -1,4 +1,4 @@
-"""Answers that are made part by part: how they end, and that they leave the connection as it was."""
+"""Answers that are made part by part: how they end, and what they leave."""
 
 from __future__ import annotations
 

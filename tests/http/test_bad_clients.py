@@ -17,7 +17,7 @@ from trio_instances import InstanceStatus, Runtime
 from trio_instances.telemetry import InstanceStarted
 
 from ..instance.scripted import ScriptedChannel
-from .endpoints import Endpoint, fleet, read_all, request, served, serving
+from .endpoints import Endpoint, fleet, read_all, request, served, serving, until
 
 S = InstanceStatus
 MANY = 10_000
@@ -61,7 +61,9 @@ async def test_no_bytes_whatever_disturb_the_endpoint(chunks: list[bytes]) -> No
         assert (await endpoint.get("/readyz")).status_code == 503
 
 
-@pytest.mark.parametrize("target", ["/%", "/%zz", "/%ff%fe", "/instances/%00", "/instances/%2e%2e", "*"])
+@pytest.mark.parametrize(
+    "target", ["/%", "/%zz", "/%ff%fe", "/instances/%00", "/instances/%2e%2e", "*"]
+)
 async def test_odd_targets_are_not_found(target: str) -> None:
     """404 or 400, never a failure of ours."""
     async with served() as endpoint:
@@ -113,10 +115,8 @@ async def test_a_client_that_resets_its_connection_leaves_nothing_behind(
                 stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
                 await stream.aclose()
         with trio.fail_after(10):
-            while (await endpoint.get("/instances")).status_code != 200:
-                await trio.sleep(0.01)
-            while (await endpoint.client.head("/events")).status_code != 200:
-                await trio.sleep(0.01)
+            await until(endpoint.has_room)
+            assert await endpoint.status("/instances") == 200
     assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
 
 
@@ -145,20 +145,20 @@ async def stalled(endpoint: Endpoint, path: str, buffer: int = 4096) -> trio.Soc
 async def test_a_reader_that_takes_nothing_is_given_up(mock_clock: MockClock) -> None:
     """After half a minute; its place is free then, and nobody else has waited for it."""
     mock_clock.rate = 20.0
-    async with fleet(ScriptedChannel()) as (runtime, [bot]):
-        async with serving(runtime, max_readers=1, replay=MANY) as endpoint:
-            await bot.wait_status(S.CONNECTED)
-            flood(runtime)
-            stream = await stalled(endpoint, "/events?after=start")
-            began_at = trio.current_time()
-            while (await endpoint.client.head("/events")).status_code == 200:
-                await trio.sleep(0.1)
-            while (await endpoint.client.head("/events")).status_code == 503:
-                assert (await endpoint.get("/livez")).status_code == 200
-                await trio.sleep(0.5)
-            assert 25 < trio.current_time() - began_at < 45
-            assert bot.status is S.CONNECTED
-            await stream.aclose()
+    async with (
+        fleet(ScriptedChannel()) as (runtime, [bot]),
+        serving(runtime, max_readers=1, replay=MANY) as endpoint,
+    ):
+        await bot.wait_status(S.CONNECTED)
+        flood(runtime)
+        stream = await stalled(endpoint, "/events?after=start")
+        began_at = trio.current_time()
+        await stream.receive_some(100)  # it is let in
+        assert not await endpoint.has_room()
+        await until(endpoint.has_room, pause=0.5)
+        assert 25 < trio.current_time() - began_at < 45
+        assert bot.status is S.CONNECTED
+        await stream.aclose()
 
 
 async def test_a_slow_reader_gets_everything(mock_clock: MockClock) -> None:

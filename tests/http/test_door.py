@@ -16,7 +16,9 @@ from .endpoints import BEARER, TOKEN, read_all, request, served
 EVERYWHERE = {"host": "0.0.0.0", "token": TOKEN}  # noqa: S104 - what is tested
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:8077", "", "127.0.0.1.evil.example"])
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:8077", "", "127.0.0.1.evil.example"]
+)
 @pytest.mark.parametrize("path", ["/", "/livez", "/instances", "/nothing"])
 async def test_a_request_meant_for_another_host_is_refused(host: str, path: str) -> None:
     """421: a stranger's page whose name resolves to loopback is read by its own name only."""
@@ -26,7 +28,9 @@ async def test_a_request_meant_for_another_host_is_refused(host: str, path: str)
     assert repr(host) in detail
 
 
-@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:1", "127.0.0.1", "127.0.0.1:80", "[::1]:7"])
+@pytest.mark.parametrize(
+    "host", ["localhost", "LOCALHOST:1", "127.0.0.1", "127.0.0.1:80", "[::1]:7"]
+)
 async def test_a_request_by_a_name_of_loopback_is_let_in(host: str) -> None:
     """Any port, as a tunnel may have another one."""
     async with served() as endpoint:
@@ -161,13 +165,16 @@ async def test_a_websocket_is_refused() -> None:
     """There is none here; the answer is HTTP's."""
     async with served() as endpoint:
         said = await endpoint.say(
-            b"GET /events HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+            b"GET /events HTTP/1.1\r\nHost: localhost\r\n"
+            b"Connection: Upgrade\r\nUpgrade: websocket\r\n"
             b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
         )
     assert said.startswith(b"HTTP/1.1 403 ")
 
 
-@pytest.mark.parametrize("path", ["/nothing", "/livez/", "/instances/", "/instances/a/b/c", "//livez"])
+@pytest.mark.parametrize(
+    "path", ["/nothing", "/livez/", "/instances/", "/instances/a/b/c", "//livez"]
+)
 async def test_a_path_that_leads_nowhere_is_told(path: str) -> None:
     """404 in JSON, and no redirection."""
     async with served() as endpoint:

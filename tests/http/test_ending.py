@@ -120,23 +120,22 @@ async def test_a_restart_that_takes_too_long_is_given_up(mock_clock: MockClock) 
 
 async def test_cancelled_twice_it_still_ends_in_good_order() -> None:
     """The second cancellation, from further out, shortens nothing."""
-    async with trio.open_nursery() as outer:
-        async with open_runtime() as runtime:
-            with trio.CancelScope() as scope:
-                async with trio.open_nursery() as inner:
-                    endpoint = await inner.start(serve, runtime)
-                    reader = await endpoint.follow()
+    async with trio.open_nursery() as outer, open_runtime() as runtime:
+        with trio.CancelScope() as scope:
+            async with trio.open_nursery() as inner:
+                endpoint = await inner.start(serve, runtime)
+                reader = await endpoint.follow()
 
-                    async def read() -> None:
-                        with trio.CancelScope(shield=True):
-                            assert (await reader.rest())[-1].kind == "bye"
-                            await reader.aclose()
+                async def read() -> None:
+                    with trio.CancelScope(shield=True):
+                        assert (await reader.rest())[-1].kind == "bye"
+                        await reader.aclose()
 
-                    outer.start_soon(read)
-                    endpoint.scope.cancel()
-                    scope.cancel()
-            assert endpoint.ended.is_set()
-            assert scope.cancelled_caught
+                outer.start_soon(read)
+                endpoint.scope.cancel()
+                scope.cancel()
+        assert endpoint.ended.is_set()
+        assert scope.cancelled_caught
 
 
 async def test_it_serves_while_its_runtime_stops(mock_clock: MockClock) -> None:

@@ -122,7 +122,9 @@ async def test_one_instance_is_its_snapshot(mock_clock: MockClock) -> None:
         assert [told] == (await endpoint.json("/instances"))["instances"]
 
 
-@pytest.mark.parametrize("path", ["/instances/nobody", "/instances/nobody/events", "/tree?instance=nobody"])
+@pytest.mark.parametrize(
+    "path", ["/instances/nobody", "/instances/nobody/events", "/tree?instance=nobody"]
+)
 async def test_an_id_that_nobody_has_is_not_found(path: str) -> None:
     """404, with the way to those there are."""
     async with served() as endpoint:
@@ -183,7 +185,9 @@ async def test_a_limit_that_is_no_number_within_bounds_is_refused(limit: str) ->
 
 async def test_the_budgets_and_the_rate_of_attempts_are_told(mock_clock: MockClock) -> None:
     """How each connection budget stands, and how many attempts there were a second, lately."""
-    budget = ConnectionBudget("shared", BudgetPolicy(attempts_per_second=0.5, burst=9, breaker=None))
+    budget = ConnectionBudget(
+        "shared", BudgetPolicy(attempts_per_second=0.5, burst=9, breaker=None)
+    )
     async with open_runtime() as runtime, serving(runtime) as endpoint:
         for number in range(5):
             spec = InstanceSpec(

@@ -31,7 +31,9 @@ async def test_an_address_that_is_not_ours_is_a_clear_error(host: str) -> None:
     """Also a name that nobody knows, or that is none."""
     token = "0123456789abcdef"  # noqa: S105 - it guards nothing
     async with open_runtime() as runtime:
-        with pytest.raises(OSError, match="cannot listen on .*: choose an address of this machine"):
+        with pytest.raises(
+            OSError, match=r"cannot listen on .*: choose an address of this machine"
+        ):
             await serve_operations(runtime, host=host, port=0, token=token)
 
 

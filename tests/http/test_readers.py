@@ -98,34 +98,36 @@ async def test_a_thousand_readers_half_of_them_stalled_disturb_nobody(files: Non
     async with fleet(*channels) as (runtime, bots):
         for bot in bots:
             await bot.wait_status(InstanceStatus.CONNECTED)
-        async with serving(runtime, replay=KEPT, stop_timeout=10.0) as endpoint:
-            async with trio.open_nursery() as nursery:
-                still = [await stalled(endpoint, "/events") for _ in range(STALLED)]
-                for good in readers:
-                    await nursery.start(good.read, endpoint)
-                assert (await endpoint.get("/livez")).status_code == 200
+        async with (
+            serving(runtime, replay=KEPT, stop_timeout=10.0) as endpoint,
+            trio.open_nursery() as nursery,
+        ):
+            still = [await stalled(endpoint, "/events") for _ in range(STALLED)]
+            for good in readers:
+                await nursery.start(good.read, endpoint)
+            assert (await endpoint.get("/livez")).status_code == 200
 
-                began = [channel.steps for channel in channels]
-                for number in range(BIG):
-                    publish(runtime, number, 4000)
-                    await trio.sleep(0.01)
-                    if number % 10 == 0:
-                        bots[number // 10 % BOTS].reconnect()
-                for channel, before in zip(channels, began, strict=True):
-                    assert channel.steps - before > STEPS
-                assert sum(bot.generation for bot in bots) == BOTS + BIG // 10
-                await wait_for(lambda: all(len(each.found) == BIG for each in readers))
+            began = [channel.steps for channel in channels]
+            for number in range(BIG):
+                publish(runtime, number, 4000)
+                await trio.sleep(0.01)
+                if number % 10 == 0:
+                    bots[number // 10 % BOTS].reconnect()
+            for channel, before in zip(channels, began, strict=True):
+                assert channel.steps - before > STEPS
+            assert sum(bot.generation for bot in bots) == BOTS + BIG // 10
+            await wait_for(lambda: all(len(each.found) == BIG for each in readers))
 
-                # More than the stalled ones will ever get: it is dropped, and not kept for them.
-                for number in range(SMALL):
-                    publish(runtime, number, 0)
-                assert (await endpoint.get("/instances")).status_code == 200
-                kept = sum(isinstance(each, InstanceStarted) for each in gc.get_objects())
-                assert kept <= KEPT + BOTS
-                for stream in still:
-                    await stream.aclose()
-                await wait_for(lambda: all(each.found[-1] == SMALL - 1 for each in readers))
-                endpoint.scope.cancel()
+            # More than the stalled ones will ever get: it is dropped, and not kept for them.
+            for number in range(SMALL):
+                publish(runtime, number, 0)
+            assert (await endpoint.get("/instances")).status_code == 200
+            kept = sum(isinstance(each, InstanceStarted) for each in gc.get_objects())
+            assert kept <= KEPT + BOTS
+            for stream in still:
+                await stream.aclose()
+            await wait_for(lambda: all(each.found[-1] == SMALL - 1 for each in readers))
+            endpoint.scope.cancel()
 
     for good in readers:
         assert good.found[:BIG] == list(range(BIG))
@@ -137,5 +139,5 @@ async def test_a_thousand_readers_half_of_them_stalled_disturb_nobody(files: Non
 
 async def wait_for(condition: Callable[[], bool]) -> None:
     """Wait until something is so."""
-    while not condition():
+    while not condition():  # noqa: ASYNC110 - nobody tells it
         await trio.sleep(0.02)

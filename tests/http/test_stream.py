@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import trio
 from trio.testing import MockClock
@@ -11,7 +13,18 @@ from trio_instances.telemetry import event_from_dict, event_to_dict, level_of, o
 
 from ..instance.scripted import HANGS, Log, ScriptedChannel
 from ..runtime.instances import spec_of
-from .endpoints import BEARER, TOKEN, Message, fleet, read_all, request, serve, served, serving
+from .endpoints import (
+    BEARER,
+    TOKEN,
+    Message,
+    fleet,
+    read_all,
+    request,
+    serve,
+    served,
+    serving,
+    until,
+)
 
 S = InstanceStatus
 
@@ -70,14 +83,14 @@ async def test_a_quiet_stream_gives_signs_of_life(mock_clock: MockClock) -> None
     mock_clock.rate = 20.0
     async with served() as endpoint:
         reader = await endpoint.follow()
-        times = []
+        times: list[float] = []
         while len(times) < 4:
             message = await reader.next()
             assert message is not None
             if message.kind == "pulse":
                 times.append(message.data["at"])
         await reader.aclose()
-    gaps = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
     assert all(2.5 <= gap <= 8 for gap in gaps), gaps
 
 
@@ -210,8 +223,7 @@ async def test_there_are_no_more_readers_than_allowed() -> None:
         assert (await endpoint.get("/instances")).status_code == 200
         await first.aclose()
         with trio.fail_after(10):
-            while (await endpoint.client.head("/events")).status_code != 200:
-                await trio.sleep(0.01)
+            await until(endpoint.has_room)
         third = await endpoint.follow()
         await second.aclose()
         await third.aclose()
@@ -237,15 +249,20 @@ async def test_too_many_connections_are_turned_away_politely() -> None:
         for stream in streams:
             await stream.send_all(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert bytes(await stream.receive_some()).startswith(b"HTTP/1.1 200 ")
+
+        async def is_served() -> bool:
+            return (await endpoint.say(request())).startswith(b"HTTP/1.1 200 ")
+
         said = await endpoint.say(request())
         for stream in streams:
             await stream.aclose()
         assert said.startswith(b"HTTP/1.1 503 ")
         assert b"Retry-After: 5\r\n" in said
-        assert said.endswith(b'{"error":"busy","detail":"too many connections: try again in 5 seconds"}\n')
+        assert said.endswith(
+            b'{"error":"busy","detail":"too many connections: try again in 5 seconds"}\n'
+        )
         with trio.fail_after(10):
-            while not (await endpoint.say(request())).startswith(b"HTTP/1.1 200 "):
-                await trio.sleep(0.01)
+            await until(is_served)
 
 
 async def test_the_end_of_the_endpoint_is_told_to_readers() -> None:
@@ -293,10 +310,12 @@ async def test_readers_with_the_token_only_beyond_loopback() -> None:
 async def test_a_reader_that_goes_away_gives_up_its_place(mock_clock: MockClock) -> None:
     """However it goes, and whether anything happens or not."""
     mock_clock.rate = 10.0
-    async with fleet(ScriptedChannel(HANGS)) as (runtime, _), serving(runtime, max_readers=1) as served:
+    async with (
+        fleet(ScriptedChannel(HANGS)) as (runtime, _),
+        serving(runtime, max_readers=1) as served,
+    ):
         for _ in range(5):
             reader = await served.follow()
             await reader.aclose()
             with trio.fail_after(50):
-                while (await served.client.head("/events")).status_code != 200:
-                    await trio.sleep(0.1)
+                await until(served.has_room, pause=0.1)

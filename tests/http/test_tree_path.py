@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import trio
 from trio.testing import MockClock
@@ -45,9 +47,9 @@ async def test_the_tree_has_every_child_with_its_state_and_where_it_waits(
     assert "in wait_for_godot: await trio.sleep_forever()" in leaf["waiting_at"]
 
 
-def leaves(child: dict[str, object]) -> list[dict[str, object]]:
+def leaves(child: dict[str, Any]) -> list[dict[str, Any]]:
     """Return every child under one that has none itself."""
-    within = [each for nested in child["supervisors"] for each in nested["children"]]  # type: ignore[attr-defined]
+    within = [each for nested in child["supervisors"] for each in nested["children"]]
     if not within:
         return [child]
     return [leaf for each in within for leaf in leaves(each)]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import trio
 from trio.testing import MockClock
 
-from trio_instances import InstanceStatus, RuntimeSettings
+from trio_instances import InstanceStatus
 from trio_instances.http.verbs import VERBS
 
 from ..instance.scripted import HANGS, ScriptedChannel, fatal
@@ -81,24 +83,24 @@ async def test_pause_and_resume_are_told_by_the_status() -> None:
 async def test_retry_now_does_not_wait_for_the_next_attempt() -> None:
     """The attempt that would be due in 60 seconds is made at once."""
     channel = ScriptedChannel(*[OSError("no")] * 2)
-    settings = RuntimeSettings()
-    async with fleet(channel, settings=settings) as (runtime, [bot]):
-        async with serving(runtime, token=TOKEN) as endpoint:
-            await bot.wait_status(S.RECONNECTING)
-            while bot.status is not S.CONNECTED:
-                await endpoint.client.post(path("retry_now"), headers=BEARER)
+    async with fleet(channel) as (runtime, [bot]), serving(runtime, token=TOKEN) as endpoint:
+        await bot.wait_status(S.RECONNECTING)
+        while bot.status is not S.CONNECTED:
+            await endpoint.client.post(path("retry_now"), headers=BEARER)
     assert len(channel.attempts) == 3
 
 
 async def test_drain_lets_an_instance_finish_and_pauses_it() -> None:
     """It ends its connection, and stays paused until somebody resumes it."""
-    async with fleet(ScriptedChannel()) as (runtime, [bot]):
-        async with serving(runtime, token=TOKEN) as endpoint:
-            await bot.wait_status(S.CONNECTED)
-            answer = await endpoint.client.post(path("drain"), headers=BEARER)
-            assert answer.status_code == 202
-            with trio.fail_after(10):
-                await bot.wait_status(S.PAUSED)
+    async with (
+        fleet(ScriptedChannel()) as (runtime, [bot]),
+        serving(runtime, token=TOKEN) as endpoint,
+    ):
+        await bot.wait_status(S.CONNECTED)
+        answer = await endpoint.client.post(path("drain"), headers=BEARER)
+        assert answer.status_code == 202
+        with trio.fail_after(10):
+            await bot.wait_status(S.PAUSED)
 
 
 async def test_restart_wakes_an_instance_that_has_failed() -> None:
@@ -115,17 +117,19 @@ async def test_restart_wakes_an_instance_that_has_failed() -> None:
 
 async def test_a_restart_goes_on_when_whoever_asked_for_it_has_gone(mock_clock: MockClock) -> None:
     """It is the endpoint's work, and not that of a connection."""
-    async with fleet(slow_to_stop(3.0)) as (runtime, [bot]):
-        async with serving(runtime, token=TOKEN) as endpoint:
+    async with (
+        fleet(slow_to_stop(3.0)) as (runtime, [bot]),
+        serving(runtime, token=TOKEN) as endpoint,
+    ):
+        await bot.wait_status(S.CONNECTED)
+        mock_clock.rate = 10.0
+        async with await endpoint.connect() as stream:
+            lines = f"Host: localhost\r\nAuthorization: Bearer {TOKEN}\r\n\r\n".encode()
+            await stream.send_all(b"POST " + path("restart").encode() + b" HTTP/1.1\r\n" + lines)
+            await bot.wait_status(S.STOPPING)
+        with trio.fail_after(100):
             await bot.wait_status(S.CONNECTED)
-            mock_clock.rate = 10.0
-            async with await endpoint.connect() as stream:
-                lines = f"Host: localhost\r\nAuthorization: Bearer {TOKEN}\r\n\r\n".encode()
-                await stream.send_all(b"POST " + path("restart").encode() + b" HTTP/1.1\r\n" + lines)
-                await bot.wait_status(S.STOPPING)
-            with trio.fail_after(100):
-                await bot.wait_status(S.CONNECTED)
-            assert bot.generation == 2
+        assert bot.generation == 2
 
 
 async def test_many_restarts_at_once_are_one_and_no_trouble() -> None:
@@ -198,7 +202,7 @@ async def test_a_verb_after_the_end_of_the_runtime_disturbs_nothing(verb: str) -
     """The endpoint goes on, whatever is asked of instances that have ended."""
     async with trio.open_nursery() as nursery:
         async with fleet(ScriptedChannel(HANGS)) as (runtime, _):
-            endpoint = await nursery.start(lambda **kw: serve(runtime, token=TOKEN, **kw))
+            endpoint = await nursery.start(partial(serve, runtime, token=TOKEN))
         answer = await endpoint.client.post(path(verb), headers=BEARER)
         assert answer.status_code == 202
         assert answer.json()["status"] == "stopped"

@@ -481,7 +481,7 @@ def test_every_mistake_of_the_table_run_is_named(mistakes: Mistakes) -> None:
     """
 
     assert mistakes(text + MINIMAL) == [
-        "run.wen: is not known here; known are all_down_after, init, stalls, when_all_down",
+        "run.wen: is not known here; known are all_down_after, http, http_token, init, stalls, when_all_down",
         "run.init.extension: must be a finite number at least 1, not 0",
         "run.stalls.threshold: must be a finite number at least 0.001, not 0",
         "run.when_all_down: must be one of 'stay', 'exit', not 'leave'",

@@ -6,6 +6,7 @@ import faulthandler
 import sys
 import traceback
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -150,7 +151,8 @@ def _run(file: Path, http: str | None, *, as_json: bool) -> ExitCode:
         loguru.logger.remove()
         loguru.logger.add(sys.stderr, level="INFO", format=_LOG_LINE)
         sink: Sink = JSONOutput() if as_json else LoguruSink()
-        return trio.run(run_instances, file, config, sink, _say, init, address)
+        running = partial(run_instances, file, config, sink, _say, init, http=address)
+        return trio.run(running)
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
     except Exception:

@@ -158,6 +158,8 @@ async def _play_again(demo: Demo, stage: Stage, bus: EventBus, played: _Played) 
         await trio.sleep(again.pause)
         with bus.listen(again.tally.take):
             await _play_in_time(demo, again, play_again, played)
+
+
 def _witnessed(instances: int, gateway: GatewayStatistics) -> Sequence[Row]:
     """Return what the other side saw: a second witness beside the telemetry."""
     return [

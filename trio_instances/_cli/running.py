@@ -55,6 +55,7 @@ async def run_instances(
     sink: Sink,
     say: Callable[[str], None],
     init: InitSystem | None = None,
+    *,
     http: Address | None = None,
 ) -> ExitCode:
     """Run what a file says, until there is a reason to stop; at SIGHUP, what it says then.
