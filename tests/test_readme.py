@@ -68,7 +68,7 @@ def test_a_toml_block_is_a_right_file(block: Block, tmp_path: Path) -> None:
     """What a page shows as a configuration file can be run as one."""
     file = tmp_path / "instances.toml"
     file.write_text(block.text, encoding="utf-8")
-    tokens = dict.fromkeys(re.findall(r'env = "(\w+)"', block.text), "token")
+    tokens = dict.fromkeys(re.findall(r'env = "(\w+)"', block.text), "a-token-for-the-tests")
 
     assert load_config(file, environ=tokens).instances
 

@@ -21,6 +21,7 @@ from trio_instances.policy.backoff import Backoff, Jitter
 from trio_instances.policy.causes import DEFAULTS, PLATFORMS, RuleSet
 from trio_instances.policy.failures import Cause
 from trio_instances.policy.health import ProbePolicy
+from trio_instances.policy.listening import Address
 from trio_instances.policy.reconnect import Exhausted
 from trio_instances.policy.stalls import StallPolicy
 from trio_instances.policy.strategies import Strategy
@@ -481,11 +482,38 @@ def test_every_mistake_of_the_table_run_is_named(mistakes: Mistakes) -> None:
     """
 
     assert mistakes(text + MINIMAL) == [
-        "run.wen: is not known here; known are all_down_after, init, stalls, when_all_down",
+        (
+            "run.wen: is not known here; "
+            "known are all_down_after, http, http_token, init, stalls, when_all_down"
+        ),
         "run.init.extension: must be a finite number at least 1, not 0",
         "run.stalls.threshold: must be a finite number at least 0.001, not 0",
         "run.when_all_down: must be one of 'stay', 'exit', not 'leave'",
         "run.all_down_after: must be a finite number above 0, not 0",
+    ]
+
+
+def test_the_endpoint_has_an_address_and_a_token(load: Load) -> None:
+    """A port, or a host and a port; none by default."""
+    assert load(MINIMAL).run.http is None
+    assert load("[run]\nhttp = 8077\n" + MINIMAL).run.http == Address("127.0.0.1", 8077)
+    text = '[run]\nhttp = "0.0.0.0:80"\nhttp_token = "0123456789abcdef"\n'
+    run = load(text + MINIMAL).run
+    assert (run.http, run.http_token) == (Address("0.0.0.0", 80), "0123456789abcdef")  # noqa: S104
+    assert "0123456789abcdef" not in repr(run)
+
+
+def test_an_endpoint_that_others_can_reach_needs_a_token(mistakes: Mistakes) -> None:
+    """What is almost a token, or an address, is told with its place; the former is not shown."""
+    assert mistakes('[run]\nhttp = "0.0.0.0:80"\n' + MINIMAL) == [
+        "run.http: needs a token, as others than this machine's users can reach it, not '0.0.0.0'"
+    ]
+    assert mistakes('[run]\nhttp = "here"\nhttp_token = "tooshort"\n' + MINIMAL) == [
+        (
+            "run.http_token: must be None, or at least 16 printable ASCII characters without spaces: "
+            "secrets.token_urlsafe() makes one"
+        ),
+        "run.http: must be PORT or HOST:PORT, IPv6 addresses in brackets, not 'here'",
     ]
 
 

@@ -6,9 +6,11 @@ import faulthandler
 import sys
 import traceback
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
+import attrs
 import click
 import loguru
 import trio
@@ -18,11 +20,15 @@ from .. import __version__
 from .._exceptions import InvalidSpec
 from .._runtime.config import Config, load_config
 from .._runtime.init_system import InitSystem
+from .._runtime.run_settings import RunSettings
 from ..abc import Sink
+from ..http.serving import DEFAULT_PORT
+from ..policy.listening import LOOPBACK, MAX_PORT, Address
 from ..policy.plan import plan as make_plan
 from ..telemetry.sinks.loguru_sink import LoguruSink
 from .demo import MINIMUM, Demo, play_demo
 from .exit_codes import ExitCode
+from .operations import CannotServe
 from .plan_tables import print_plan
 from .running import JSONOutput, run_instances
 from .wording import listed, mistakes_in_words
@@ -52,7 +58,16 @@ def main() -> None:
     help=f"How many. At least {MINIMUM}: four have a part of their own, and one has none.",
 )
 @click.option("--fast", is_flag=True, help="Without the pauses for watching: a few seconds.")
-def demo(*, seed: int, instances: int, fast: bool) -> None:
+@click.option(
+    "--http",
+    type=click.IntRange(0, MAX_PORT),
+    is_flag=False,
+    flag_value=DEFAULT_PORT,
+    metavar="[PORT]",
+    help="Serve the operations page on loopback, and play on and on until Ctrl-C. "
+    f"Without a port: {DEFAULT_PORT}; 0 takes any that is free.",
+)
+def demo(*, seed: int, instances: int, fast: bool, http: int | None) -> None:
     """Watch a fleet of real WebSocket connections live through a scripted story.
 
     The gateway is embedded, and listens on the loopback interface only. A child crashes and is
@@ -60,17 +75,28 @@ def demo(*, seed: int, instances: int, fast: bool) -> None:
     parked; one stops getting pongs and is reconnected; an optional child fails and its instance
     degrades; all stop in reverse start order.
 
-    Exit codes: 0 when all happened as it should, 1 when the counts differ, 130 when interrupted.
+    Exit codes: 0 when all happened as it should, 1 when the counts differ, 2 when the page cannot
+    be served, 130 when the story was interrupted.
     """
     _allow_open_files(_FILES + 2 * instances)
-    what = Demo(instances=instances, seed=seed, pause=0.0 if fast else _PAUSE)
-    sys.exit(trio.run(play_demo, what, Console()))
+    address = None if http is None else Address(LOOPBACK, http)
+    what = Demo(instances=instances, seed=seed, pause=0.0 if fast else _PAUSE, http=address)
+    try:
+        sys.exit(trio.run(play_demo, what, Console()))
+    except CannotServe as exc:
+        raise click.UsageError(str(exc)) from None
 
 
 @main.command()
 @click.argument("file", type=_FILE)
 @click.option("--json", "as_json", is_flag=True, help="Events as lines of JSON on standard output.")
-def run(*, file: Path, as_json: bool) -> None:
+@click.option(
+    "--http",
+    metavar="[HOST:]PORT",
+    help="Serve the operations endpoint there, whatever the file says; on loopback without a HOST. "
+    "Its token is the file's [run] http_token.",
+)
+def run(*, file: Path, as_json: bool, http: str | None) -> None:
     """Run the WebSocket instances of a TOML FILE until SIGINT or SIGTERM.
 
     The first signal stops them in reverse start order. A second one, at least a second later, ends
@@ -84,7 +110,7 @@ def run(*, file: Path, as_json: bool) -> None:
     mistakes and nothing was started, 69 everything was down for too long, 70 an unexpected failure;
     after a second signal, the signal's own (130 or 143 in a shell).
     """
-    sys.exit(_run(file, as_json=as_json))
+    sys.exit(_run(file, http, as_json=as_json))
 
 
 @main.command()
@@ -116,20 +142,33 @@ def plan(*, file: Path) -> None:
     print_plan(found, Console(width=_WIDTH, highlight=False))
 
 
-def _run(file: Path, *, as_json: bool) -> ExitCode:
+def _run(file: Path, http: str | None, *, as_json: bool) -> ExitCode:
     try:
         config, init = _load(file), _init_system()
+        address = _address(http, config.run)
         # A watchdog ends a process by SIGABRT: so that it says where it was.
         faulthandler.enable(file=2)
         loguru.logger.remove()
         loguru.logger.add(sys.stderr, level="INFO", format=_LOG_LINE)
         sink: Sink = JSONOutput() if as_json else LoguruSink()
-        return trio.run(run_instances, file, config, sink, _say, init)
+        running = partial(run_instances, file, config, sink, _say, init, http=address)
+        return trio.run(running)
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
     except Exception:
         traceback.print_exc()
         return ExitCode.BROKEN
+
+
+def _address(http: str | None, run: RunSettings) -> Address | None:
+    if http is None:
+        return None
+
+    try:
+        return attrs.evolve(run, http=http).http
+    except InvalidSpec as exc:
+        wrong = [attrs.evolve(each, place="--http") for each in exc.mistakes]
+        _refuse(InvalidSpec("the arguments", wrong))
 
 
 def _init_system() -> InitSystem | None:

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from random import Random
 from typing import TYPE_CHECKING, final
 
 import trio
-from attrs import frozen
+from attrs import define, evolve, frozen
 
 from .._runtime.opening import open_runtime
 from .._runtime.settings import RuntimeSettings
+from .._supervision.opening import open_supervisor
 from ..telemetry.bus import EventBus
 from ..testing.gateway import GatewayStatistics, open_gateway
 from .chart import beyond
 from .fleet import MINIMUM, admit, allowance, cast_parts, make_fleet, names
+from .operations import serve
 from .signals import stopping_on_signal
-from .story import Stage, play
+from .story import Stage, play, play_again
 from .table import Screen
 from .tally import Row, Tally
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from ..policy.listening import Address
     from ..testing.gateway import Gateway
 
 __all__ = ["MINIMUM", "Demo", "play_demo"]
@@ -32,6 +35,8 @@ DIFFERENT = 1
 INTERRUPTED = 130
 """The exit codes; the last one is what a shell gives for SIGINT."""
 
+_PAUSE = 2.0
+"""Seconds between two acts that are played again, at least."""
 _BEYOND = "attempts beyond the budget in any second"
 _SLACK = 0.2
 """Seconds by which a busy machine may begin an attempt later than it was granted."""
@@ -49,6 +54,8 @@ class Demo:
     """Seconds between two acts, to let people watch."""
     limit: float = 60.0
     """Seconds for the story, and a tenth more for each instance: after them it is not going on."""
+    http: Address | None = None
+    """Where the operations page is served; then it is played on and on."""
 
 
 async def play_demo(demo: Demo, console: Console) -> int:
@@ -63,8 +70,12 @@ async def play_demo(demo: Demo, console: Console) -> int:
     """
     screen, tally, body = Screen(console), Tally(), trio.CancelScope()
     async with stopping_on_signal(body, screen.tell), open_gateway(admit=admit) as gateway, screen:
-        finished = await _play(demo, screen, tally, gateway, body)
+        played = await _play(demo, screen, tally, gateway, body)
         statistics = gateway.statistics()
+
+    if demo.http is not None and played.times:
+        console.print(f"seed {demo.seed}: played {played.times} times")
+        return AS_EXPECTED if played.finished else DIFFERENT
 
     rows = [
         *tally.rows(names(demo.instances)),
@@ -76,19 +87,31 @@ async def play_demo(demo: Demo, console: Console) -> int:
         console.print("interrupted: the story was not played to its end")
         return INTERRUPTED
 
-    right = finished and all(row.right for row in rows)
+    right = played.finished and all(row.right for row in rows)
     console.print(f"seed {demo.seed}: {'all as it should be' if right else 'NOT as it should be'}")
     return AS_EXPECTED if right else DIFFERENT
 
 
+@final
+@define
+class _Played:
+    """How far it has come, also when it is interrupted."""
+
+    finished: bool = False
+    """Whether it has always gone on, to the end."""
+    times: int = 0
+    """How often it came to its end."""
+
+
 async def _play(
     demo: Demo, screen: Screen, tally: Tally, gateway: Gateway, body: trio.CancelScope
-) -> bool:
-    """Play in a runtime of its own, and return whether the story came to its end."""
+) -> _Played:
+    """Play in a runtime of its own: once, or again and again while people look at the page."""
     random, bus, ids = Random(demo.seed), EventBus(), names(demo.instances)
-    cast = cast_parts(ids, random)
+    cast, played = cast_parts(ids, random), _Played()
     settings = RuntimeSettings(name="demo")
-    with bus.listen(tally.take):
+    counting = bus.listen(tally.take)
+    async with open_supervisor(name="demo services") as services:
         async with open_runtime(settings, events=bus, random=random) as runtime:
             screen.watch(runtime, cast)
             stage = Stage(
@@ -102,12 +125,39 @@ async def _play(
                 plain=screen.plain,
                 pause=demo.pause,
             )
-            with body, trio.move_on_after(demo.limit + demo.instances / 10) as limit:
-                await play(stage)
-            if limit.cancelled_caught:
-                screen.tell("the story does not go on: what it waits for does not happen")
+            if demo.http is not None:
+                url = await serve(services, runtime, demo.http)
+                screen.announce(f"the operations page is at {url}")
+            with body:
+                await _play_in_time(demo, stage, play, played)
+                if demo.http is not None and played.finished:
+                    counting.close()
+                    await _play_again(demo, stage, bus, played)
             screen.tell("all stop, in reverse start order")
-    return not limit.cancelled_caught
+        await services.stop()
+    return played
+
+
+async def _play_in_time(
+    demo: Demo, stage: Stage, acts: Callable[[Stage], Awaitable[None]], played: _Played
+) -> None:
+    played.finished = False
+    with trio.move_on_after(demo.limit + demo.instances / 10) as limit:
+        await acts(stage)
+        played.finished = True
+        played.times += 1
+    if limit.cancelled_caught:
+        stage.tell("the story does not go on: what it waits for does not happen")
+
+
+async def _play_again(demo: Demo, stage: Stage, bus: EventBus, played: _Played) -> None:
+    """Play on for whoever looks at the page; each time with a tally of its own."""
+    stage.tell("that was the story; it is played again and again until Ctrl-C")
+    while played.finished:
+        again = evolve(stage, tally=Tally(), pause=max(stage.pause, _PAUSE))
+        await trio.sleep(again.pause)
+        with bus.listen(again.tally.take):
+            await _play_in_time(demo, again, play_again, played)
 
 
 def _witnessed(instances: int, gateway: GatewayStatistics) -> Sequence[Row]:

@@ -129,10 +129,15 @@ def _summary(applied: Applied) -> str:
 
 def _unchangeable(table: str, old: T, new: T) -> Iterator[str]:
     """Say which settings of a table differ from those that the process was started with."""
-    for name in attrs.fields_dict(cast("type[attrs.AttrsInstance]", type(old))):
-        before, after = getattr(old, name), getattr(new, name)
-        if before != after:
-            yield f"{table}.{name} stays {_text(before)}: {_text(after)} needs a restart"
+    for field in attrs.fields(cast("type[attrs.AttrsInstance]", type(old))):
+        before, after = getattr(old, field.name), getattr(new, field.name)
+        if before == after:
+            continue
+        if field.repr:
+            words = f"stays {_text(before)}: {_text(after)} needs a restart"
+        else:
+            words = "stays what it was: another one needs a restart"  # it is a secret
+        yield f"{table}.{field.name} {words}"
 
 
 def _text(value: object) -> str:

@@ -28,13 +28,17 @@ from ..policy.stalls import StallPolicy
 from ..telemetry import json_line
 from ..telemetry.bus import EventBus
 from .exit_codes import ExitCode
+from .operations import CannotServe, serve
 from .reloading import Reloads
 from .signals import stopping_on_signal
 
 if TYPE_CHECKING:
     from .._runtime.config import Config
     from .._runtime.init_system import InitSystem
+    from .._runtime.run_settings import RunSettings
     from .._runtime.runtime import Runtime
+    from .._supervision.supervisor import Supervisor
+    from ..policy.listening import Address
     from ..telemetry import Event
 
 End = Callable[[ExitCode, str], None]
@@ -51,6 +55,8 @@ async def run_instances(
     sink: Sink,
     say: Callable[[str], None],
     init: InitSystem | None = None,
+    *,
+    http: Address | None = None,
 ) -> ExitCode:
     """Run what a file says, until there is a reason to stop; at SIGHUP, what it says then.
 
@@ -60,6 +66,7 @@ async def run_instances(
         sink: Where the events go.
         say: Tells people what is going on; also called in a thread.
         init: The init system that started this process, if any.
+        http: Where the operations endpoint listens; None leaves that to the file.
 
     Returns:
         How it ended.
@@ -82,11 +89,15 @@ async def run_instances(
             with _watching(config.run.stalls, bus, say):
                 async with open_runtime(config.settings, sinks=[sink], events=bus) as runtime:
                     with body:
+                        await _serve(services, runtime, http, config.run, say)
                         await reloads.begin(runtime, config)
                         await services.start_children(
                             list(_services_of(config, runtime, init, end))
                         )
                         await reloads.follow(runtime, file, config)
+        except CannotServe as exc:
+            say(str(exc))
+            return ExitCode.REFUSED
         except TrioInstancesError as exc:
             say(f"the runtime has given up: {exc}")
             return ExitCode.GAVE_UP
@@ -95,6 +106,20 @@ async def run_instances(
         await services.stop()
         say("stopped")
         return reasons[0] if reasons else ExitCode.STOPPED
+
+
+async def _serve(
+    services: Supervisor,
+    runtime: Runtime,
+    given: Address | None,
+    run: RunSettings,
+    say: Callable[[str], None],
+) -> None:
+    """Serve the operations endpoint, where one is wanted, before there is anything to see."""
+    address = given or run.http
+    if address is not None:
+        url = await serve(services, runtime, address, run.http_token)
+        say(f"the operations endpoint is at {url}")
 
 
 def _services_of(

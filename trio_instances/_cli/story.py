@@ -45,7 +45,14 @@ class Stage:
 
 async def play(stage: Stage) -> None:
     """Play every act but the last: the ordered stop is the end of the runtime's own block."""
-    for act in (_start, _crash, _die, _fall_silent, _degrade, _recover):
+    await _start(stage)
+    await trio.sleep(stage.pause)
+    await play_again(stage)
+
+
+async def play_again(stage: Stage) -> None:
+    """Play every act that needs no more than a fleet that is up, and leaves it so."""
+    for act in (_crash, _die, _fall_silent, _degrade, _recover):
         await act(stage)
         await trio.sleep(stage.pause)
 

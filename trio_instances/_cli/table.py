@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Self, final
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 _REFRESH = 0.1
 """Seconds between two pictures."""
 
+_SHOWN = 20
+"""Lines of the story that are shown beside the table, so that the newest are in sight."""
+
 _COLOURS = {
     InstanceStatus.CONNECTED: "green",
     InstanceStatus.DEGRADED: "yellow",
@@ -47,7 +50,8 @@ class Screen:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._lines: list[str] = []
+        self._lines: deque[str] = deque(maxlen=_SHOWN)
+        self._staying: list[str] = []
         self._began = trio.current_time()
         self._runtime: Runtime | None = None
         self._cast: Cast | None = None
@@ -80,6 +84,11 @@ class Screen:
         if not self._console.is_terminal:
             self._console.print(line, soft_wrap=True, highlight=False)
 
+    def announce(self, text: str) -> None:
+        """Tell something that stays in sight, however much is told after it."""
+        self._staying.append(text)
+        self.tell(text)
+
     def print_rows(self, rows: Sequence[Row]) -> None:
         """Print what was expected beside what happened."""
         table = Table(title="what was counted")
@@ -97,7 +106,8 @@ class Screen:
         if self._runtime is None or self._cast is None:
             return Group(*lines)
 
-        return Group(fleet_table(self._runtime.list_instances(), self._cast), *lines)
+        staying = [Text(line, "bold") for line in self._staying]
+        return Group(fleet_table(self._runtime.list_instances(), self._cast), *staying, *lines)
 
 
 @asynccontextmanager

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import final
+from typing import cast, final
 
 from attrs import field, frozen
 
+from ..policy.listening import (
+    Address,
+    address_or_given,
+    check_guarded,
+    check_port,
+    check_token,
+)
 from ..policy.mistakes import MistakeList, member_or_given
 from ..policy.notices import InitPolicy
 from ..policy.stalls import StallPolicy
@@ -28,6 +35,10 @@ def _when_all_down(value: WhenAllDown | str) -> WhenAllDown:
     return member_or_given(WhenAllDown, value)
 
 
+def _address(value: Address | str | int | None) -> Address | None:
+    return cast("Address | None", address_or_given(value))
+
+
 @final
 @frozen(kw_only=True)
 class RunSettings:
@@ -44,6 +55,10 @@ class RunSettings:
     """When the init system is told that the process gets on."""
     stalls: StallPolicy | None = None
     """When the event loop counts as blocked; None: nobody looks."""
+    http: Address | None = field(default=None, converter=_address)
+    """Where the operations endpoint listens, as ``PORT`` or ``HOST:PORT``; None: nowhere."""
+    http_token: str | None = field(default=None, repr=False)
+    """What its requests must bring to do anything, and beyond loopback to see anything."""
 
     def __attrs_post_init__(self) -> None:
         wrong = MistakeList("RunSettings")
@@ -51,4 +66,10 @@ class RunSettings:
         wrong.number("all_down_after", self.all_down_after, above=0.0, finite=True)
         wrong.instance("init", self.init, InitPolicy)
         wrong.instance("stalls", self.stalls, StallPolicy, optional=True)
+        check_token(wrong, "http_token", self.http_token)
+        if isinstance(self.http, Address):
+            check_port(wrong, "http", self.http.port)
+            check_guarded(wrong, "http", self.http.host, self.http_token)
+        elif self.http is not None:
+            wrong.add("http", self.http, "must be PORT or HOST:PORT, IPv6 addresses in brackets")
         wrong.raise_any()

@@ -27,6 +27,7 @@ from ..policy.budget import BudgetPolicy
 from ..policy.causes import PLATFORMS
 from ..policy.failures import Cause, FailureClass, WhoMustAct
 from ..policy.health import ProbePolicy
+from ..policy.listening import Address
 from ..policy.mistakes import MistakeList
 from ..policy.rule_sets import RuleSet
 from ..policy.rules import Rule, on_close, on_status
@@ -116,6 +117,7 @@ class TableReader:
             **dict.fromkeys((int | None, float | None), _number_or_off),
             StallPolicy | None: partial(self._or_off, StallPolicy, "watch"),
             tuple[str, ...] | None: _as_it_is,
+            Address | None: _as_it_is,
             **dict.fromkeys(_PLAIN, _as_it_is),
         }
         self._converter.register_structure_hook_factory(attrs.has, self._policy_hook)
@@ -133,7 +135,8 @@ class TableReader:
 
     def run(self, table: object) -> RunSettings:
         """Read the table ``run``."""
-        return self._build(RunSettings, _kinds_of(RunSettings), table)
+        kinds = {**_kinds_of(RunSettings), "http_token": Text}
+        return self._build(RunSettings, kinds, table)
 
     def budgets(
         self, tables: object, known: Iterable[ConnectionBudget]

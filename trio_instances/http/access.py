@@ -8,6 +8,8 @@ from typing import final
 from ..policy.rate import TokenBucket
 from .settings import Settings
 
+_MOMENT = 0.001
+"""Seconds that nobody is sent away for; a sum of many intervals may be off by much less."""
 _LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 
@@ -71,6 +73,8 @@ class Access:
 
 def _take(bucket: TokenBucket, now: float) -> float:
     delay = bucket.next_slot(now) - now
-    if delay <= 0.0:
-        bucket.take(now)
-    return delay
+    if delay >= _MOMENT:
+        return delay
+
+    bucket.take(now)
+    return 0.0

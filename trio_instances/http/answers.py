@@ -100,13 +100,19 @@ class Parts:
             await send({"type": "http.response.body", "body": b""})
             return
 
+        complete = False
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_cancel_when_gone, receive, nursery.cancel_scope)
             async with aclosing(self._make()) as parts:
                 async for part in parts:
                     await send({"type": "http.response.body", "body": part, "more_body": True})
-            await send({"type": "http.response.body", "body": b""})
+            complete = True
             nursery.cancel_scope.cancel()
+
+        # Out here, because the end of an answer is told as a disconnection, too: it would cancel
+        # Hypercorn half-way through making the connection ready for the next request.
+        if complete:
+            await send({"type": "http.response.body", "body": b""})
 
 
 async def _cancel_when_gone(receive: Receive, scope: trio.CancelScope) -> None:

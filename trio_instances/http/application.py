@@ -18,7 +18,7 @@ from .fleet import Fleet
 from .metrics import Metrics
 from .page import Page
 from .settings import Settings
-from .slices import Slices
+from .slices import Turns
 from .stream import Stream
 from .trees import Trees
 from .verbs import Verbs
@@ -39,14 +39,14 @@ def make_application(runtime: Runtime, settings: Settings, feed: Feed, work: Wor
         feed: What happens.
         work: Where what it begins goes on.
     """
-    slices, access = Slices(), Access(settings)
-    fleet = Fleet(runtime, feed, slices)
+    turns, access = Turns(), Access(settings)
+    fleet = Fleet(runtime, feed, turns)
     routes = [
         Route("/", Page(runtime, access).page),
         Route("/livez", fleet.livez),
         Route("/readyz", fleet.readyz),
         Route("/metrics", Metrics(runtime).metrics),
-        Route("/tree", Trees(runtime, slices).tree),
+        Route("/tree", Trees(runtime, turns).tree),
         Route("/events", Stream(runtime, feed, settings.max_readers).events),
         Route("/instances", fleet.instances),
         Route("/instances/{instance_id}", fleet.instance),
@@ -57,8 +57,11 @@ def make_application(runtime: Runtime, settings: Settings, feed: Feed, work: Wor
             methods=["POST"],
         ),
     ]
-    handlers = {Refusal: _refused, HTTPException: _not_found}
-    return Door(Starlette(routes=routes, exception_handlers=handlers), access)
+    handlers = {Refusal: _refused, HTTPException: _not_found, Exception: _failed}
+    application = Starlette(routes=routes, exception_handlers=handlers)
+    # A path that is not quite right is told so; where a proxy is in front, it could lead anywhere.
+    application.router.redirect_slashes = False
+    return Door(application, access)
 
 
 async def _refused(_: Request, exc: Exception) -> Response:
@@ -74,3 +77,8 @@ async def _not_found(request: Request, exc: Exception) -> Response:
         return Refusal(405, "bad_method", detail, headers=exc.headers).answer()
 
     return Refusal(exc.status_code, "not_found", f"there is nothing at {path}").answer()
+
+
+async def _failed(_: Request, __: Exception) -> Response:
+    # Starlette raises it again afterwards, and Hypercorn logs it.
+    return Refusal(500, "failed", "this is a mistake of ours: the log has its traceback").answer()

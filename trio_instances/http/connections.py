@@ -28,6 +28,8 @@ STALL = 30.0
 """Seconds that one write may wait for a reader that takes nothing."""
 SEND_BUFFER = 128 * 1024
 """Bytes that the system keeps for a reader; its own default grows to megabytes for each."""
+_REQUEST, _REQUEST_TIMEOUT = 16 * 1024, 1.0
+"""Bytes and seconds of a request that is turned away unread."""
 _FULL = b'{"error":"busy","detail":"too many connections: try again in 5 seconds"}\n'
 
 
@@ -43,6 +45,8 @@ class PatientStream:
         self._stream = stream
         self.socket = stream.socket
         """Hypercorn asks it for the addresses of both sides."""
+        self.context = WorkerContext(None)
+        """What Hypercorn calls its worker: of each connection, so that one can be ended alone."""
 
     async def send_all(self, data: bytes) -> None:
         """Send data; inside Hypercorn's shield, so that the deadline reaches it.
@@ -59,7 +63,18 @@ class PatientStream:
 
     async def receive_some(self, max_bytes: int) -> bytes | bytearray:
         """Return what has arrived."""
-        return await self._stream.receive_some(max_bytes)
+        data: bytes | bytearray = b""
+        try:
+            data = await self._stream.receive_some(max_bytes)
+        finally:
+            if not data:
+                # Hypercorn would keep what is closed from the other side until it is too long idle.
+                await self.end()
+        return data
+
+    async def end(self) -> None:
+        """Ask it to end: at once where it is idle, otherwise after the answer. No checkpoint."""
+        await self.context.terminated.set()
 
     async def send_eof(self) -> None:
         """Say that nothing more will be sent."""
@@ -89,7 +104,6 @@ class Connections:
         self._application = wrap_app(cast("Any", application), 0, "asgi")
         self._work = work
         self._limit = limit
-        self._context = WorkerContext(None)
         self._open: set[PatientStream] = set()
         self._stopping = False
 
@@ -100,8 +114,8 @@ class Connections:
     async def stop(self) -> None:
         """Ask every connection to end: idle ones at once, the others after their answer."""
         self._stopping = True
-        with trio.CancelScope(shield=True):
-            await self._context.terminated.set()
+        for stream in self._open:
+            await stream.end()
 
     def abort(self) -> None:
         """Close every connection that is left, so that no write waits any longer."""
@@ -114,11 +128,15 @@ class Connections:
             await _turn_away(stream)
             return
 
+        socket_stream.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_SNDBUF, SEND_BUFFER)
         self._open.add(stream)
         try:
-            # A context of its own would be a copy, too: nothing in it is the connection's.
             await TCPServer(
-                self._application, self._config, self._context, cast("Any", {}), cast("Any", stream)
+                self._application,
+                self._config,
+                stream.context,
+                cast("Any", {}),
+                cast("Any", stream),
             )
         except* Exception:
             logger.exception("a connection of the operations endpoint has failed")
@@ -133,6 +151,9 @@ async def _turn_away(stream: PatientStream) -> None:
         f"Content-Type: application/json\r\nContent-Length: {len(_FULL)}\r\n\r\n"
     )
     try:
+        # What is closed with a request unread is reset, and the answer lost on its way.
+        with trio.move_on_after(_REQUEST_TIMEOUT):
+            await stream.receive_some(_REQUEST)
         await stream.send_all(head.encode() + _FULL)
         await stream.send_eof()
     except (trio.BrokenResourceError, trio.ClosedResourceError):

@@ -165,14 +165,16 @@ class Feed:
 
     def attempts_per_second(self, now: float) -> float:
         """Return how many connection attempts there were a second, lately."""
-        count = 0
+        count, window = 0, _RATE_WINDOW
         for place in range(self.last, self.oldest, -1):
             entry = self._ring[place % len(self._ring)]
             assert entry is not None
             if entry.event.at < now - _RATE_WINDOW:
                 break
             count += isinstance(entry.event, InstanceConnecting)
-        return count / _RATE_WINDOW
+            if place == self.oldest + 1 and self.oldest:  # of what was before nothing is known
+                window = now - entry.event.at
+        return count / max(window, 1.0)
 
     def _frame(self, place: int, event: Event) -> bytes:
         return f"id: {self.id_of(place)}\ndata: {json.dumps(told(event))}\n\n".encode()

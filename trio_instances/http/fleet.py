@@ -16,7 +16,7 @@ from ..policy.status import InstanceStatus
 from ..telemetry import SCHEMA_VERSION, snapshot_to_dict, to_plain
 from .answers import JSON, Parts, Refusal, asked, in_json
 from .feed import Feed, told
-from .slices import Slices
+from .slices import Turns, cut
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -41,13 +41,13 @@ class Fleet:
     Args:
         runtime: Where they are.
         feed: What has happened to them.
-        slices: Shared with all others who look at the whole fleet.
+        turns: Shared with all others who look at the whole fleet.
     """
 
-    def __init__(self, runtime: Runtime, feed: Feed, slices: Slices) -> None:
+    def __init__(self, runtime: Runtime, feed: Feed, turns: Turns) -> None:
         self._runtime = runtime
         self._feed = feed
-        self._slices = slices
+        self._turns = turns
         self._began = trio.current_time()
 
     async def livez(self, request: Request) -> Response:
@@ -58,8 +58,9 @@ class Fleet:
     async def readyz(self, request: Request) -> Response:
         """Say whether all required instances are proven, and which are not, and why."""
         asked(request, ())
-        instances = self._runtime.list_instances()
-        standings = await self._slices.together(instances, _standings, _STANDINGS)
+        standings: list[Standing] = []
+        for some in cut(self._runtime.list_instances(), _STANDINGS):
+            standings += await self._turns.make(_standings, some)
         start = judge_start(standings, self._runtime.settings.required)
         ready = start.done and not self._runtime.ending.begun
         body: dict[str, Any] = {"ready": ready, "summary": in_words(standings)}
@@ -97,7 +98,8 @@ class Fleet:
             }
             yield json.dumps(head)[:-1].encode() + b', "instances": [\n'
             comma = b""
-            async for part in self._slices.of(instances, make):
+            for some in cut(instances):
+                part = await self._turns.make(make, some)
                 if part:
                     yield comma + part
                     comma = b",\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import secrets
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, final
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, final
 import trio
 from attrs import frozen
 
+from ..policy.listening import LOOPBACK, Address
 from ..telemetry.sinks.extras import not_installed
 from .feed import Feed
 from .settings import Settings
@@ -26,7 +28,7 @@ _OTHERS = 100
 async def serve_operations(
     runtime: Runtime,
     *,
-    host: str = "127.0.0.1",
+    host: str = LOOPBACK,
     port: int = DEFAULT_PORT,
     token: str | None = None,
     replay: int = 10_000,
@@ -102,16 +104,25 @@ def _make_connections(runtime: Runtime, settings: Settings, feed: Feed, work: Wo
 async def _listen(host: str, port: int) -> list[trio.SocketListener]:
     try:
         listeners = await trio.open_tcp_listeners(port, host=host)
-    except OSError as exc:
-        raise OSError(
-            exc.errno, f"cannot listen on {host}:{port} ({exc}): choose another port, or 0 for any"
-        ) from exc
+    except (OSError, UnicodeError) as exc:  # the latter of a host that can be no name
+        number = exc.errno if isinstance(exc, OSError) else errno.EADDRNOTAVAIL
+        told = f"cannot listen on {Address(host, port)} ({exc}): {_way_out(number)}"
+        raise OSError(number, told) from exc
 
     if port == 0:  # a name with several addresses has got a port for each, and one URL
         for listener in listeners[1:]:
             listener.socket.close()
         del listeners[1:]
     return listeners
+
+
+def _way_out(number: int | None) -> str:
+    if number == errno.EADDRINUSE:
+        return "choose another port, or 0 for any"
+    if number == errno.EACCES:
+        return "choose a port from 1024 on, or 0 for any"
+
+    return "choose an address of this machine"
 
 
 @final
@@ -149,5 +160,4 @@ class Endpoint:
 
 
 def _url(host: str, listener: trio.SocketListener) -> str:
-    port = listener.socket.getsockname()[1]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"http://{Address(host, listener.socket.getsockname()[1])}"

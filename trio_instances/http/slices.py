@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar, final
 
 import trio
@@ -14,9 +14,15 @@ SLICE = 50
 """Instances whose snapshots are made at once; that takes some 3 ms."""
 
 
+def cut(items: Sequence[T], size: int = SLICE) -> Iterator[Sequence[T]]:
+    """Yield slices that make up all items."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+
+
 @final
-class Slices:
-    """Makes something of many items, a slice in each pass of Trio's scheduler.
+class Turns:
+    """Makes something of one slice in each pass of Trio's scheduler.
 
     All requests share one, so that however many there are, only one slice comes between one step of
     an instance and the next.
@@ -25,22 +31,8 @@ class Slices:
     def __init__(self) -> None:
         self._turn = trio.Lock()
 
-    async def of(
-        self, items: Sequence[T], make: Callable[[Sequence[T]], R], size: int = SLICE
-    ) -> AsyncGenerator[R, None]:
-        """Yield what is made of each slice."""
-        for start in range(0, len(items), size):
-            # Never held over a yield: whoever takes the result may be slow to send it.
-            async with self._turn:
-                made = make(items[start : start + size])
-            yield made
-
-    async def together(
-        self, items: Sequence[T], make: Callable[[Sequence[T]], list[R]], size: int = SLICE
-    ) -> list[R]:
-        """Return what is made of all slices."""
-        found: list[R] = []
-        for start in range(0, len(items), size):
-            async with self._turn:
-                found += make(items[start : start + size])
-        return found
+    async def make(self, make: Callable[[Sequence[T]], R], items: Sequence[T]) -> R:
+        """Return what is made of a slice, when it is its turn."""
+        # Held for no longer: whoever takes the result may be slow to send it.
+        async with self._turn:
+            return make(items)

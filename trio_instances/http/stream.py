@@ -14,6 +14,7 @@ from .fleet import find_instance
 
 if TYPE_CHECKING:
     from starlette.requests import Request
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
     from .._runtime.runtime import Runtime
 
@@ -39,7 +40,7 @@ class Stream:
         self.readers = 0
         """How many there are now."""
 
-    async def events(self, request: Request) -> Parts:
+    async def events(self, request: Request) -> ASGIApp:
         """Give every event from now on, or from an id on; of one instance, where one is named."""
         params = asked(request, ("after", "instance"))
         after = request.headers.get("last-event-id") or params.get("after")
@@ -51,11 +52,21 @@ class Stream:
             raise Refusal(503, "too_many_readers", detail, headers={"retry-after": "10"})
 
         place, known = self._place(after)
-        return Parts(
+        parts = Parts(
             lambda: self._frames(place, wanted, known=known),
             "text/event-stream",
             {"x-accel-buffering": "no"},  # a proxy that gathers would hold news back
         )
+
+        async def counted(scope: Scope, receive: Receive, send: Send) -> None:
+            # From before the head is sent, so that no crowd gets in while it is.
+            self.readers += 1
+            try:
+                await parts(scope, receive, send)
+            finally:
+                self.readers -= 1
+
+        return counted
 
     def _place(self, after: str | None) -> tuple[int, bool]:
         if after is None:
@@ -73,27 +84,23 @@ class Stream:
         self, place: int, wanted: str | None, *, known: bool
     ) -> AsyncGenerator[bytes, None]:
         feed = self._feed
-        self.readers += 1
-        try:
-            yield f"retry: {_RETRY}\n".encode() + _pulse(feed.id_of(place))
-            if not known:
-                yield _gap(None, "these events are of another run than the id")
-            wrote_at = trio.current_time()
-            while not (feed.ended and place == feed.last):
-                reading = feed.read(place, wanted)
-                place = reading.place
-                if reading.missed:
-                    yield _gap(reading.missed, "the reader was too slow, or away for too long")
-                if reading.data or trio.current_time() - wrote_at >= PULSE / 2:
-                    yield reading.data or _pulse(feed.id_of(place))
-                    wrote_at = trio.current_time()
-                if reading.full:
-                    await feed.wait_turn()
-                else:
-                    await feed.wait_news(place)
-            yield _BYE
-        finally:
-            self.readers -= 1
+        yield f"retry: {_RETRY}\n".encode() + _pulse(feed.id_of(place))
+        if not known:
+            yield _gap(None, "these events are of another run than the id")
+        wrote_at = trio.current_time()
+        while not (feed.ended and place == feed.last):
+            reading = feed.read(place, wanted)
+            place = reading.place
+            if reading.missed:
+                yield _gap(reading.missed, "the reader was too slow, or away for too long")
+            if reading.data or trio.current_time() - wrote_at >= PULSE / 2:
+                yield reading.data or _pulse(feed.id_of(place))
+                wrote_at = trio.current_time()
+            if reading.full:
+                await feed.wait_turn()
+            else:
+                await feed.wait_news(place)
+        yield _BYE
 
 
 def _pulse(position: str) -> bytes:

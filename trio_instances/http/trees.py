@@ -10,7 +10,7 @@ from .._supervision.dump import child_lines, headline
 from ..telemetry import SCHEMA_VERSION, to_plain
 from .answers import JSON, TEXT, Parts, Refusal, asked
 from .fleet import find_instance
-from .slices import Slices
+from .slices import Turns, cut
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -27,12 +27,12 @@ class Trees:
 
     Args:
         runtime: Whose tree it is.
-        slices: Shared with all others who look at the whole fleet.
+        turns: Shared with all others who look at the whole fleet.
     """
 
-    def __init__(self, runtime: Runtime, slices: Slices) -> None:
+    def __init__(self, runtime: Runtime, turns: Turns) -> None:
         self._runtime = runtime
-        self._slices = slices
+        self._turns = turns
 
     async def tree(self, request: Request) -> Parts:
         """Give the tree; of one instance alone, where one is named."""
@@ -57,7 +57,8 @@ class Trees:
         del head["children"]
         yield json.dumps(head, allow_nan=False)[:-1].encode() + b', "children": [\n'
         comma = b""
-        async for part in self._slices.of(ids, self._json_of, _INSTANCES):
+        for some in cut(ids, _INSTANCES):
+            part = await self._turns.make(self._json_of, some)
             if part:
                 yield comma + part
                 comma = b",\n"
@@ -75,8 +76,8 @@ class Trees:
             lines = child_lines(self._runtime.tree(some), more=some[-1:] != last)
             return "".join(f"{line}\n" for line in lines).encode()
 
-        async for part in self._slices.of(ids, lines_of, _INSTANCES):
-            yield part
+        for some in cut(ids, _INSTANCES):
+            yield await self._turns.make(lines_of, some)
 
 
 def _wants_text(request: Request) -> bool:
