@@ -47,7 +47,9 @@ def contents(front: str, pages: set[str]) -> str:
         linked = [page for page in dict.fromkeys(_LINK.findall(text)) if page in pages]
         listed[title] = [page for page in linked if page not in earlier]
     named = {FRONT, *(page for part in listed.values() for page in part)}
-    listed["More"] = sorted(page for page in pages - named if _folder_with_index(page, pages) is None)
+    listed["More"] = sorted(
+        page for page in pages - named if _folder_with_index(page, pages) is None
+    )
     return "".join(_toctree(part, f":caption: {title}\n") for title, part in listed.items() if part)
 
 

@@ -8,9 +8,10 @@ name has no address. Both are mended here.
 from __future__ import annotations
 
 import pkgutil
-from collections.abc import Iterator, MutableSequence
+from collections.abc import Iterator
 from importlib import import_module
 from types import ModuleType
+from typing import Any
 
 from docutils import nodes
 from sphinx.addnodes import pending_xref
@@ -53,11 +54,11 @@ def modules() -> Iterator[ModuleType]:
 
 def _prepare(
     app: Sphinx,
-    what: str,
+    what: Any,
     name: str,
     thing: object,
     options: object,
-    lines: MutableSequence[str],
+    lines: list[str],
 ) -> None:
     if what == "module":
         # The rest is a map of its files, for those who work on them.
@@ -104,11 +105,9 @@ def _tell_where_names_are_described(app: Sphinx) -> None:
 def _copy(name: str, told: ModuleAnalyzer, asked: ModuleAnalyzer) -> None:
     if told is asked:
         return
-    for mine, theirs in (
-        (told.attr_docs, asked.attr_docs),
-        (told.annotations, asked.annotations),
-    ):
-        theirs |= {key: text for key, text in mine.items() if key[0] == name or key == ("", name)}
+    mine = {(name, field) for owner, field in told.attr_docs if owner == name} | {("", name)}
+    asked.attr_docs |= {key: text for key, text in told.attr_docs.items() if key in mine}
+    asked.annotations |= {key: text for key, text in told.annotations.items() if key[0] == name}
     asked.tagorder |= {
         key: place for key, place in told.tagorder.items() if key.split(".")[0] == name
     }
