@@ -17,7 +17,9 @@ _PLACE = re.compile(r"<!-- drawn: (\w+) -->\n.*?<!-- end -->\n", re.DOTALL)
 
 def drawn(page: str) -> str:
     """Return the text of a page with the programs as they are now."""
-    return _PLACE.sub(lambda place: f"<!-- drawn: {place[1]} -->\n\n{_block(place[1])}\n<!-- end -->\n", page)
+    return _PLACE.sub(
+        lambda place: f"<!-- drawn: {place[1]} -->\n\n{_block(place[1])}\n<!-- end -->\n", page
+    )
 
 
 def _block(name: str) -> str:
