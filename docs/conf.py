@@ -65,7 +65,7 @@ nitpick_ignore_regex = [
     # What somebody is handed, or may hand over, without a need to import its type.
     (
         r"py:.*",
-        r"(.*\.)?(GatewayClient(\.close)?|Handshake|HasInstances|AbstractAsyncContextManager)",
+        r"(.*\.)?(GatewayClient(\.close)?|Handshake|HasInstances|Abstract(Async)?ContextManager)",
     ),
     # Mechanism that a public class is made of.
     (r"py:.*", r"(.*\.)?(Core|InstanceRecord|Record|SameByOptions|Seat)"),
@@ -74,4 +74,6 @@ nitpick_ignore_regex = [
 # --- Looks ----------------------------------------------------------------------------------------
 
 html_theme = "furo"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
 html_title = f"trio_instances {release}"

@@ -21,7 +21,7 @@ _PLACE = re.compile(r"<!-- drawn: (\w+) -->\n.*?<!-- end -->\n", re.DOTALL)
 def drawn(page: str) -> str:
     """Return the text of a page with its diagrams drawn anew."""
     pictures = {
-        "child": diagram(restart.TRANSITIONS, restart.ChildState.STARTING),
+        "child": diagram(restart.TRANSITIONS, restart.ChildState.STARTING, restart.Move.REMOVE),
         "status": table(status.TRANSITIONS, list(status.Change)),
     }
     return _PLACE.sub(
@@ -33,17 +33,24 @@ Table = Mapping[Any, Mapping[Any, Any]]
 """What leads from each state to which other."""
 
 
-def diagram(transitions: Table, first: str) -> str:
-    """Return a table as a diagram of its states, which is good for a few."""
+def diagram(transitions: Table, first: str, everywhere: str) -> str:
+    """Return a table as a diagram of its states, which is good for a few.
+
+    Args:
+        transitions: The table.
+        first: Where it begins.
+        everywhere: What can happen in every state that there is, and so is left out.
+    """
     arrows: dict[tuple[str, str], list[str]] = {}
     for before, moves in transitions.items():
+        assert not moves or everywhere in moves
         for move, after in moves.items():
-            arrows.setdefault((before, after), []).append(move)
+            if move != everywhere:
+                arrows.setdefault((before, after), []).append(move)
     lines = ["```mermaid", "stateDiagram-v2", f"    [*] --> {first}"]
     lines += [
         f"    {before} --> {after}: {', '.join(by)}" for (before, after), by in arrows.items()
     ]
-    lines += [f"    {state} --> [*]" for state, moves in transitions.items() if not moves]
     return "".join(f"{line}\n" for line in [*lines, "```"])
 
 

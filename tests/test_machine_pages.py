@@ -45,7 +45,6 @@ def test_the_drawings_are_those_of_the_machines() -> None:
     assert arrows["starting", "running"] == "ready"
     assert arrows["parked", "starting"] == "start"
     assert ("parked", "running") not in arrows
-    assert {place for arrow in arrows for place in arrow} == set(ChildState)
-    assert "    removed --> [*]\n" in pages
+    assert {place for arrow in arrows for place in arrow} == {*ChildState} - {"removed"}
     assert "| `failed` | `starting` |  |  |  |  |  |  | `stopping` |  |\n" in pages
     assert all(f"\n| `{status}` | " in pages for status in InstanceStatus)

@@ -77,7 +77,9 @@ def test_the_reference_tells_of_fields_what_the_source_does(site: Path) -> None:
 @needs_sphinx
 def test_the_front_page_is_the_table_of_contents() -> None:
     """Its headings are the parts; a page is in the first one that names it, and none is lost."""
-    front = "# A\n\n## One\n\n[B](b.md) [E](d/e.md#f)\n\n## Two\n\n[C](c.rst) [B](b.md) [gone](g.md)\n"
+    front = (
+        "# A\n\n## One\n\n[B](b.md) [E](d/e.md#f)\n\n## Two\n\n[C](c.rst) [B](b.md) [gone](g.md)\n"
+    )
     drawn: str = FRONT["contents"](front, {"index", "b", "c", "d/e", "x", "r/index", "r/y"})
     found = re.findall(r":caption: (\w+)\n\n((?:[\w/]+\n)+)", drawn)
 

@@ -7,12 +7,15 @@ name has no address. Both are mended here.
 
 from __future__ import annotations
 
+import inspect
 import pkgutil
 from collections.abc import Iterator
+from enum import Enum
 from importlib import import_module
 from types import ModuleType
 from typing import Any
 
+import attrs
 from docutils import nodes
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
@@ -22,6 +25,9 @@ from sphinx.pycode import ModuleAnalyzer
 from sphinx.util.typing import ExtensionMetadata
 
 import trio_instances
+
+MAX_DEFAULT = 60
+"""Characters of a default that a signature shows."""
 
 _DOCSTRING = "autodoc-process-docstring"
 
@@ -34,8 +40,9 @@ def setup(app: Sphinx) -> ExtensionMetadata:
         if listener.handler is napoleon._process_docstring:  # noqa: SLF001 - to leave some out
             app.disconnect(listener.id)
     app.connect(_DOCSTRING, _prepare)
-    app.connect("autodoc-process-signature", _hide_constructor)
+    app.connect("autodoc-process-signature", _shorten)
     app.connect("autodoc-process-bases", _hide_bases)
+    app.connect("doctree-read", _hide_what_goes_without_saying)
     app.connect("builder-inited", _tell_where_names_are_described)
     app.connect("missing-reference", _find_by_short_name)
     return {"parallel_read_safe": True}
@@ -72,15 +79,61 @@ def _prepare(
 # --- Signatures
 
 
-def _hide_constructor(
-    app: Sphinx, what: str, name: str, thing: object, options: object, args: str, returns: str
-) -> tuple[str, str] | None:
-    hidden = what == "class" and name.rpartition(".")[2] in app.config.only_made_by_the_library
-    return ("", "") if hidden else (args, returns)
+def _shorten(
+    app: Sphinx,
+    what: str,
+    name: str,
+    thing: Any,
+    options: object,
+    args: str,
+    returns: str | None,
+) -> tuple[str, str | None]:
+    if what != "class":
+        return args, _as_context_manager(thing, returns)
+    if name.rpartition(".")[2] in app.config.only_made_by_the_library:
+        return "", ""
+
+    for field in attrs.fields(thing) if attrs.has(thing) else ():
+        args = args.replace(f"= attr_dict['{field.name}'].default", f"= {_in_short(field.default)}")
+    return args, returns
+
+
+def _as_context_manager(function: Any, returns: str | None) -> str | None:
+    """Say what a decorated generator is for its caller."""
+    written = inspect.unwrap(function)
+    if returns and written is not function and inspect.isasyncgenfunction(written):
+        return returns.replace("AsyncIterator", "AbstractAsyncContextManager", 1)
+    if returns and written is not function and inspect.isgeneratorfunction(written):
+        return returns.replace("Iterator", "AbstractContextManager", 1)
+
+    return returns
+
+
+def _in_short(default: object) -> str:
+    if isinstance(default, Enum):
+        return f"{type(default).__name__}.{default.name}"
+    if attrs.has(type(default)) and default == _made_bare(type(default)):
+        return f"{type(default).__name__}()"
+
+    text = repr(default)
+    return text if len(text) < MAX_DEFAULT and "<" not in text else "..."
+
+
+def _made_bare(cls: type) -> object:
+    try:
+        return cls()
+    except TypeError:
+        return None
 
 
 def _hide_bases(app: Sphinx, name: str, thing: object, options: object, bases: list[type]) -> None:
     bases[:] = [base for base in bases if "._" not in getattr(base, "__module__", "")] or [object]
+
+
+def _hide_what_goes_without_saying(app: Sphinx, doctree: nodes.document) -> None:
+    for paragraph in list(doctree.findall(nodes.paragraph)):
+        if paragraph.astext() == "Bases: object":
+            paragraph.parent.remove(paragraph)
 
 
 # --- Where a public name is described
