@@ -17,7 +17,7 @@ from typing import Any
 
 import attrs
 from docutils import nodes
-from sphinx.addnodes import pending_xref
+from sphinx.addnodes import desc_annotation, pending_xref
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.ext import napoleon
@@ -27,7 +27,7 @@ from sphinx.util.typing import ExtensionMetadata
 import trio_instances
 
 MAX_DEFAULT = 60
-"""Characters of a default that a signature shows."""
+"""Characters of a default, or of a value, that a signature shows."""
 
 _DOCSTRING = "autodoc-process-docstring"
 
@@ -42,7 +42,7 @@ def setup(app: Sphinx) -> ExtensionMetadata:
     app.connect(_DOCSTRING, _prepare)
     app.connect("autodoc-process-signature", _shorten)
     app.connect("autodoc-process-bases", _hide_bases)
-    app.connect("doctree-read", _hide_what_goes_without_saying)
+    app.connect("doctree-read", _hide_what_nobody_reads)
     app.connect("builder-inited", _tell_where_names_are_described)
     app.connect("missing-reference", _find_by_short_name)
     return {"parallel_read_safe": True}
@@ -130,10 +130,13 @@ def _hide_bases(app: Sphinx, name: str, thing: object, options: object, bases: l
     bases[:] = [base for base in bases if "._" not in getattr(base, "__module__", "")] or [object]
 
 
-def _hide_what_goes_without_saying(app: Sphinx, doctree: nodes.document) -> None:
+def _hide_what_nobody_reads(app: Sphinx, doctree: nodes.document) -> None:
     for paragraph in list(doctree.findall(nodes.paragraph)):
         if paragraph.astext() == "Bases: object":
             paragraph.parent.remove(paragraph)
+    for value in list(doctree.findall(desc_annotation)):
+        if value.astext().startswith(" = ") and len(value.astext()) > MAX_DEFAULT:
+            value.parent.remove(value)
 
 
 # --- Where a public name is described
