@@ -34,7 +34,7 @@ myst_heading_anchors = 3
 """Links such as ``deploying.md#systemd`` work down to headings of this depth."""
 myst_fence_as_directive = ["mermaid"]
 
-mermaid_fullscreen_button = "larger"
+mermaid_fullscreen_button = "+"
 
 # --- The reference --------------------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ class IRC(Channel):
     channel_type = "irc"
 
     def __init__(self, port, password):
-        self.port, self.password = port, password
+        self.port, self.password, self.pong = port, password, trio.Event()
 
     @asynccontextmanager
     async def connect(self, instance):
@@ -40,8 +40,10 @@ class IRC(Channel):
         await self.pong.wait()  # the probe policy has the timeout
 
     async def hear(self, instance, link):
-        line = (await link.receive()).removeprefix(":")
+        line = await link.receive()
         instance.saw_frame()
+        if line.startswith(":"):  # who says it
+            line = line.partition(" ")[2]
         match line.split(" ", 1):
             case ["464", _]:
                 raise ChannelError(Cause("fatal", "password", line, who_must_act="credentials"))
@@ -56,7 +58,7 @@ class IRC(Channel):
                 await link.send(line.replace("PING", "PONG", 1))
             elif line.startswith("PONG "):
                 self.pong.set()
-            elif " PRIVMSG #lobby :" in line:
+            elif line.startswith("PRIVMSG #lobby :"):
                 instance.saw_event()
                 await link.send(f"PRIVMSG #lobby :you said {line.split(' :', 1)[1]}")
 

@@ -58,13 +58,13 @@ class IRCServer:
     async def _answer(self, stream, command, rest=""):
         match command:
             case "PASS" if rest != self.password:
-                await stream.send_all(b"464 * :Password incorrect\r\n")
+                await stream.send_all(b":irc 464 * :Password incorrect\r\n")
             case "NICK":
-                await stream.send_all(f"001 {rest} :Welcome\r\n".encode())
+                await stream.send_all(f":irc 001 {rest} :Welcome\r\n".encode())
             case "JOIN":
                 self._streams[id(stream)] = stream
             case "PING":
-                await stream.send_all(f"PONG {rest}\r\n".encode())
+                await stream.send_all(f":irc PONG irc {rest}\r\n".encode())
             case "PRIVMSG":
                 self.said.append(rest.partition(":")[2])
             case "QUIT":
