@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from trio_instances._runtime.config import load_config
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
+EXAMPLES = ROOT / "examples"
 PAGES = [README, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"^```(?P<language>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -34,7 +36,7 @@ class Block:
     """The HTML comment on the line above it, if there is one."""
 
     def __str__(self) -> str:
-        return f"{self.page.name}:{self.line}"
+        return f"{self.page.relative_to(ROOT)}:{self.line}"
 
 
 def blocks_of(page: Path) -> list[Block]:
@@ -82,6 +84,8 @@ def test_a_python_block_runs(block: Block, tmp_path: Path) -> None:
         [sys.executable, "-W", "error", program],
         check=False,
         cwd=tmp_path,
+        # Programs of examples/ are shown on pages, and import what stands beside them.
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(EXAMPLES), str(ROOT)])},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -193,7 +193,7 @@ class Runtime(Questions):
         First what is not wanted is stopped, newest first; then what differs is restarted, one after
         the other; then what is new is started. Both in the order given, each ready before the next.
 
-        Specifications are compared by `==`, and so are channels: a `WebSocketChannel` by its
+        Specifications are compared by ``==``, and so are channels: a `WebSocketChannel` by its
         options, any other by identity unless its class says otherwise. What is equal is left alone,
         its old channel object included; also if it is paused, or parked after a failure. What is
         restarted keeps its handle and its counters, and stays paused if it was.

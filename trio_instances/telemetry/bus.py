@@ -137,7 +137,7 @@ class EventBus:
             on_close: Called once when the place is given up, or the bus is closed.
 
         Returns:
-            Its place on the bus: leave it as a context manager, or `Listening.close` it.
+            Its place on the bus; leave it as a context manager, or `Listening.close` it.
 
         Raises:
             InvalidSpec: `callback` cannot be called, or is async.
