@@ -21,6 +21,7 @@ from .._runtime.init_system import InitSystem
 from ..abc import Sink
 from ..policy.plan import plan as make_plan
 from ..telemetry.sinks.loguru_sink import LoguruSink
+from .asking import COMMANDS
 from .demo import MINIMUM, Demo, play_demo
 from .exit_codes import ExitCode
 from .plan_tables import print_plan
@@ -40,6 +41,10 @@ _WIDTH = 100
 @click.version_option(__version__, prog_name="trio-instances")
 def main() -> None:
     """Supervised, long-lived channel instances on Trio."""
+
+
+for _command in COMMANDS:
+    main.add_command(_command)
 
 
 @main.command()
