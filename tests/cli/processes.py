@@ -55,6 +55,11 @@ class Running:
         while self.err.count(text) < times:
             await self._said.wait()
 
+    async def wait_printed(self, text: bytes, times: int = 1) -> None:
+        """Wait until it has said something so often on standard output."""
+        while self.out.count(text) < times:
+            await self._said.wait()
+
     async def _signal_after(self, text: bytes, number: signal.Signals) -> None:
         await self.wait_said(text)
         self.process.send_signal(number)
@@ -63,13 +68,17 @@ class Running:
         assert self.process.stdout is not None
         async for data in self.process.stdout:
             self.out += data
+            self._tell()
 
     async def _read_err(self) -> None:
         assert self.process.stderr is not None
         async for data in self.process.stderr:
             self.err += data
-            self._said.set()
-            self._said = trio.Event()
+            self._tell()
+
+    def _tell(self) -> None:
+        self._said.set()
+        self._said = trio.Event()
 
 
 @asynccontextmanager

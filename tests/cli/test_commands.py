@@ -37,7 +37,7 @@ def test_the_version_is_that_of_the_package() -> None:
     )
 
 
-@pytest.mark.parametrize("command", ["demo", "run", "check", "plan"])
+@pytest.mark.parametrize("command", ["demo", "run", "check", "plan", "top", "tree", "events"])
 def test_every_command_documents_its_exit_codes(command: str) -> None:
     """Whoever scripts it finds them in the help."""
     result = call(command, "--help")
@@ -56,6 +56,10 @@ def test_every_command_documents_its_exit_codes(command: str) -> None:
         (("check",), "Missing argument 'FILE'"),
         (("check", "a", "b"), "Got unexpected extra argument (b)"),
         (("plan",), "Missing argument 'FILE'"),
+        (("top", "--interval", "0"), "0.0 is not in the range x>=0.1"),
+        (("top", "--status", "lost"), "'lost' is not one of 'starting', "),
+        (("events", "--level", "LOUD"), "'LOUD' is not one of 'DEBUG', "),
+        (("tree", "a", "b"), "Got unexpected extra argument (b)"),
         (("start",), "No such command 'start'"),
     ],
 )

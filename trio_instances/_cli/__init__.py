@@ -1,4 +1,4 @@
-"""The command line: ``trio-instances demo | run | check | plan``."""
+"""The command line: ``trio-instances demo | run | check | plan | top | tree | events``."""
 
 from .commands import main
 

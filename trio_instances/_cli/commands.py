@@ -26,6 +26,7 @@ from ..http.serving import DEFAULT_PORT
 from ..policy.listening import LOOPBACK, MAX_PORT, Address
 from ..policy.plan import plan as make_plan
 from ..telemetry.sinks.loguru_sink import LoguruSink
+from .asking import COMMANDS
 from .demo import MINIMUM, Demo, play_demo
 from .exit_codes import ExitCode
 from .operations import CannotServe
@@ -46,6 +47,10 @@ _WIDTH = 100
 @click.version_option(__version__, prog_name="trio-instances")
 def main() -> None:
     """Supervised, long-lived channel instances on Trio."""
+
+
+for _command in COMMANDS:
+    main.add_command(_command)
 
 
 @main.command()

@@ -94,7 +94,7 @@ def one_line(event: Event) -> str:
             words.append(f"{field.name}={_in_words(field.name, value)}")
 
     line = " ".join(words)
-    return _printable(line if cause is None else f"{line}: {cause}")
+    return printable(line if cause is None else f"{line}: {cause}")
 
 
 def _subject(instance_id: str | None, path: str | None) -> list[str]:
@@ -121,5 +121,6 @@ def _innermost(stack: tuple[object, ...]) -> str:
     return str(stack[-1]).strip() if stack else "?"
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
+    """Return a text with its unprintable characters escaped: one line, that steers no terminal."""
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
