@@ -3,8 +3,8 @@
 The cases take turns within each round, and all seconds are the processor's, of all threads, so that
 another load on the machine matters little. A case does its work for a fifth of a second, and then
 waits for its sinks: what they had still to do counts as well. Each round compares a case with the
-one without a sink, and the figures are the medians of these ratios, with the lowest and the highest. Whether
-the work was done, and every event taken, is checked.
+one without a sink, and the figures are the medians of these ratios, with the lowest and the
+highest. Whether the work was done, and every event taken, is checked.
 
     python benchmarks/telemetry.py [ROUNDS]
 """
