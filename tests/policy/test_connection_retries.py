@@ -121,14 +121,14 @@ def test_no_hint_parks_an_instance_for_a_year(hint: float, before: int) -> None:
     (delay,) = line.fail(1, asked)
 
     assert 259_200.0 <= delay <= 259_200.25
-    assert ReconnectPolicy().asks_too_much(asked) is (hint > 259_200.0)
-    assert not ReconnectPolicy(hint_ceiling=math.inf).asks_too_much(asked)
+    assert ReconnectPolicy().refused(asked) == (hint if hint > 259_200.0 else None)
+    assert ReconnectPolicy(hint_ceiling=math.inf).refused(asked) is None
 
 
 @pytest.mark.parametrize("cause", [None, REFUSED])
 def test_who_asks_for_no_time_does_not_ask_too_much(cause: Cause | None) -> None:
     """Most failures come without a hint."""
-    assert not ReconnectPolicy(hint_ceiling=0.0).asks_too_much(cause)
+    assert ReconnectPolicy(hint_ceiling=0.0).refused(cause) is None
 
 
 def test_hints_do_not_save_attempts() -> None:

@@ -179,7 +179,7 @@ def _wait(record: InstanceRecord, action: Action, before: ConnectionState, _: fl
             delay=action.seconds,
             quick=action.quick,
             cause=action.cause,
-            capped=record.spec.reconnect.asks_too_much(action.cause),
+            refused=record.spec.reconnect.refused(action.cause),
         )
 
 

@@ -129,10 +129,10 @@ class ReconnectPolicy:
 
         return max(hint, self.delay(attempt, u, quick=False))
 
-    def asks_too_much(self, cause: Cause | None) -> bool:
-        """Tell whether the other side has asked to wait for longer than `hint_ceiling`."""
+    def refused(self, cause: Cause | None) -> float | None:
+        """Return for how long the other side has asked to wait, where that is too long."""
         asked = None if cause is None else cause.retry_after
-        return asked is not None and asked > self.hint_ceiling
+        return asked if asked is not None and asked > self.hint_ceiling else None
 
     def closing(self, cause: Cause | None) -> float:
         """Return the seconds that closing a connection may take.

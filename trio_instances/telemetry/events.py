@@ -256,9 +256,9 @@ class ReconnectScheduled(Event):
     """Whether it is one of the quick attempts; otherwise they are exhausted."""
     cause: Cause
     """Why it is needed."""
-    capped: bool = False
-    """Whether the other side has asked for more time, in the cause's ``retry_after``, than the
-    policy's ``hint_ceiling`` lets it have."""
+    refused: float | None = None
+    """What the other side has asked for, where that is more than the policy's ``hint_ceiling``, so
+    that it is not waited for."""
 
 
 @catalogued("reconnect.attempt")

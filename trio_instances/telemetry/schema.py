@@ -27,6 +27,7 @@ UNITS: Mapping[str, str] = {
     "occupancy": "1",
     "outage": "s",
     "period": "s",
+    "refused": "s",
     "retry_after": "s",
     "rotate_at": "s",
     "since": "s",
