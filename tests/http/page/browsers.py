@@ -8,7 +8,7 @@ from typing import Any, TypeVar, final
 from urllib.parse import urlsplit
 
 import trio
-from playwright.sync_api import ConsoleMessage, Locator, Page, Request, sync_playwright
+from playwright.sync_api import ConsoleMessage, Locator, Page, Request, expect, sync_playwright
 
 T = TypeVar("T")
 
@@ -29,6 +29,7 @@ class Browser:
     """
 
     def __init__(self, executable: str) -> None:
+        expect.set_options(timeout=PATIENCE)
         self._thread = ThreadPoolExecutor(1, "browser")
         self._playwright = self.call(lambda: sync_playwright().start())
         # Its sandbox does not let root in, whom containers like to be.

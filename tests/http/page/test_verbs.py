@@ -125,13 +125,16 @@ async def test_too_many_verbs_are_told_when_to_try_again(browser: Browser) -> No
         await here.start("bot", HANGS)
         await here.visit("#instance=bot")
 
-        def look(page: Page) -> None:
+        def look(page: Page) -> list[str]:
             page.evaluate("token => sessionStorage.setItem('trio-instances-token', token)", TOKEN)
-            page.evaluate("Promise.all([...Array(40)].map(() => act('bot', 'pause')))")
-            press(page, "Pause")
-            expect(page.locator(".answer")).to_contain_text("too many verbs: try again in")
+            answers: list[str] = page.evaluate(
+                "Promise.all([...Array(60)].map(() => act('bot', 'pause')))"
+            )
+            return answers
 
-        await here.do(look)
+        answers = await here.do(look)
+
+        assert any("too many verbs: try again in" in answer for answer in answers)
 
 
 async def test_a_verb_that_reaches_nobody_is_not_called_done(browser: Browser) -> None:
