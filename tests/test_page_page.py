@@ -17,7 +17,7 @@ RUNBOOKS = [path.stem for path in (DOCS / "runbooks").glob("*.md") if path.stem 
 
 
 def test_every_picture_has_its_scene() -> None:
-    """A picture that no scene draws would never be drawn anew, and a scene without one shows less."""
+    """A picture that no scene draws would never be drawn anew; one that is not drawn is missed."""
     assert {path.stem for path in (DOCS / "pictures").glob("*.png")} == set(DRAWING["SCENES"])
 
 
