@@ -1,4 +1,8 @@
-"""The operations page: one file that loads nothing, and the policy that holds it to that."""
+"""The operations page: one file that loads nothing, and the policy that holds it to that.
+
+It is kept in parts that can be read one by one, in the folder ``front``, and put together when the
+endpoint starts: there is no other build step.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +27,14 @@ if TYPE_CHECKING:
     from .._runtime.runtime import Runtime
 
 
+SCRIPTS = (
+    "words", "dom", "endpoint", "stream", "fleet", "glance", "table", "timeline", "chart", "tree",
+    "details", "start",
+)  # fmt: skip
+"""The parts of the page's script, in order: each uses those before it as soon as it is read, and
+those after it only once the last one has started the page."""
+
+
 @final
 class Page:
     """The page. What it has to know about its endpoint is written into it once.
@@ -42,14 +54,22 @@ class Page:
         }
         # "<" could end the script that the text stands in; in JSON it has another spelling.
         text = json.dumps(about).replace("<", "\\u003c")
-        source = resources.files(__package__).joinpath("page.html").read_text(encoding="utf-8")
-        self._html = source.replace("{{about}}", text)
+        self._html = _page().replace("{{about}}", text)
         self._policy = policy_of(self._html)
 
     async def page(self, request: Request) -> Response:
         """Give the page."""
         asked(request, ())
         return HTMLResponse(self._html, headers={"content-security-policy": self._policy})
+
+
+def _page() -> str:
+    """Return the page without what only its endpoint knows."""
+    front = resources.files(__package__) / "front"
+    scripts = [(front / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS]
+    page = (front / "page.html").read_text(encoding="utf-8")
+    page = page.replace("{{style}}", (front / "page.css").read_text(encoding="utf-8"))
+    return page.replace("{{script}}", "\n".join(scripts))
 
 
 def policy_of(html: str) -> str:

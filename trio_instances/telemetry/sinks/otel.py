@@ -63,7 +63,7 @@ class OpenTelemetrySink(Sink):
     Its metrics are listed in docs/telemetry.md. Those about an instance have the attributes
     ``trio_instances.channel.type`` and ``trio_instances.instance.id``. What no event tells, such as
     what is left of a connection budget, is for
-    `otel_observer.observe_runtime`.
+    `~trio_instances.telemetry.sinks.otel_observer.observe_runtime`.
 
     The spans are called ``connect``, ``start`` and ``stop``, followed by the channel's type. Each
     is a trace of its own, as what an instance does is no part of whatever started the runtime.
