@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import socket
+import struct
 
 import pytest
 import trio
@@ -253,6 +255,9 @@ async def test_too_many_connections_are_turned_away_politely() -> None:
         async def is_served() -> bool:
             return (await endpoint.say(request())).startswith(b"HTTP/1.1 200 ")
 
+        gone = await endpoint.connect()
+        gone.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        await gone.aclose()  # a reset, which must disturb nobody either
         said = await endpoint.say(request())
         for stream in streams:
             await stream.aclose()

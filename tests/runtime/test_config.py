@@ -510,8 +510,8 @@ def test_an_endpoint_that_others_can_reach_needs_a_token(mistakes: Mistakes) -> 
     ]
     assert mistakes('[run]\nhttp = "here"\nhttp_token = "tooshort"\n' + MINIMAL) == [
         (
-            "run.http_token: must be None, or at least 16 printable ASCII characters without spaces: "
-            "secrets.token_urlsafe() makes one"
+            "run.http_token: must be None, or at least 16 printable ASCII characters without "
+            "spaces: secrets.token_urlsafe() makes one"
         ),
         "run.http: must be PORT or HOST:PORT, IPv6 addresses in brackets, not 'here'",
     ]
