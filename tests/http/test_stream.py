@@ -266,7 +266,7 @@ async def test_too_many_connections_are_turned_away_politely() -> None:
         assert said.endswith(
             b'{"error":"busy","detail":"too many connections: try again in 5 seconds"}\n'
         )
-        with trio.fail_after(10):
+        with trio.fail_after(5):  # half of what an idle connection has
             await until(is_served)
 
 
