@@ -134,8 +134,17 @@ async def test_a_body_that_is_too_large_is_refused() -> None:
     assert len(channel.attempts) == 1
 
 
-@pytest.mark.parametrize("framing", [{"Transfer_Encoding": "chunked"}, {"Content_Length": 10**9}])
-async def test_a_body_that_does_not_end_is_refused(framing: dict[str, object]) -> None:
+@pytest.mark.parametrize(
+    ("framing", "part"),
+    [
+        ({"Transfer_Encoding": "chunked"}, b"1000\r\n" + 4096 * b"x" + b"\r\n"),
+        # Each chunk waits in Hypercorn for somebody to take it.
+        ({"Transfer_Encoding": "chunked"}, 10_000 * b"1\r\nx\r\n"),
+        ({"Content_Length": 10**9}, 4096 * b"x"),
+    ],
+    ids=["chunks", "tiny-chunks", "length"],
+)
+async def test_a_body_that_does_not_end_is_refused(framing: dict[str, object], part: bytes) -> None:
     """Whether a length was announced or not, and the sender reads why."""
     async with served(token=TOKEN) as endpoint, await endpoint.connect() as stream:
 
@@ -143,7 +152,7 @@ async def test_a_body_that_does_not_end_is_refused(framing: dict[str, object]) -
             await stream.send_all(request("/", "POST", **framing))
             with suppress(trio.BrokenResourceError):
                 while True:
-                    await stream.send_all(b"1000\r\n" + 4096 * b"x" + b"\r\n")
+                    await stream.send_all(part)
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(send_on)

@@ -16,7 +16,7 @@ from .endpoints import BEARER, TOKEN, fleet, read_all, request, serve, served, s
 from .test_bad_clients import MANY, flood, stalled
 
 S = InstanceStatus
-SOON = 0.5
+SOON = 2.0
 """Real seconds within which something counts as done at once."""
 
 
@@ -54,7 +54,7 @@ async def test_readers_that_read_do_not_delay_the_end() -> None:
             assert (await reader.rest())[-1].kind == "bye"
             await reader.aclose()
         await endpoint.ended.wait()
-        assert trio.current_time() - began_at < 3
+        assert trio.current_time() - began_at < 8
 
 
 async def test_readers_that_stall_are_given_up_at_the_end() -> None:
@@ -113,7 +113,7 @@ async def test_a_restart_that_takes_too_long_is_given_up(mock_clock: MockClock) 
             began_at = trio.current_time()
             endpoint.scope.cancel()
             await endpoint.ended.wait()
-            assert trio.current_time() - began_at < 10
+            assert trio.current_time() - began_at < 25
         with trio.fail_after(60):
             await bot.wait_status(S.STOPPED)
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import socket
 import subprocess
 import sys
+from typing import Any
 
 import httpx
 import pytest
@@ -42,6 +44,27 @@ async def test_localhost_has_one_url_that_works() -> None:
     async with open_runtime() as runtime, serving(runtime, host="localhost") as endpoint:
         assert endpoint.url.startswith("http://localhost:")
         assert (await endpoint.get("/livez")).status_code == 200
+
+
+async def test_a_name_with_two_addresses_gets_one_free_port() -> None:
+    """A free port of each would be two, and there is one URL to tell."""
+
+    class TwoAddresses(trio.abc.HostnameResolver):
+        async def getaddrinfo(self, host: Any, port: Any, *_: Any) -> Any:
+            kind = (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "")
+            return [(*kind, (f"127.0.0.{number}", port or 0)) for number in (1, 2)]
+
+        async def getnameinfo(self, sockaddr: Any, flags: int) -> tuple[str, str]:
+            raise NotImplementedError
+
+    async with open_runtime() as runtime:
+        trio.socket.set_custom_hostname_resolver(TwoAddresses())
+        async with serving(runtime, host="localhost") as endpoint:
+            trio.socket.set_custom_hostname_resolver(None)
+            stream = await trio.open_tcp_stream("127.0.0.1", endpoint.port)
+            await stream.aclose()
+            with pytest.raises(OSError, match="all attempts to connect"):
+                await trio.open_tcp_stream("127.0.0.2", endpoint.port)
 
 
 async def test_an_ipv6_address_stands_in_brackets() -> None:

@@ -119,10 +119,8 @@ async def _listen(host: str, port: int) -> list[trio.SocketListener]:
 def _way_out(number: int | None) -> str:
     if number == errno.EADDRINUSE:
         return "choose another port, or 0 for any"
-    if number == errno.EACCES:
-        return "choose a port from 1024 on, or 0 for any"
 
-    return "choose an address of this machine"
+    return "choose an address of this machine, and a port that you may use"
 
 
 @final
