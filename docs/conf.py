@@ -67,7 +67,7 @@ nitpick_ignore_regex = [
     # What somebody is handed, or may hand over, without a need to import its type.
     (
         r"py:.*",
-        r"(.*\.)?(GatewayClient(\.close)?|Handshake|HasInstances|Abstract(Async)?ContextManager)",
+        r"(.*\.)?(GatewayClient(\.close)?|Handshake|HasInstances|HasParts|Abstract(Async)?ContextManager)",
     ),
     # Mechanism that a public class is made of.
     (r"py:.*", r"(.*\.)?(Core|InstanceRecord|Record|SameByOptions|Seat)"),
