@@ -69,19 +69,8 @@ only_made_by_the_library = frozenset(
 """Classes whose constructors are nobody's affair."""
 
 nitpicky = True
-nitpick_ignore_regex = [
-    # Others' documentation is not fetched: the site is built without a network.
-    (
-        r"py:.*",
-        r"(abc|collections|contextlib|enum|loguru|opentelemetry|os|pathlib|prometheus_client|random|ssl|trio|types)\..*",
-    ),
-    # Type variables, and names that stand for a type in a signature.
-    (r"py:.*", r"(.*\.)?(C|T|Ts|Admit|Headers|Key|OnMessage|Predicate|Listener|Queue)"),
-    # What somebody is handed, or may hand over, without a need to import its type.
-    (r"py:.*", r"(.*\.)?(HasInstances|Abstract(Async)?ContextManager)"),
-    # Mechanism that a public class is made of.
-    (r"py:.*", r"(.*\.)?(Core|InstanceRecord|Record|SameByOptions|Seat)"),
-]
+# Others' documentation is not fetched: the site is built without a network.
+nitpick_ignore_regex = [("py:.*", r"(ssl|trio)\..*")]
 
 # --- Looks ----------------------------------------------------------------------------------------
 
