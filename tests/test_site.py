@@ -42,10 +42,10 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def public_names() -> list[str]:
-    """Return every public name with the module that it is imported from, but for the test kit's."""
+    """Return every public name with the module that it is imported from."""
     names = []
     for found in pkgutil.walk_packages(trio_instances.__path__, "trio_instances."):
-        if "._" not in found.name and ".testing" not in found.name:
+        if "._" not in found.name:
             module = import_module(found.name)
             names += [f"{found.name}.{name}" for name in getattr(module, "__all__", ())]
     return [f"trio_instances.{name}" for name in trio_instances.__all__] + names
