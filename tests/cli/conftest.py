@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 import trio
 
-from trio_instances.testing.gateway import Gateway, open_gateway
+from trio_instances.testing import Gateway, open_gateway
 
 SECONDS = 40
 

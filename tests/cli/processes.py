@@ -14,7 +14,7 @@ from typing import final
 import trio
 
 import trio_instances
-from trio_instances.testing.gateway import Gateway
+from trio_instances.testing import Gateway
 
 FOLDER = Path(trio_instances.__file__).parents[1]
 COMMAND = (sys.executable, "-W", "error", "-m", "trio_instances", "run")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from trio_instances.testing.gateway import Gateway, Refusal
+from trio_instances.testing import Gateway, Refusal
 
 from .processes import COMMAND, FOLDER, run, write
 

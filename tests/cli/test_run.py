@@ -13,7 +13,7 @@ import trio
 
 from trio_instances import telemetry
 from trio_instances.telemetry.sinks.json_lines import read_json_lines
-from trio_instances.testing.gateway import Gateway, Refusal
+from trio_instances.testing import Gateway, Refusal
 
 from .processes import run, write
 

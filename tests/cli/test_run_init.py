@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from trio_instances.testing.gateway import Gateway, Refusal
+from trio_instances.testing import Gateway, Refusal
 
 from ..runtime.init_socket import InitSocket, open_init_socket
 from .processes import run, write

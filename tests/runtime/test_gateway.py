@@ -22,8 +22,7 @@ from trio_instances import (
 from trio_instances.channels.websocket import WebSocketChannel
 from trio_instances.policy.causes import DISCORD
 from trio_instances.telemetry import EventBus
-from trio_instances.testing.gateway import Gateway, Refusal, open_gateway
-from trio_instances.testing.gateway_client import Handshake
+from trio_instances.testing import Gateway, Handshake, Refusal, open_gateway
 
 from ..instance.scripted import Log
 

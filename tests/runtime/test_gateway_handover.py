@@ -13,8 +13,7 @@ import trio_websocket
 from trio_instances import Instance, InstanceFailed, InstanceSpec, InvalidSpec, open_runtime
 from trio_instances.channels.websocket import WebSocketChannel
 from trio_instances.telemetry import EventBus, InstanceConnected, InstanceHandedOver
-from trio_instances.testing.gateway import Refusal, open_gateway
-from trio_instances.testing.gateway_client import Handshake
+from trio_instances.testing import Handshake, Refusal, open_gateway
 
 from ..instance.scripted import Log
 

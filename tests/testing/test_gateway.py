@@ -14,8 +14,8 @@ import trustme
 from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_client_stream
 
 from trio_instances.policy.failures import flatten
-from trio_instances.testing.gateway import Admit, Gateway, Refusal, open_gateway
-from trio_instances.testing.gateway_client import Handshake
+from trio_instances.testing import Gateway, Handshake, Refusal, open_gateway
+from trio_instances.testing.gateway import Admit
 
 SECONDS = 20
 

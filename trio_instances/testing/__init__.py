@@ -4,14 +4,22 @@ The map:
 
 - `script`: what a fake does, attempt by attempt; `faults`: what goes wrong by the clock. Both are
   values, and are printed as the Python that makes them
-- `fake_channel`: `FakeChannel`, without a network; `gateway`: a real WebSocket server
+- `fake_channel`: `FakeChannel`, without a network; `gateway`: a real WebSocket server that
+  plays the same scripts
+- `recorder`: `EventRecorder`, an ear on what is told; `patterns`: which events are meant
 """
 
 from __future__ import annotations
 
+import attrs as _attrs
+
 from .fake_channel import SESSION_REFUSED, Deed, DeedKind, FakeChannel
 from .fake_connection import FakeConnection
 from .faults import Fault, FaultKind, FaultSchedule
+from .gateway import Gateway, GatewayStatistics, Refusal, open_gateway
+from .gateway_client import GatewayClient, Handshake
+from .patterns import EventPattern, event
+from .recorder import EventRecorder
 from .script import CRASH, Attempt, Script
 
 __all__ = [
@@ -20,16 +28,27 @@ __all__ = [
     "Attempt",
     "Deed",
     "DeedKind",
+    "EventPattern",
+    "EventRecorder",
     "FakeChannel",
     "FakeConnection",
     "Fault",
     "FaultKind",
     "FaultSchedule",
+    "Gateway",
+    "GatewayClient",
+    "GatewayStatistics",
+    "Handshake",
+    "Refusal",
     "Script",
+    "event",
+    "open_gateway",
 ]
 
 # Tracebacks and reprs show the path that a user imports from.
 for _name in __all__:
     _public = globals()[_name]
-    if isinstance(_public, type):
+    if isinstance(_public, type) and _attrs.has(_public):
+        _attrs.resolve_types(_public)
+    if callable(_public):
         _public.__module__ = __name__

@@ -7,7 +7,7 @@ import math
 import socket
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, final
 
@@ -18,11 +18,11 @@ from wsproto.events import AcceptConnection, RejectConnection, Request
 from wsproto.utilities import RemoteProtocolError
 
 from .gateway_client import CHUNK, LOST, GatewayClient, Handshake, Stream, reset
+from .gateway_script import check_playable, play, status_of
+from .script import Attempt, Script, as_script
 
 if TYPE_CHECKING:
     import ssl
-
-__all__ = ["Gateway", "GatewayStatistics", "Refusal", "open_gateway"]
 
 _ADDRESS = "127.0.0.1"
 _BACKLOG = 1024
@@ -105,6 +105,9 @@ class Gateway:
     ) -> None:
         self.admit = admit
         """Decides about each handshake from now on; None lets everybody in."""
+        self.script: Script | None = None
+        """What each connection from now on meets; see `open_gateway`."""
+        self._attempts: Counter[str] = Counter()
         self._nursery = nursery
         self._subprotocols = tuple(subprotocols)
         self._ssl_context = ssl_context
@@ -197,51 +200,88 @@ class Gateway:
             reset(stream)
 
     async def _serve(self, stream: Stream) -> None:
-        client: GatewayClient | None = None
+        protocol = WSConnection(ConnectionType.SERVER)
+        request: Request | None = None
         with trio.move_on_after(_HANDSHAKE_TIMEOUT):
-            client = await self._shake_hands(stream)
-        if client is None:
+            request = await _read_request(stream, protocol)
+        if request is None:
             return
 
-        self._clients.append(client)
-        self._arrival.set()
-        self._arrival = trio.Event()
-        try:
-            await client.converse()
-        finally:
-            self._clients.remove(client)
-
-    async def _shake_hands(self, stream: Stream) -> GatewayClient | None:
-        protocol = WSConnection(ConnectionType.SERVER)
-        while data := await stream.receive_some(CHUNK):
-            try:
-                protocol.receive_data(bytes(data))
-            except RemoteProtocolError:
-                await stream.send_all(protocol.send(RejectConnection(status_code=400)))
-                return None
-
-            for event in protocol.events():
-                if isinstance(event, Request):
-                    return await self._decide(event, stream, protocol)
-
-        return None
-
-    async def _decide(
-        self, request: Request, stream: Stream, protocol: WSConnection
-    ) -> GatewayClient | None:
-        names = ((name.decode().lower(), value.decode()) for name, value in request.extra_headers)
-        handshake = Handshake(path=request.target, headers=dict(names))
-        refusal = self.admit(handshake) if self.admit is not None else None
-        if refusal is not None:
-            self._counts["refused"] += 1
-            await stream.send_all(protocol.send(_rejection(refusal)))
-            return None
+        handshake = _handshake(request)
+        attempt = self._next_attempt(handshake)
+        if attempt is not None:
+            await trio.sleep(attempt.takes)
+        if await self._refuse(handshake, attempt, stream, protocol):
+            return
 
         spoken = [word for word in request.subprotocols if word in self._subprotocols]
         accept = AcceptConnection(subprotocol=spoken[0] if spoken else None)
         await stream.send_all(protocol.send(accept))
         self._counts["accepted"] += 1
-        return GatewayClient(handshake, stream, protocol, self._counts)
+        await self._converse(GatewayClient(handshake, stream, protocol, self._counts), attempt)
+
+    def _next_attempt(self, handshake: Handshake) -> Attempt | None:
+        if self.script is None:
+            return None
+
+        self._attempts[handshake.path] += 1
+        return self.script[self._attempts[handshake.path]]
+
+    async def _refuse(
+        self,
+        handshake: Handshake,
+        attempt: Attempt | None,
+        stream: Stream,
+        protocol: WSConnection,
+    ) -> bool:
+        """Refuse a handshake where that is wanted, and tell whether it was."""
+        refusal = self.admit(handshake) if self.admit is not None else None
+        if refusal is None and (attempt is None or attempt.refused is None):
+            return False
+
+        if refusal is None and attempt is not None:
+            status = status_of(attempt)
+            refusal = None if status is None else Refusal(status=status[0], retry_after=status[1])
+        self._counts["refused"] += 1
+        if refusal is None:
+            reset(stream)
+        else:
+            await stream.send_all(protocol.send(_rejection(refusal)))
+        return True
+
+    async def _converse(self, client: GatewayClient, attempt: Attempt | None) -> None:
+        async with trio.open_nursery() as nursery:
+            self._clients.append(client)
+            self._arrival.set()
+            self._arrival = trio.Event()
+            if attempt is not None:
+                nursery.start_soon(play, client, attempt)
+            try:
+                with contextlib.suppress(*LOST):  # bare here, in a group outside of the nursery
+                    await client.converse()
+            finally:
+                self._clients.remove(client)
+            nursery.cancel_scope.cancel()
+
+
+async def _read_request(stream: Stream, protocol: WSConnection) -> Request | None:
+    while data := await stream.receive_some(CHUNK):
+        try:
+            protocol.receive_data(bytes(data))
+        except RemoteProtocolError:
+            await stream.send_all(protocol.send(RejectConnection(status_code=400)))
+            return None
+
+        for event in protocol.events():
+            if isinstance(event, Request):
+                return event
+
+    return None
+
+
+def _handshake(request: Request) -> Handshake:
+    names = ((name.decode().lower(), value.decode()) for name, value in request.extra_headers)
+    return Handshake(path=request.target, headers=dict(names))
 
 
 def _rejection(refusal: Refusal) -> RejectConnection:
@@ -258,6 +298,7 @@ async def open_gateway(
     admit: Admit | None = None,
     subprotocols: Sequence[str] = (),
     ssl_context: ssl.SSLContext | None = None,
+    script: Script | Attempt | Iterable[Attempt] | None = None,
 ) -> AsyncIterator[Gateway]:
     """Run a gateway on a free loopback port for as long as the block lasts.
 
@@ -268,12 +309,23 @@ async def open_gateway(
         admit: Decides about each handshake; what it raises ends the gateway, and cancels the block.
         subprotocols: Those it speaks; of those a client offers, the first one spoken is taken.
         ssl_context: A server's context, for ``wss``.
+        script: What each connection meets, attempt by attempt, as a `FakeChannel` has it; attempts
+            are counted by path, so that each client that has its own path has all of the script. It
+            is also what makes the gateway send messages: texts of whole numbers, from 1. A refusal
+            or an end by a `Cause` other than ``http_...`` or ``close_...`` is a reset.
+
+    Raises:
+        InvalidSpec: The script asks for what a server cannot do.
     """
+    played = None if script is None else as_script(script)
+    if played is not None:
+        check_playable(played)
     failure: BaseException | None = None
     try:
         with contextlib.closing(_Port()) as port:
             async with trio.open_nursery() as nursery:
                 gateway = Gateway(nursery, port, admit, subprotocols, ssl_context)
+                gateway.script = played
                 await gateway.revive()
                 try:
                     yield gateway

@@ -17,8 +17,6 @@ from wsproto.connection import ConnectionState
 from wsproto.events import BytesMessage, CloseConnection, Event, Message, Ping, TextMessage
 from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
-__all__ = ["GatewayClient", "Handshake"]
-
 Stream = trio.SocketStream | trio.SSLStream[trio.SocketStream]
 
 LOST = (trio.BrokenResourceError, trio.ClosedResourceError, RemoteProtocolError)
@@ -51,6 +49,9 @@ class GatewayClient:
         """Set it to False for a peer that is gone although its socket is open."""
         self.answers_close = True
         """Set it to False for a peer that leaves a closing handshake hanging."""
+        self.close_delay = 0.0
+        """Seconds from the client's close frame to the answer; ``math.inf``: it leaves it hanging,
+        as without `answers_close`."""
         self._stream = stream
         self._protocol = protocol
         self._counts = counts
@@ -141,6 +142,7 @@ class GatewayClient:
                 await self._transmit(event.response())
         elif isinstance(event, CloseConnection):
             if self.answers_close and self._protocol.state is not ConnectionState.CLOSED:
+                await trio.sleep(self.close_delay)
                 await self._transmit(event.response())
         elif isinstance(event, Message):
             await self._echo(event)

@@ -1,0 +1,224 @@
+"""An ear on the events of what is tested, to wait for them, to ask for them, to state what came."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, final
+
+import trio
+
+from ..policy.mistakes import MistakeList
+from ..telemetry.bus import EventBus
+from ..telemetry.schema import Event
+from ..telemetry.wording import one_line
+from .patterns import EventPattern, Kind, event
+
+_SHOWN = 30
+"""Events that a failure shows."""
+
+
+@final
+class EventRecorder:
+    """Keeps the events of a bus. Give what is tested ``events=recorder.bus``.
+
+    What is asked for is said as in `event`: a kind, an instance, a child, what fields hold.
+
+    Args:
+        bus: Where to listen; None makes a bus.
+        keep: Events that are kept; older ones are forgotten. The default is more than a test tells.
+
+    Raises:
+        InvalidSpec: With every mistake.
+    """
+
+    def __init__(self, bus: EventBus | None = None, *, keep: int = 100_000) -> None:
+        wrong = MistakeList("EventRecorder")
+        wrong.instance("bus", bus, EventBus, optional=True)
+        wrong.whole("keep", keep, at_least=1)
+        wrong.raise_any()
+        self.bus = EventBus() if bus is None else bus
+        """Where the events come from."""
+        self._events: deque[Event] = deque(maxlen=keep)
+        self._more = trio.Event()
+        self.bus.listen(self._hear)
+
+    def __iter__(self) -> Iterator[Event]:
+        return iter(tuple(self._events))
+
+    def __len__(self) -> int:
+        return len(self._events)
+
+    def _hear(self, event: Event) -> None:
+        self._events.append(event)
+        if self._more.statistics().tasks_waiting:
+            self._more.set()
+            self._more = trio.Event()
+
+    # --- asking ----------------------------------------------------------------------------------
+
+    def of(
+        self,
+        kind: Kind | EventPattern = "*",
+        *,
+        instance: str | None = None,
+        child: str | None = None,
+        **fields: Any,
+    ) -> Sequence[Event]:
+        """Return the events of a kind, oldest first; the arguments are those of `event`."""
+        pattern = _pattern(kind, instance, child, fields)
+        return [event for event in self._events if pattern.matches(event)]
+
+    def names(self, *, instance: str | None = None, child: str | None = None) -> Sequence[str]:
+        """Return the wire names of the events, oldest first."""
+        return [event.name for event in self.of(instance=instance, child=child)]
+
+    def clear(self) -> Sequence[Event]:
+        """Forget what came until now, and return it."""
+        events = list(self._events)
+        self._events.clear()
+        return events
+
+    def tell(self, last: int = _SHOWN) -> str:
+        """Return the last events as text, a line for each: the time and what happened."""
+        return _listed(list(self._events)[-last:])
+
+    # --- waiting ---------------------------------------------------------------------------------
+
+    async def wait_for(
+        self,
+        kind: Kind | EventPattern = "*",
+        *,
+        instance: str | None = None,
+        child: str | None = None,
+        times: int = 1,
+        within: float = 3600.0,
+        **fields: Any,
+    ) -> Event:
+        """Wait until such an event has come, and return it. One that came already counts.
+
+        Cancelling it changes nothing.
+
+        Args:
+            kind: As in `event`.
+            instance: The same.
+            child: The same.
+            times: How many of them there must be; the last one of these is returned.
+            within: Seconds to wait, which cost nothing in virtual time.
+            fields: As in `event`.
+
+        Raises:
+            AssertionError: It has not come; the message shows what has.
+        """
+        pattern = _pattern(kind, instance, child, fields)
+        await trio.lowlevel.checkpoint()
+        with trio.move_on_after(within):
+            while len(found := self.of(pattern)) < times:
+                await self._more.wait()
+            return found[times - 1]
+
+        came = f"{len(self.of(pattern))} of {times} came" if times > 1 else "it did not come"
+        raise AssertionError(
+            f"waited {within:g} s for {pattern}: {came}\n"
+            f"{self._context(EventPattern('*', instance, None, {}))}"
+        )
+
+    # --- stating ---------------------------------------------------------------------------------
+
+    def assert_sequence(
+        self,
+        *expected: Kind | EventPattern,
+        instance: str | None = None,
+        child: str | None = None,
+        exact: bool = False,
+    ) -> None:
+        """State that such events came, in this order.
+
+        Args:
+            expected: What came: kinds, or patterns made by `event`.
+            instance: Of which instance; None: of any.
+            child: Of which child; None: of any.
+            exact: Whether nothing else came, of this instance and child.
+
+        Raises:
+            AssertionError: They did not; the message shows what came, and what fits where.
+        """
+        patterns = [_pattern(each, None, None, {}) for each in expected]
+        events = list(self.of(instance=instance, child=child))
+        found = _first_fits(patterns, events)
+        missing = len(found) < len(patterns)
+        if not missing and (not exact or len(found) == len(events)):
+            return
+
+        if missing:
+            problem = f"event {len(found) + 1} of {len(patterns)} did not come in its place"
+        else:
+            problem = f"{len(events) - len(found)} events came that were not expected"
+        wanted = "\n".join(
+            f"  {'+' if index < len(found) else '-'} {pattern}"
+            for index, pattern in enumerate(patterns)
+        )
+        raise AssertionError(
+            f"{problem}\nexpected (+ came, - did not):\n{wanted}\n"
+            f"came (+ as expected):\n{_marked(events, found)}"
+        )
+
+    def assert_none(
+        self,
+        kind: Kind | EventPattern = "*",
+        *,
+        instance: str | None = None,
+        child: str | None = None,
+        **fields: Any,
+    ) -> None:
+        """State that no such event came; the arguments are those of `event`.
+
+        Raises:
+            AssertionError: Some did; the message shows them.
+        """
+        pattern = _pattern(kind, instance, child, fields)
+        if found := self.of(pattern):
+            count = f"{len(found)} came" if len(found) > 1 else "one came"
+            raise AssertionError(f"there should be no {pattern}: {count}\n{_listed(found)}")
+
+    def _context(self, pattern: EventPattern) -> str:
+        events = self.of(pattern)
+        if not events:
+            return "nothing came at all" if not self._events else "nothing came of it"
+
+        return f"the last events:\n{_listed(events[-_SHOWN:])}"
+
+
+def _pattern(
+    kind: Kind | EventPattern, instance: str | None, child: str | None, fields: dict[str, Any]
+) -> EventPattern:
+    if isinstance(kind, EventPattern):
+        return kind
+
+    return event(kind, instance=instance, child=child, **fields)
+
+
+def _first_fits(patterns: Sequence[EventPattern], events: Sequence[Event]) -> list[int]:
+    """Return the places of the events that fit the patterns in order, as far as they do."""
+    found: list[int] = []
+    for place, each in enumerate(events):
+        if len(found) < len(patterns) and patterns[len(found)].matches(each):
+            found.append(place)
+    return found
+
+
+def _listed(events: Iterable[Event]) -> str:
+    return "\n".join(f"  {event.at:10.3f} {one_line(event)}" for event in events)
+
+
+def _marked(events: Sequence[Event], found: Sequence[int]) -> str:
+    if not events:
+        return "  nothing"
+
+    first = max(0, len(events) - _SHOWN)
+    left_out = [f"  ({first} earlier events)"] if first else []
+    lines = [
+        f"  {'+' if place in found else ' '} {events[place].at:10.3f} {one_line(events[place])}"
+        for place in range(first, len(events))
+    ]
+    return "\n".join([*left_out, *lines])
