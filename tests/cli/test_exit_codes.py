@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from trio_instances._cli.exit_codes import ExitCode
+from trio_instances._cli.exit_codes import AskedCode, ExitCode
 from trio_instances.testing import Gateway, Refusal
 
 from .processes import COMMAND, FOLDER, run, write
@@ -135,7 +135,7 @@ def test_every_code_is_on_the_page() -> None:
     rows = re.findall(r"^\| ([\d, ]+) \| ", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
     listed = {int(code) for row in rows for code in row.split(", ")}
 
-    assert set(map(int, ExitCode)) <= listed
+    assert {*map(int, ExitCode), *map(int, AskedCode)} <= listed
 
 
 def test_the_codes_are_those_of_the_command_line_as_a_whole() -> None:

@@ -6,6 +6,7 @@ The map:
   values, and are printed as the Python that makes them
 - `fake_channel`: `FakeChannel`, without a network; `gateway`: a real WebSocket server that
   plays the same scripts
+- `expectations`, `under_test`: how a test may end; what the fixtures of the plugin are made of
 - `recorder`: `EventRecorder`, an ear on what is told; `patterns`: which events are meant
 """
 
@@ -13,9 +14,10 @@ from __future__ import annotations
 
 import attrs as _attrs
 
+from .expectations import Expectations
 from .fake_channel import SESSION_REFUSED, Deed, DeedKind, FakeChannel
 from .fake_connection import FakeConnection
-from .faults import Fault, FaultKind, FaultSchedule
+from .faults import Fault, FaultKind, FaultSchedule, draw_faults
 from .gateway import Gateway, GatewayStatistics, Refusal, open_gateway
 from .gateway_client import GatewayClient, Handshake
 from .patterns import EventPattern, event
@@ -30,6 +32,7 @@ __all__ = [
     "DeedKind",
     "EventPattern",
     "EventRecorder",
+    "Expectations",
     "FakeChannel",
     "FakeConnection",
     "Fault",
@@ -41,6 +44,7 @@ __all__ = [
     "Handshake",
     "Refusal",
     "Script",
+    "draw_faults",
     "event",
     "open_gateway",
 ]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
+from random import Random
 from typing import final
 
 from attrs import evolve, field, frozen
@@ -181,3 +182,31 @@ NO_FAULTS = FaultSchedule()
 def as_schedule(faults: FaultSchedule | Iterable[Fault]) -> FaultSchedule:
     """Return a schedule of what a fake was given."""
     return faults if isinstance(faults, FaultSchedule) else FaultSchedule(faults)
+
+
+_DRAWN = tuple(kind for kind in FaultKind if kind is not FaultKind.EXPIRE)
+
+
+def draw_faults(
+    random: Random,
+    *,
+    seconds: float = 3600.0,
+    at_most: int = 8,
+    kinds: Sequence[FaultKind | str] = _DRAWN,
+) -> FaultSchedule:
+    """Draw a schedule; the same seed draws the same one.
+
+    Args:
+        random: Where the chance comes from.
+        seconds: In which they all begin and end.
+        at_most: How many there can be; there is always one.
+        kinds: Of which kinds; by default all but ``expire``, which no time mends.
+    """
+    faults = []
+    for _ in range(random.randint(1, at_most)):
+        kind = _kind(random.choice(kinds))
+        at = random.uniform(0.0, seconds)
+        # Most are short, and a few are long: a flat draw would have hardly any short one.
+        lasts = 0.0 if kind in MOMENTARY else min(random.lognormvariate(3.0, 1.5), seconds - at)
+        faults.append(Fault(kind, round(at, 3), round(lasts, 3)))
+    return FaultSchedule(sorted(faults, key=lambda fault: fault.at))

@@ -1,0 +1,172 @@
+"""How a test may end: what is found at its end, and what of it was expected."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import final
+
+from attrs import frozen
+
+from .._runtime.runtime import Runtime
+from .._supervision.tree import SupervisorTree
+from ..policy.failures import Cause
+from ..policy.restart import ChildState
+from ..policy.status import InstanceStatus
+from ..telemetry.child_events import ChildStopped, ChildStuck
+from ..telemetry.events import InstanceFailed
+from ..telemetry.schema import Event
+
+_UNDER_WAY = frozenset(
+    {
+        InstanceStatus.STARTING,
+        InstanceStatus.CONNECTING,
+        InstanceStatus.RECONNECTING,
+        InstanceStatus.STOPPING,
+    }
+)
+_BETWEEN = frozenset({ChildState.STARTING, ChildState.RESTARTING, ChildState.STOPPING})
+
+
+@final
+@frozen
+class LooseEnd:
+    """Something that was not done with when a test ended."""
+
+    path: str
+    """Where it is in the tree: names joined by ``/``."""
+    what: str
+    """What is the matter with it, for people."""
+
+
+@final
+class Expectations:
+    """What a test says may happen that would fail it otherwise.
+
+    A name is an instance's id, a child's name, or the path of either in the tree; it stands for
+    everything under it.
+    """
+
+    def __init__(self) -> None:
+        self._failures: dict[str, str | None] = {}
+        self._pending: set[str] = set()
+        self._left: set[str] = set()
+
+    def failure(self, instance_id: str, reason: str | None = None) -> None:
+        """Expect that an instance fails for good. If it does not, the test fails.
+
+        Args:
+            instance_id: Which.
+            reason: The reason of its cause; None: any.
+        """
+        self._failures[instance_id] = reason
+
+    def may_be_pending(self, *names: str) -> None:
+        """Allow work of these to be under way when the test ends.
+
+        Args:
+            names: Whose attempts, restarts, and queues that are not empty.
+        """
+        self._pending.update(names)
+
+    def may_be_left(self, *names: str) -> None:
+        """Allow these not to end when they are asked to."""
+        self._left.update(names)
+
+    def unexpected(
+        self, events: Iterable[Event], pending: Iterable[LooseEnd], left: Iterable[LooseEnd]
+    ) -> Sequence[str]:
+        """Return what is not as it was expected, each as a text.
+
+        Args:
+            events: Everything that was told.
+            pending: What was under way when the test ended.
+            left: What did not end when it was asked to.
+        """
+        return [
+            *self._failed(events),
+            *(
+                f"{end.path} {end.what} when the test ended: wait for it, or say"
+                f" instance_expectations.may_be_pending({end.path.split('/')[-1]!r})"
+                for end in pending
+                if not _named(end.path, self._pending)
+            ),
+            *(
+                f"{end.path} {end.what}: end it, or say"
+                f" instance_expectations.may_be_left({end.path.split('/')[-1]!r})"
+                for end in left
+                if not _named(end.path, self._left)
+            ),
+        ]
+
+    def _failed(self, events: Iterable[Event]) -> Iterator[str]:
+        causes: dict[str, Cause] = {}
+        for event in events:
+            if isinstance(event, InstanceFailed) and event.instance_id is not None:
+                causes[event.instance_id] = event.cause
+        for name, cause in causes.items():
+            expected = self._failures.get(name, cause.reason) or cause.reason
+            if name not in self._failures:
+                yield (
+                    f"{name} failed for good: {cause}. If it should, say"
+                    f" instance_expectations.failure({name!r})"
+                )
+            elif expected != cause.reason:
+                yield f"{name} should fail with {expected!r}, and failed with {cause}"
+        for name in self._failures:
+            if name not in causes:
+                yield f"{name} should fail for good, and did not"
+
+
+def _named(path: str, names: set[str]) -> bool:
+    return path in names or not names.isdisjoint(path.split("/"))
+
+
+# --- what is found -------------------------------------------------------------------------------
+
+
+def pending_of_runtime(runtime: Runtime) -> Sequence[LooseEnd]:
+    """Return the work that is under way in a runtime's instances: attempts, restarts, queues."""
+    root = runtime.tree().path
+    ends = []
+    for health in runtime.list_instance_health():
+        path = f"{root}/{health.instance_id}"
+        if health.status in _UNDER_WAY:
+            ends.append(LooseEnd(path, f"was {health.status}"))
+        ends += [
+            LooseEnd(path, f"had {queue.used} messages in its queue {queue.name!r}")
+            for queue in health.queues
+            if queue.used
+        ]
+        ends += [
+            LooseEnd(f"{path}/{child.name}", f"was {child.state}")
+            for child in health.children
+            if child.state in _BETWEEN
+        ]
+    return ends
+
+
+def pending_of_tree(tree: SupervisorTree) -> Sequence[LooseEnd]:
+    """Return the children under a supervisor that are between two states."""
+    ends = []
+    for child in tree.children:
+        if child.state in _BETWEEN:
+            ends.append(LooseEnd(child.path, f"was {child.state}"))
+        for nested in child.supervisors:
+            ends += pending_of_tree(nested)
+    return ends
+
+
+def left_running(events: Iterable[Event]) -> Sequence[LooseEnd]:
+    """Return the children that did not end in time when they were asked to, as the events say."""
+    ends = {}
+    for event in events:
+        if isinstance(event, ChildStuck):
+            ends[event.path] = f"was left running: it ignored its cancellation, at {_at(event)}"
+        elif isinstance(event, ChildStopped) and event.forced:
+            seconds = f"{event.elapsed:g} s"
+            ends.setdefault(event.path, f"was left running: it had to be cancelled after {seconds}")
+    return [LooseEnd(path, what) for path, what in ends.items()]
+
+
+def _at(event: ChildStuck) -> str:
+    return event.stack[-1].strip() if event.stack else "no known place"

@@ -1,0 +1,76 @@
+"""A runtime and a supervisor for the length of one test, and what is found at its end."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from random import Random
+from typing import Any, final
+
+from .._runtime.opening import open_runtime
+from .._runtime.runtime import Runtime
+from .._runtime.settings import RuntimeSettings
+from .._supervision.dump import dump_tree
+from .._supervision.opening import open_supervisor
+from .._supervision.supervisor import Supervisor
+from .expectations import (
+    Expectations,
+    LooseEnd,
+    left_running,
+    pending_of_runtime,
+    pending_of_tree,
+)
+from .recorder import EventRecorder
+
+
+@final
+class TestEnd:
+    """What there was at the end of one test.
+
+    Args:
+        recorder: What was told.
+        expectations: What the test said may happen.
+    """
+
+    __test__ = False  # or pytest would take its name for that of tests
+
+    def __init__(self, recorder: EventRecorder, expectations: Expectations) -> None:
+        self.tree = ""
+        """The tree when the body had ended, as text."""
+        self._recorder = recorder
+        self._expectations = expectations
+        self._pending: list[LooseEnd] = []
+
+    def unexpected(self) -> Sequence[str]:
+        """Return what is not as it was expected, each as a text; ask when all has ended."""
+        events = list(self._recorder)
+        return self._expectations.unexpected(events, self._pending, left_running(events))
+
+    @asynccontextmanager
+    async def runtime(
+        self, settings: RuntimeSettings | None, random: Random
+    ) -> AsyncIterator[Runtime]:
+        """Run a runtime for the length of the test."""
+        async with open_runtime(settings, events=self._recorder.bus, random=random) as runtime:
+            try:
+                yield runtime
+            finally:
+                self._add_tree(dump_tree(runtime.tree()))
+                self._pending += pending_of_runtime(runtime)
+
+    @asynccontextmanager
+    async def supervisor(
+        self, options: Mapping[str, Any], random: Random
+    ) -> AsyncIterator[Supervisor]:
+        """Run a supervisor for the length of the test."""
+        options = {"events": self._recorder.bus, "random": random, **options}
+        async with open_supervisor(**options) as supervisor:
+            try:
+                yield supervisor
+            finally:
+                self._add_tree(supervisor.dump())
+                self._pending += pending_of_tree(supervisor.tree())
+            await supervisor.stop()
+
+    def _add_tree(self, tree: str) -> None:
+        self.tree = f"{self.tree}\n{tree}".strip()
