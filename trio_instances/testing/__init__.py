@@ -6,6 +6,7 @@ The map:
   values, and are printed as the Python that makes them
 - `fake_channel`: `FakeChannel`, without a network; `gateway`: a real WebSocket server that
   plays the same scripts
+- `conformance`: `check_channel`, `check_callback`, `check_sink`: what those of authors keep to
 - `expectations`, `under_test`: how a test may end; what the fixtures of the plugin are made of
 - `recorder`: `EventRecorder`, an ear on what is told; `patterns`: which events are meant
 """
@@ -14,6 +15,9 @@ from __future__ import annotations
 
 import attrs as _attrs
 
+from .conformance import check_channel
+from .conformance_callbacks import check_callback
+from .conformance_sink import check_sink
 from .expectations import Expectations
 from .fake_channel import SESSION_REFUSED, Deed, DeedKind, FakeChannel
 from .fake_connection import FakeConnection
@@ -22,12 +26,14 @@ from .gateway import Gateway, GatewayStatistics, Refusal, open_gateway
 from .gateway_client import GatewayClient, Handshake
 from .patterns import EventPattern, event
 from .recorder import EventRecorder
+from .rules import BrokenRule
 from .script import CRASH, Attempt, Script
 
 __all__ = [
     "CRASH",
     "SESSION_REFUSED",
     "Attempt",
+    "BrokenRule",
     "Deed",
     "DeedKind",
     "EventPattern",
@@ -44,6 +50,9 @@ __all__ = [
     "Handshake",
     "Refusal",
     "Script",
+    "check_callback",
+    "check_channel",
+    "check_sink",
     "draw_faults",
     "event",
     "open_gateway",

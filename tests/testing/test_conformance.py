@@ -1,0 +1,478 @@
+"""`check_channel` and `check_callback`: our channels keep to them, broken ones are told."""
+
+from __future__ import annotations
+
+import math
+import socket
+import ssl
+import threading
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import pytest
+import trio
+import trustme
+from attrs import evolve
+from trio.testing import MockClock
+
+from trio_instances import Cause, ChildSpec, Instance
+from trio_instances.channels import MemoryChannel, MemoryServer, WebSocketChannel
+from trio_instances.testing import (
+    Attempt,
+    BrokenRule,
+    FakeChannel,
+    FakeConnection,
+    Gateway,
+    Script,
+    check_callback,
+    check_channel,
+    open_gateway,
+)
+
+# --- our own -------------------------------------------------------------------------------------
+
+
+async def serve(server: MemoryServer) -> None:
+    """Accept every connection, and keep it."""
+    kept = []
+    while True:
+        kept.append(await server.accept())
+
+
+async def test_the_memory_channel_keeps_to_the_rules(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    """In virtual time."""
+    server = MemoryServer()
+    nursery.start_soon(serve, server)
+
+    await check_channel(lambda: MemoryChannel(server))
+
+
+@pytest.mark.parametrize("scheme", ["ws", "wss"])
+async def test_the_websocket_channel_keeps_to_the_rules(scheme: str) -> None:
+    """Over real sockets, with TLS and without."""
+    server, client = (
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH),
+        ssl.create_default_context(),
+    )
+    authority = trustme.CA()
+    authority.issue_cert("127.0.0.1").configure_cert(server)
+    authority.configure_trust(client)
+    secure = scheme == "wss"
+    async with open_gateway(ssl_context=server if secure else None) as gateway:
+        context = client if secure else None
+        await check_channel(lambda: WebSocketChannel(gateway.url, ssl_context=context))
+
+
+@pytest.mark.parametrize("options", [{}, {"overlaps": True}])
+async def test_the_fake_channel_keeps_to_the_rules(
+    autojump_clock: MockClock, options: dict[str, bool]
+) -> None:
+    """It does not lie about what a channel is."""
+    await check_channel(lambda: FakeChannel(**options))  # type: ignore[arg-type]  # they are right
+
+
+async def test_our_channels_bear_bad_callbacks(nursery: trio.Nursery) -> None:
+    """A failing one, and a slow one."""
+    ends = []
+    server = MemoryServer()
+
+    async def accept() -> None:
+        while True:
+            ends.append(await server.accept())
+
+    nursery.start_soon(accept)
+    await check_callback(
+        lambda call: MemoryChannel(server, on_message=call), lambda _: ends[-1].send("hello")
+    )
+    await check_callback(
+        lambda call: FakeChannel(Attempt(deaf_after=0.0), on_message=call), deliver
+    )
+    async with open_gateway() as gateway:
+        await check_callback(
+            lambda call: WebSocketChannel(gateway.url, on_message=call), lambda _: send(gateway)
+        )
+
+
+async def deliver(channel: Any) -> None:
+    """Provoke a fake."""
+    channel.deliver("hello")
+
+
+async def send(gateway: Gateway) -> None:
+    """Provoke a websocket."""
+    await (await gateway.wait_client("/")).send("hello")
+
+
+# --- broken ones, one for each rule --------------------------------------------------------------
+
+
+class Wrapped(FakeChannel):
+    """A fake whose `connect` is done around what it was."""
+
+    @asynccontextmanager
+    async def real(self, instance: Instance) -> AsyncIterator[FakeConnection]:
+        """Connect as a fake does."""
+        async with super().connect(instance) as connection:
+            yield connection
+
+
+class Async(FakeChannel):
+    """Forgot the decorator."""
+
+    async def connect(self, instance: Instance) -> None:  # type: ignore[override]  # the mistake
+        """Do nothing."""
+
+
+class Listing(FakeChannel):
+    """Gives what a test says as its children."""
+
+    given: Any = None
+
+    def children(self, instance: Instance, connection: FakeConnection) -> Sequence[ChildSpec]:
+        """Give it."""
+        return self.given  # type: ignore[no-any-return]  # whatever it is
+
+
+class NoSpecs(Listing):
+    """Gives no specs."""
+
+    given = ("reader",)
+
+
+class SameNames(Listing):
+    """Gives two of one name."""
+
+    given = (ChildSpec("reader", trio.sleep_forever), ChildSpec("reader", trio.sleep_forever))
+
+
+class Shared(Wrapped):
+    """Keeps one connection for all generations."""
+
+    kept: FakeConnection | None = None
+
+    @asynccontextmanager
+    async def connect(self, instance: Instance) -> AsyncIterator[FakeConnection]:
+        """Connect once."""
+        async with self.real(instance) as connection:
+            self.kept = self.kept or connection
+            yield self.kept
+
+
+class Swallowing(Wrapped):
+    """Swallows what its block raises."""
+
+    @asynccontextmanager
+    async def connect(self, instance: Instance) -> AsyncIterator[FakeConnection]:
+        """Suppress too much."""
+        async with self.real(instance) as connection:
+            with suppress(Exception):
+                yield connection
+
+
+class Replacing(Wrapped):
+    """Raises something else in its cleanup."""
+
+    @asynccontextmanager
+    async def connect(self, instance: Instance) -> AsyncIterator[FakeConnection]:
+        """Fail in the cleanup."""
+        async with self.real(instance) as connection:
+            try:
+                yield connection
+            except Exception:
+                raise KeyError("in the cleanup") from None
+
+
+class OneShot(FakeChannel):
+    """Has a child that can only be started once on a connection."""
+
+    def children(self, instance: Instance, connection: FakeConnection) -> Sequence[ChildSpec]:
+        """Use something up."""
+        tokens = [1]
+
+        async def use(*, task_status: trio.TaskStatus[None]) -> None:
+            tokens.pop()
+            task_status.started()
+            await trio.sleep_forever()
+
+        return [ChildSpec("one-shot", use)]
+
+
+class RaisingClassify(FakeChannel):
+    """Knows its own exceptions only."""
+
+    def classify(self, exc: Exception) -> Cause:
+        """Look it up."""
+        return {ValueError: Cause("fatal", "bug")}[type(exc)]  # type: ignore[index]  # the mistake
+
+
+class ForgetfulClassify(FakeChannel):
+    """Forgets a branch."""
+
+    def classify(self, exc: Exception) -> Cause:
+        """Return nothing."""
+        return None  # type: ignore[return-value]  # the mistake
+
+
+class AsyncClassify(FakeChannel):
+    """Waits where it must not."""
+
+    async def classify(self, exc: Exception) -> Cause:  # type: ignore[override]  # the mistake
+        """Be async."""
+        return Cause("fatal", "bug")
+
+
+class BlockingClassify(FakeChannel):
+    """Asks somebody else, and blocks."""
+
+    def classify(self, exc: Exception) -> Cause:
+        """Block."""
+        time.sleep(1.1)
+        return Cause("fatal", "bug")
+
+
+class BadProbe(FakeChannel):
+    """Takes its cancellation for a failure."""
+
+    async def probe(self, instance: Instance, connection: FakeConnection) -> None:
+        """Raise something else."""
+        try:
+            await trio.sleep(0.1)
+        except BaseException:  # the mistake
+            raise ValueError("no answer") from None
+
+
+class Locking(Wrapped):
+    """Does not give its lock back when it is cancelled."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lock = trio.Semaphore(1)
+
+    @asynccontextmanager
+    async def connect(self, instance: Instance) -> AsyncIterator[FakeConnection]:
+        """Forget the finally."""
+        await self.lock.acquire()
+        async with self.real(instance) as connection:
+            yield connection
+        self.lock.release()
+
+
+class Blocking(Wrapped):
+    """Blocks the loop."""
+
+    @asynccontextmanager
+    async def connect(self, instance: Instance) -> AsyncIterator[FakeConnection]:
+        """Connect as blocking libraries do."""
+        async with self.real(instance) as connection:
+            time.sleep(1.1)  # noqa: ASYNC251 - the mistake
+            yield connection
+
+
+class OnlyOne(FakeChannel):
+    """Says it overlaps, and closes the other one."""
+
+    last: FakeConnection | None = None
+
+    def __init__(self) -> None:
+        super().__init__(overlaps=True)
+
+    def children(self, instance: Instance, connection: FakeConnection) -> Sequence[ChildSpec]:
+        """Leave the older one."""
+        if self.last is not None:
+            self.last.lose(1000)
+        self.last = connection
+        return super().children(instance, connection)
+
+
+async def linger() -> None:
+    """Be a task that nobody owns."""
+    await trio.sleep(60.0)
+
+
+class LeakyTask(Wrapped):
+    """Starts a task that outlives it."""
+
+    @asynccontextmanager
+    async def connect(self, instance: Instance) -> AsyncIterator[FakeConnection]:
+        """Start it."""
+        trio.lowlevel.spawn_system_task(linger, name="lingering")
+        async with self.real(instance) as connection:
+            yield connection
+
+
+class LeakyThread(Wrapped):
+    """Starts a thread that outlives it."""
+
+    @asynccontextmanager
+    async def connect(self, instance: Instance) -> AsyncIterator[FakeConnection]:
+        """Start it."""
+        done = threading.Event()
+        threads.append(done)
+        threading.Thread(target=done.wait, name="lingering", daemon=True).start()
+        async with self.real(instance) as connection:
+            yield connection
+
+
+class LeakySocket(Wrapped):
+    """Keeps its sockets."""
+
+    @asynccontextmanager
+    async def connect(self, instance: Instance) -> AsyncIterator[FakeConnection]:
+        """Open one."""
+        sockets.append(socket.socket())
+        async with self.real(instance) as connection:
+            yield connection
+
+
+class Unclosed(Wrapped):
+    """Leaves it to the garbage collector."""
+
+    @asynccontextmanager
+    async def connect(self, instance: Instance) -> AsyncIterator[FakeConnection]:
+        """Open a file."""
+        open(__file__)  # noqa: ASYNC230, PTH123, SIM115 - the mistake
+        async with self.real(instance) as connection:
+            yield connection
+
+
+class Unawaited(Wrapped):
+    """Forgets an await."""
+
+    @asynccontextmanager
+    async def connect(self, instance: Instance) -> AsyncIterator[FakeConnection]:
+        """Forget it."""
+        linger()  # type: ignore[unused-coroutine]  # noqa: RUF006, RUF100 - the mistake
+        async with self.real(instance) as connection:
+            yield connection
+
+
+threads: list[threading.Event] = []
+sockets: list[socket.socket] = []
+NEVER = Attempt(takes=math.inf)
+
+BROKEN = {
+    "connect hangs": (
+        lambda: FakeChannel(Script(then=NEVER)),
+        "each in time: connect took longer than 10 s",
+    ),
+    "connect fails": (
+        lambda: FakeChannel(Script(then=Attempt(refused=401))),
+        r"each in time: connect raised ChannelError\(.*http_401",
+    ),
+    "its child fails": (
+        lambda: FakeChannel(Script(then=Attempt(bad_starts=[1]))),
+        "each in time: connect raised ChildStartFailed",
+    ),
+    "its probe hangs": (
+        lambda: FakeChannel(Script(then=Attempt(mute_after=0.0))),
+        "each in time: probe took longer than 10 s",
+    ),
+    "its closing hangs": (
+        lambda: FakeChannel(Script(then=Attempt(close_takes=math.inf))),
+        "each in time: closing took longer than 10 s",
+    ),
+    "its closing fails": (
+        lambda: FakeChannel(Script(then=Attempt(close_fails=Cause("fatal", "meh")))),
+        "each in time: closing raised ChannelError",
+    ),
+    "connect is async": (Async, "connect returns an async context manager: .*missing"),
+    "children are no specs": (NoSpecs, r"a sequence of ChildSpec.*\('reader',\)"),
+    "children share a name": (SameNames, "a name of its own: the names are reader, reader"),
+    "generations share a connection": (Shared, "each generation has a connection of its own"),
+    "a failure is swallowed": (Swallowing, "comes out of it: connect has swallowed it"),
+    "a failure is replaced": (Replacing, "comes out of it: it raised KeyError"),
+    "a child runs once": (OneShot, "a child can be started again.*'one-shot' raised"),
+    "classify raises": (RaisingClassify, "a Cause for every exception: .*it raised KeyError"),
+    "classify forgets": (ForgetfulClassify, "a Cause for every exception: .*returned None"),
+    "classify is async": (AsyncClassify, "a Cause for every exception: it is async"),
+    "classify blocks": (BlockingClassify, "a Cause for every exception: .*it took 1.1 s"),
+    "a probe is not cancelled": (BadProbe, "a probe that is cancelled .*raised ValueError"),
+    "a child is not cancelled": (
+        lambda: FakeChannel(Script(then=Attempt(child_stays=5.0))),
+        "a connection that is cancelled .*it took 5.0 s to end",
+    ),
+    "connect is not cancelled": (
+        lambda: FakeChannel(Script(then=Attempt(stays=5.0))),
+        "a connection that is cancelled .*it took 5.0 s to end",
+    ),
+    "it keeps a lock": (Locking, "after a connection was cancelled .*it took longer than 12 s"),
+    "it blocks": (Blocking, "a connection lets others run: nothing else ran for 1.1 s"),
+    "it does not overlap": (OnlyOne, "overlaps=True bears two .*one that stays raised"),
+    "it leaves a task": (LeakyTask, "nothing .* left behind: opens and closes.*the task lingering"),
+    "it leaves a thread": (LeakyThread, "nothing .* left behind: .*the thread 'lingering'"),
+    "it leaves a socket": (LeakySocket, "nothing .* left behind: .*the socket <socket.socket"),
+    "it leaves a file": (Unclosed, "nothing .* left behind: .*unclosed file"),
+    "it forgets an await": (Unawaited, "nothing .* left behind: .*never awaited"),
+}
+
+
+@pytest.mark.parametrize("how", BROKEN)
+async def test_a_channel_that_breaks_a_rule_is_told_which_and_how(
+    autojump_clock: MockClock, how: str
+) -> None:
+    """And nothing else is said."""
+    make, said = BROKEN[how]
+    try:
+        with pytest.raises(BrokenRule, match=f"(?s){said}"):
+            await check_channel(make)
+    finally:
+        while threads:
+            threads.pop().set()
+        while sockets:
+            sockets.pop().close()
+
+
+class Deafened(FakeChannel):
+    """Loses its connection with its callback."""
+
+    def classify(self, exc: Exception) -> Cause:
+        """Take everything for a loss."""
+        return evolve(super().classify(exc), lost=True)
+
+
+class Dull(FakeChannel):
+    """Does not call its callback again after a failure."""
+
+    def children(self, instance: Instance, connection: FakeConnection) -> Sequence[ChildSpec]:
+        """Give up at the first failure."""
+        return [
+            evolve(spec, restart="temporary") for spec in super().children(instance, connection)
+        ]
+
+
+CALLBACKS = {
+    "the connection ends": (Deafened, "the connection ended"),
+    "the messages end": (Dull, "message 2 did not arrive within 10 s"),
+}
+
+
+@pytest.mark.parametrize("how", CALLBACKS)
+async def test_a_channel_that_cannot_bear_its_callback_is_told(
+    autojump_clock: MockClock, how: str
+) -> None:
+    """With what became of it."""
+    kind, said = CALLBACKS[how]
+    deaf = Script(then=Attempt(deaf_after=0.0))
+
+    with pytest.raises(BrokenRule, match=said):
+        await check_callback(lambda call: kind(deaf, on_message=call), deliver)
+
+
+async def test_a_slow_callback_must_not_hold_up_the_closing(autojump_clock: MockClock) -> None:
+    """A child that shields its callback does."""
+    deaf = Script(then=Attempt(deaf_after=0.0, child_stays=20.0))
+
+    with pytest.raises(BrokenRule, match=r"does not keep the connection from closing: it took 20"):
+        await check_callback(lambda call: FakeChannel(deaf, on_message=call), deliver)
+
+
+async def test_a_channel_that_does_not_connect_gets_no_further(autojump_clock: MockClock) -> None:
+    """Whatever its callback would do."""
+    refused = Script(then=Attempt(refused=401))
+
+    with pytest.raises(BrokenRule, match="a channel connects: InstanceFailed"):
+        await check_callback(lambda call: FakeChannel(refused, on_message=call), deliver)

@@ -1,0 +1,35 @@
+"""Rules that the conformance checks hold channels and sinks to, and how a broken one is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+MAX_HOLD = 1.0
+"""Real seconds for which a channel or a sink may let nothing else run. Instances feel it long
+before; a busy machine must not be taken for a bad channel, though."""
+
+
+class BrokenRule(AssertionError):
+    """A channel or a sink breaks a rule; the message says which, and how.
+
+    Args:
+        rule: The rule.
+        how: What was seen.
+    """
+
+    def __init__(self, rule: str, how: str) -> None:
+        self.rule = rule
+        super().__init__(f"{rule}: {how}")
+
+
+def said(exc: BaseException) -> str:
+    """Return an exception as a message shows it, whatever its ``__repr__`` does."""
+    try:
+        return repr(exc)
+    except Exception:
+        return type(exc).__qualname__
+
+
+def when(rule: Callable[..., object]) -> str:
+    """Return what was being checked, by the name of its function."""
+    return rule.__name__.strip("_").replace("_", " ")
