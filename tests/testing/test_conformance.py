@@ -405,8 +405,8 @@ BROKEN = {
     "it leaves a task": (LeakyTask, "nothing .* left behind: opens and closes.*the task lingering"),
     "it leaves a thread": (LeakyThread, "nothing .* left behind: .*the thread 'lingering'"),
     "it leaves a socket": (LeakySocket, "nothing .* left behind: .*the socket <socket.socket"),
-    "it leaves a file": (Unclosed, "nothing .* left behind: .*unclosed file"),
-    "it forgets an await": (Unawaited, "nothing .* left behind: .*never awaited"),
+    "it leaves a file": (Unclosed, "closes and awaits what it has made: unclosed file"),
+    "it forgets an await": (Unawaited, "awaits what it has made: coroutine 'linger' was never"),
 }
 
 

@@ -28,7 +28,7 @@ from ..policy.failures import Cause, FailureClass, flatten
 from ..policy.specs import ChildSpec
 from ..telemetry.bus import EventBus
 from .injection import MOST_CHECKPOINTS, checkpoints, cut_at, cut_everywhere
-from .leftovers import leaving_nothing
+from .leftovers import leaving_no_garbage, leaving_nothing
 from .rules import MAX_HOLD, BrokenRule, said, when
 
 TIMEOUT = 10.0
@@ -93,13 +93,11 @@ async def check_channel(
     Raises:
         BrokenRule: With the rule, and what was seen; an `AssertionError`.
     """
-    for rule in RULES:
-        await _check(rule, _Subject(make_channel(), limit, patience))
-
-
-async def _check(rule: Rule, subject: _Subject) -> None:
-    async with leaving_nothing("nothing of a connection is left behind", when(rule)):
-        await rule(subject)
+    with leaving_no_garbage("a channel closes and awaits what it has made"):
+        for rule in RULES:
+            subject = _Subject(make_channel(), limit, patience)
+            async with leaving_nothing("nothing of a connection is left behind", when(rule)):
+                await rule(subject)
 
 
 # --- the rules -----------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from ..telemetry.sinks.feed import FLUSH_TIMEOUT, MAX_BATCH
 from ..telemetry.status_events import StatusChanged
 from .conformance import PATIENCE
 from .injection import cut_everywhere
-from .leftovers import leaving_nothing
+from .leftovers import leaving_no_garbage, leaving_nothing
 from .rules import BrokenRule, said, when
 
 _STRANGE = Cause(
@@ -103,9 +103,10 @@ async def check_sink(
         BrokenRule: With the rule, and what was seen; an `AssertionError`.
     """
     subject = _Subject(make_sink, limit, patience)
-    for rule in RULES:
-        async with leaving_nothing("nothing of a sink is left behind", when(rule)):
-            await rule(subject)
+    with leaving_no_garbage("a sink closes and awaits what it has made"):
+        for rule in RULES:
+            async with leaving_nothing("nothing of a sink is left behind", when(rule)):
+                await rule(subject)
 
 
 # --- the rules -----------------------------------------------------------------------------------

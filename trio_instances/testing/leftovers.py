@@ -26,14 +26,12 @@ class Leftovers:
     """What there is now, to be compared with what there is later."""
 
     def __init__(self) -> None:
-        gc.collect()
         self._tasks = set(_tasks())
         self._threads = set(threading.enumerate())
         self._sockets = {id(each) for each in _sockets()}
 
     def new(self) -> Sequence[str]:
         """Return whatever was not there before, each as a text."""
-        gc.collect()
         tasks = [f"the task {each.name}" for each in _tasks() if each not in self._tasks]
         threads = [
             f"the thread {each.name!r}"
@@ -49,31 +47,38 @@ class Leftovers:
         for pause in _PAUSES:
             if not left:
                 break
+            gc.collect()  # only now, for it takes long: what is garbage is not left behind
             await trio.sleep(pause)
             left = self.new()
         return left
 
 
 @contextmanager
-def noting_warnings() -> Iterator[list[str]]:
-    """Note warnings about what was not closed, or not awaited; others go on."""
-    noted: list[str] = []
+def leaving_no_garbage(rule: str) -> Iterator[None]:
+    """Run a block that must not leave to the garbage collector what it has not closed, or awaited.
+
+    Other warnings go on.
+
+    Args:
+        rule: The rule that says so.
+
+    Raises:
+        BrokenRule: Python has warned of something. It is not told where the block raised.
+    """
+    noted = []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ResourceWarning)
         warnings.filterwarnings("always", ".*never awaited", RuntimeWarning)
-        try:
-            yield noted
-        finally:
-            gc.collect()
-            others = []
-            for each in caught:
-                text = str(each.message)
-                if issubclass(each.category, ResourceWarning) or "never awaited" in text:
-                    noted.append(text)
-                else:
-                    others.append(each)
-    for each in others:
-        warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
+        yield
+        gc.collect()
+    for each in caught:
+        text = str(each.message)
+        if issubclass(each.category, ResourceWarning) or "never awaited" in text:
+            noted.append(text)
+        else:
+            warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
+    if noted:
+        raise BrokenRule(rule, "; ".join(dict.fromkeys(noted)))
 
 
 @asynccontextmanager
@@ -88,11 +93,9 @@ async def leaving_nothing(rule: str, what: str) -> AsyncIterator[None]:
         BrokenRule: It did leave something. It is not looked for where the block raised.
     """
     before = Leftovers()
-    with noting_warnings() as noted:
-        yield
-        left = await before.settled()
-    if left or noted:
-        raise BrokenRule(rule, f"{what}, and left {'; '.join([*left, *noted])}")
+    yield
+    if left := await before.settled():
+        raise BrokenRule(rule, f"{what}, and left {'; '.join(left)}")
 
 
 def _tasks() -> Iterator[trio.lowlevel.Task]:
