@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 _OPTION = "--instances-seed"
 _VARIABLE = "TRIO_INSTANCES_SEED"
-_LAST_EVENTS = 40
 _ORDER = ("the tree", "the last events", "the faults", "chance")
 """The sections that a failure's report can have."""
 
@@ -87,7 +86,7 @@ def event_recorder(request: pytest.FixtureRequest) -> EventRecorder:
     from trio_instances.testing import EventRecorder  # noqa: PLC0415 - see the top
 
     recorder = EventRecorder()
-    _notes(request).sections["the last events"] = lambda: recorder.tell(_LAST_EVENTS)
+    _notes(request).sections["the last events"] = recorder.tell
     return recorder
 
 
@@ -110,6 +109,7 @@ def _test_end(
     notes = _notes(request)
     notes.end = end = TestEnd(event_recorder, instance_expectations)
     notes.sections["the tree"] = lambda: end.tree
+    notes.sections["the last events"] = lambda: end.events
     return end
 
 

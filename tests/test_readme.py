@@ -61,7 +61,8 @@ def blocks_of(page: Path) -> list[Block]:
 
 BLOCKS = [block for page in PAGES for block in blocks_of(page)]
 TOML = [block for block in BLOCKS if block.language == "toml"]
-PYTHON = [block for block in BLOCKS if block.language == "python"]
+TESTS = [block for block in BLOCKS if block.mark == "pytest"]
+PYTHON = [block for block in BLOCKS if block.language == "python" and block not in TESTS]
 MARKED = {block.mark: block for block in BLOCKS if block.page == README and block.mark}
 
 
@@ -93,6 +94,25 @@ def test_a_python_block_runs(block: Block, tmp_path: Path) -> None:
     )
 
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("block", TESTS, ids=str)
+def test_a_block_of_tests_passes(block: Block, tmp_path: Path) -> None:
+    """One that is marked as pytest's is a test file, for pytest-trio's mode of that name."""
+    (tmp_path / "pytest.ini").write_text("[pytest]\ntrio_mode = true\nfilterwarnings = error\n")
+    (tmp_path / "test_block.py").write_text("\n" * block.line + block.text, encoding="utf-8")
+    plugins = ("-p", "pytest_trio_instances", "-p", "no:cacheprovider")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", *plugins, "test_block.py"],
+        check=False,
+        cwd=tmp_path,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+    )
+
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
 
 
 def test_the_readme_shows_code() -> None:

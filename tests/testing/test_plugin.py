@@ -259,9 +259,9 @@ def test_work_that_is_under_way_fails_the_test(run: Run) -> None:
     done.stdout.fnmatch_lines(
         [
             "the test passed, but 3 things are not as they should be:",
-            "  - supervisor/starter was starting when the test ended: *",
             "  - runtime/bot was connecting when the test ended: *may_be_pending('bot')",
             "  - runtime/bot had 1 messages in its queue 'outbox' when the test ended: *",
+            "  - supervisor/starter was starting when the test ended: *",
         ]
     )
 

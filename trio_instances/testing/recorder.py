@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, final
+from typing import Any, TypeVar, final, overload
 
 import trio
 
@@ -13,6 +13,8 @@ from ..telemetry.bus import EventBus
 from ..telemetry.schema import Event
 from ..telemetry.wording import one_line
 from .patterns import EventPattern, Kind, event
+
+E = TypeVar("E", bound=Event)
 
 _SHOWN = 30
 """Events that a failure shows."""
@@ -57,6 +59,26 @@ class EventRecorder:
 
     # --- asking ----------------------------------------------------------------------------------
 
+    @overload
+    def of(
+        self,
+        kind: type[E],
+        *,
+        instance: str | None = None,
+        child: str | None = None,
+        **fields: Any,
+    ) -> Sequence[E]: ...
+
+    @overload
+    def of(
+        self,
+        kind: str | EventPattern = "*",
+        *,
+        instance: str | None = None,
+        child: str | None = None,
+        **fields: Any,
+    ) -> Sequence[Event]: ...
+
     def of(
         self,
         kind: Kind | EventPattern = "*",
@@ -66,7 +88,9 @@ class EventRecorder:
         **fields: Any,
     ) -> Sequence[Event]:
         """Return the events of a kind, oldest first; the arguments are those of `event`."""
-        pattern = _pattern(kind, instance, child, fields)
+        return self._matching(_pattern(kind, instance, child, fields))
+
+    def _matching(self, pattern: EventPattern) -> Sequence[Event]:
         return [event for event in self._events if pattern.matches(event)]
 
     def names(self, *, instance: str | None = None, child: str | None = None) -> Sequence[str]:
@@ -84,6 +108,30 @@ class EventRecorder:
         return _listed(list(self._events)[-last:])
 
     # --- waiting ---------------------------------------------------------------------------------
+
+    @overload
+    async def wait_for(
+        self,
+        kind: type[E],
+        *,
+        instance: str | None = None,
+        child: str | None = None,
+        times: int = 1,
+        within: float = 3600.0,
+        **fields: Any,
+    ) -> E: ...
+
+    @overload
+    async def wait_for(
+        self,
+        kind: str | EventPattern = "*",
+        *,
+        instance: str | None = None,
+        child: str | None = None,
+        times: int = 1,
+        within: float = 3600.0,
+        **fields: Any,
+    ) -> Event: ...
 
     async def wait_for(
         self,
@@ -113,11 +161,11 @@ class EventRecorder:
         pattern = _pattern(kind, instance, child, fields)
         await trio.lowlevel.checkpoint()
         with trio.move_on_after(within):
-            while len(found := self.of(pattern)) < times:
+            while len(found := self._matching(pattern)) < times:
                 await self._more.wait()
             return found[times - 1]
 
-        came = f"{len(self.of(pattern))} of {times} came" if times > 1 else "it did not come"
+        came = f"{len(self._matching(pattern))} of {times} came" if times > 1 else "it did not come"
         raise AssertionError(
             f"waited {within:g} s for {pattern}: {came}\n"
             f"{self._context(EventPattern('*', instance, None, {}))}"
@@ -144,7 +192,7 @@ class EventRecorder:
             AssertionError: They did not; the message shows what came, and what fits where.
         """
         patterns = [_pattern(each, None, None, {}) for each in expected]
-        events = list(self.of(instance=instance, child=child))
+        events = self.of(instance=instance, child=child)
         found = _first_fits(patterns, events)
         missing = len(found) < len(patterns)
         if not missing and (not exact or len(found) == len(events)):
@@ -177,12 +225,12 @@ class EventRecorder:
             AssertionError: Some did; the message shows them.
         """
         pattern = _pattern(kind, instance, child, fields)
-        if found := self.of(pattern):
+        if found := self._matching(pattern):
             count = f"{len(found)} came" if len(found) > 1 else "one came"
             raise AssertionError(f"there should be no {pattern}: {count}\n{_listed(found)}")
 
     def _context(self, pattern: EventPattern) -> str:
-        events = self.of(pattern)
+        events = self._matching(pattern)
         if not events:
             return "nothing came at all" if not self._events else "nothing came of it"
 

@@ -37,6 +37,8 @@ class TestEnd:
     def __init__(self, recorder: EventRecorder, expectations: Expectations) -> None:
         self.tree = ""
         """The tree when the body had ended, as text."""
+        self.events = ""
+        """The last events before that, as text; those of the stop say nothing of the test."""
         self._recorder = recorder
         self._expectations = expectations
         self._pending: list[LooseEnd] = []
@@ -44,7 +46,9 @@ class TestEnd:
     def unexpected(self) -> Sequence[str]:
         """Return what is not as it was expected, each as a text; ask when all has ended."""
         events = list(self._recorder)
-        return self._expectations.unexpected(events, self._pending, left_running(events))
+        # In an order of their own: fixtures that know nothing of each other end in any order.
+        pending = sorted(self._pending, key=lambda end: end.path)
+        return self._expectations.unexpected(events, pending, left_running(events))
 
     @asynccontextmanager
     async def runtime(
@@ -55,7 +59,7 @@ class TestEnd:
             try:
                 yield runtime
             finally:
-                self._add_tree(dump_tree(runtime.tree()))
+                self._keep(dump_tree(runtime.tree()))
                 self._pending += pending_of_runtime(runtime)
 
     @asynccontextmanager
@@ -68,9 +72,10 @@ class TestEnd:
             try:
                 yield supervisor
             finally:
-                self._add_tree(supervisor.dump())
+                self._keep(supervisor.dump())
                 self._pending += pending_of_tree(supervisor.tree())
             await supervisor.stop()
 
-    def _add_tree(self, tree: str) -> None:
+    def _keep(self, tree: str) -> None:
         self.tree = f"{self.tree}\n{tree}".strip()
+        self.events = self.events or self._recorder.tell()
