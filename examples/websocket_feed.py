@@ -6,7 +6,7 @@ import trio
 from process import open_process
 from trio_instances import Backoff, ChildSpec, InstanceSpec, ReconnectPolicy, open_runtime
 from trio_instances.channels import WebSocketChannel
-from trio_instances.testing.gateway import open_gateway  # the server: it echoes
+from trio_instances.testing import open_gateway  # the server: it echoes
 
 QUICK = ReconnectPolicy(backoff=Backoff(initial=0.05, cap=0.5), stable_after=0.2)
 

@@ -14,7 +14,7 @@ import httpx
 import pytest
 import trio
 
-from trio_instances.testing.gateway import Gateway
+from trio_instances.testing import Gateway
 
 from .processes import FOLDER, Running, run, write
 

@@ -12,8 +12,9 @@ from trio.testing import MockClock
 
 from trio_instances import InstanceStatus, open_runtime
 from trio_instances.telemetry import event_from_dict, event_to_dict, level_of, one_line
+from trio_instances.testing import EventRecorder
 
-from ..instance.scripted import HANGS, Log, ScriptedChannel
+from ..instance.scripted import HANGS, ScriptedChannel
 from ..runtime.instances import spec_of
 from .endpoints import (
     BEARER,
@@ -46,7 +47,7 @@ def names_of(messages: list[Message]) -> list[str]:
 
 async def test_events_come_in_order_each_in_its_wire_form() -> None:
     """With its level and a line for people; the id goes up by one, and nothing is left out."""
-    log = Log()
+    log = EventRecorder()
     async with trio.open_nursery() as nursery:
         async with open_runtime() as runtime:
             runtime.events.listen(log)

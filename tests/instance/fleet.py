@@ -19,8 +19,9 @@ from trio_instances import (
     open_runtime,
 )
 from trio_instances.telemetry import EventBus
+from trio_instances.testing import EventRecorder
 
-from .scripted import STEADY, Log, ScriptedChannel
+from .scripted import STEADY, ScriptedChannel
 
 
 def budget_of(key: str = "key", **policy: Any) -> ConnectionBudget:
@@ -34,16 +35,19 @@ class Fleet:
 
     runtime: Runtime
     bots: list[Instance]
-    log: Log
+    log: EventRecorder
     bus: EventBus
 
 
 @asynccontextmanager
 async def fleet(
-    budget: ConnectionBudget | None, *channels: ScriptedChannel, log: Log | None = None, **spec: Any
+    budget: ConnectionBudget | None,
+    *channels: ScriptedChannel,
+    log: EventRecorder | None = None,
+    **spec: Any,
 ) -> AsyncIterator[Fleet]:
     """Run an instance for each channel: ``bot-0``, ``bot-1`` and so on, all started at once."""
-    bus, log = EventBus(), Log() if log is None else log
+    bus, log = EventBus(), EventRecorder() if log is None else log
     bus.listen(log)
     fields: dict[str, Any] = {"budget": budget, "reconnect": STEADY, "probe": None, **spec}
     async with open_runtime(events=bus, random=Random(1)) as runtime:

@@ -1,4 +1,4 @@
-"""A channel that does what a test says, and a log of what came of it."""
+"""A channel that does what a test says, and an instance that it is the channel of."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from random import Random
-from typing import Any, TypeVar
+from typing import Any
 
 import trio
 from attrs import frozen
@@ -25,9 +25,8 @@ from trio_instances import (
     open_runtime,
 )
 from trio_instances.abc import Channel
-from trio_instances.telemetry import Event, EventBus
-
-E = TypeVar("E", bound=Event)
+from trio_instances.telemetry import EventBus
+from trio_instances.testing import EventRecorder
 
 STEADY = ReconnectPolicy(
     backoff=Backoff(jitter="none"), slow=Backoff(initial=60.0, cap=300.0, jitter="none")
@@ -212,42 +211,13 @@ class OverlappingChannel(ScriptedChannel):
         await self.closings.get(number, self.close)()
 
 
-class Log(list[Event]):
-    """Everything that happened, in order; a listener."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._more = trio.Event()
-
-    def __call__(self, event: Event) -> None:
-        """Take an event in."""
-        self.append(event)
-        self._more.set()
-        self._more = trio.Event()
-
-    async def wait(self, kind: type[E], times: int = 1) -> E:
-        """Wait until an event of this kind has come so often; return the last one."""
-        while len(self.of(kind)) < times:
-            await self._more.wait()
-        return self.of(kind)[times - 1]
-
-    def of(self, kind: type[E]) -> list[E]:
-        """Return the events of one kind."""
-        return [event for event in self if isinstance(event, kind)]
-
-    @property
-    def names(self) -> list[str]:
-        """The events' names."""
-        return [event.name for event in self]
-
-
 @frozen
 class Scene:
     """A runtime with one instance."""
 
     runtime: Runtime
     bot: Instance
-    log: Log
+    log: EventRecorder
     bus: EventBus
 
 
@@ -256,13 +226,13 @@ async def scene(
     channel: Channel[Any],
     *,
     settings: RuntimeSettings | None = None,
-    log: Log | None = None,
+    log: EventRecorder | None = None,
     bus: EventBus | None = None,
     **spec: Any,
 ) -> AsyncIterator[Scene]:
     """Run one instance, steady and without probes unless the spec says otherwise."""
     bus = EventBus() if bus is None else bus
-    log = Log() if log is None else log
+    log = EventRecorder() if log is None else log
     bus.listen(log)
     fields: dict[str, Any] = {"id": "bot", "reconnect": STEADY, "probe": None, **spec}
     async with open_runtime(settings, events=bus, random=Random(1)) as runtime:

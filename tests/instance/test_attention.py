@@ -25,7 +25,7 @@ async def test_two_hours_after_the_last_quick_attempt_it_is_told(
     """By default; to the second, though the slow attempts come at other times; and once."""
     channel = ScriptedChannel(*[REFUSED] * 1000)
     async with scene(channel) as s:
-        event = await s.log.wait(telemetry.InstanceNeedsAttention)
+        event = await s.log.wait_for(telemetry.InstanceNeedsAttention)
         assert event.at == trio.current_time() == EXHAUSTED_AT + 7200
         assert (event.elapsed, event.cause.reason) == (7200, "connection_refused")
         assert telemetry.level_of(event) == "ERROR"
@@ -56,7 +56,7 @@ async def test_whoever_is_named_by_the_cause_must_act(autojump_clock: MockClock)
     failure.cause = evolve(failure.cause, who_must_act="credentials")
     channel = ScriptedChannel(*[failure] * 1000)
     async with scene(channel) as s:
-        await s.log.wait(telemetry.InstanceNeedsAttention)
+        await s.log.wait_for(telemetry.InstanceNeedsAttention)
 
         assert s.bot.health().who_must_act is WhoMustAct.CREDENTIALS
 
@@ -66,7 +66,7 @@ async def test_the_time_is_a_setting(autojump_clock: MockClock, after: float) ->
     """Also one that ends with the first slow delay, or at once."""
     channel = ScriptedChannel(*[REFUSED] * 1000)
     async with scene(channel, reconnect=evolve(STEADY, attention_after=after)) as s:
-        event = await s.log.wait(telemetry.InstanceNeedsAttention)
+        event = await s.log.wait_for(telemetry.InstanceNeedsAttention)
 
         assert event.at == EXHAUSTED_AT + after
 
@@ -85,7 +85,7 @@ async def test_an_attempt_that_hangs_does_not_delay_it(autojump_clock: MockClock
     channel = ScriptedChannel(*[REFUSED] * 5, HANGS)
     policy = evolve(PATIENT, connect_timeout=math.inf)
     async with scene(channel, reconnect=policy) as s:
-        event = await s.log.wait(telemetry.InstanceNeedsAttention)
+        event = await s.log.wait_for(telemetry.InstanceNeedsAttention)
 
         assert event.at == EXHAUSTED_AT + 1000
         assert channel.living == 1
@@ -95,15 +95,15 @@ async def test_proof_ends_it(autojump_clock: MockClock) -> None:
     """An opening alone does not; and after the next exhaustion it is told again."""
     channel = ScriptedChannel(*[REFUSED] * 10)
     async with scene(channel, reconnect=PATIENT) as s:
-        await s.log.wait(telemetry.InstanceNeedsAttention)
-        await s.log.wait(telemetry.InstanceConnected)
+        await s.log.wait_for(telemetry.InstanceNeedsAttention)
+        await s.log.wait_for(telemetry.InstanceConnected)
         assert s.bot.health().needs_attention
         await s.bot.wait_status("connected")
         assert s.bot.health().proven
         assert not s.bot.health().needs_attention
         channel.outcomes = [REFUSED] * 20
         channel.reader.end(lost())
-        await s.log.wait(telemetry.InstanceNeedsAttention, 2)
+        await s.log.wait_for(telemetry.InstanceNeedsAttention, times=2)
 
         assert s.bot.health().needs_attention
 
@@ -112,14 +112,14 @@ async def test_a_resume_ends_it(autojump_clock: MockClock) -> None:
     """Somebody has attended to it; the time counts from the next exhaustion."""
     channel = ScriptedChannel(*[REFUSED] * 1000)
     async with scene(channel, reconnect=PATIENT) as s:
-        await s.log.wait(telemetry.InstanceNeedsAttention)
+        await s.log.wait_for(telemetry.InstanceNeedsAttention)
         s.bot.pause()
         await trio.sleep(5000)
         assert s.bot.health().needs_attention
         s.bot.resume()
         resumed_at = trio.current_time()
         assert not s.bot.health().needs_attention
-        event = await s.log.wait(telemetry.InstanceNeedsAttention, 2)
+        event = await s.log.wait_for(telemetry.InstanceNeedsAttention, times=2)
 
         assert event.at == resumed_at + EXHAUSTED_AT + 1000
 
@@ -142,12 +142,12 @@ async def test_a_connection_that_is_there_calls_nobody_until_it_is_lost(
     channel = ScriptedChannel(*[REFUSED] * 5)
     policy = evolve(PATIENT, stable_after=5000.0)
     async with scene(channel, reconnect=policy) as s:
-        await s.log.wait(telemetry.InstanceConnected)
+        await s.log.wait_for(telemetry.InstanceConnected)
         await trio.sleep(2000)
         assert s.log.of(telemetry.InstanceNeedsAttention) == []
         channel.outcomes = [REFUSED] * 9
         channel.reader.end(lost())
-        event = await s.log.wait(telemetry.InstanceNeedsAttention)
+        event = await s.log.wait_for(telemetry.InstanceNeedsAttention)
 
         assert event.at == s.log.of(telemetry.InstanceDisconnected)[0].at
         assert event.elapsed == event.at - EXHAUSTED_AT
@@ -160,7 +160,7 @@ async def test_a_restart_of_the_instance_begins_the_time_anew(autojump_clock: Mo
     async with scene(channel, reconnect=PATIENT, intensity=RestartIntensity(max_restarts=0)) as s:
         await trio.sleep(500)
         keeper.end(ValueError("bug"))
-        event = await s.log.wait(telemetry.InstanceNeedsAttention)
+        event = await s.log.wait_for(telemetry.InstanceNeedsAttention)
 
         assert event.elapsed == 1000
         assert event.at == 1500
@@ -172,7 +172,7 @@ async def test_an_instance_that_has_failed_needs_attention_at_once(
     """The event for that is `instance.failed`; the snapshot has one flag for both."""
     channel = ScriptedChannel(fatal())
     async with scene(channel) as s:
-        await s.log.wait(telemetry.InstanceFailed)
+        await s.log.wait_for(telemetry.InstanceFailed)
 
         assert s.bot.health().needs_attention
         assert s.log.of(telemetry.InstanceNeedsAttention) == []
@@ -186,6 +186,6 @@ async def test_the_timer_is_not_set_again_for_ever(autojump_clock: MockClock, si
         await s.bot.wait_status("connected")
         channel.reader.end(lost())
         with trio.fail_after(5000):
-            event = await s.log.wait(telemetry.InstanceNeedsAttention)
+            event = await s.log.wait_for(telemetry.InstanceNeedsAttention)
 
         assert event.elapsed == pytest.approx(1000.1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -50,7 +51,7 @@ def lose_all(channels: list[ScriptedChannel], *outcomes: float | BaseException) 
         channel.reader.end(lost())
 
 
-def times(log: list[Event]) -> list[float]:
+def times(log: Iterable[Event]) -> list[float]:
     """Return when each canary went."""
     return [event.at for event in log if isinstance(event, BreakerCanary)]
 

@@ -106,7 +106,7 @@ async def test_an_attempt_has_its_time_from_its_turn_on(autojump_clock: MockCloc
     async with fleet(
         budget_of(attempts_per_second=0.05), *scripted(2, HANGS), reconnect=policy
     ) as f:
-        await f.log.wait(telemetry.ReconnectFailed, 2)
+        await f.log.wait_for(telemetry.ReconnectFailed, times=2)
 
         failed = f.log.of(telemetry.ReconnectFailed)
         assert [(e.at, e.elapsed, e.cause.reason) for e in failed] == [
@@ -160,7 +160,7 @@ async def test_an_attempt_is_in_flight_while_it_closes(autojump_clock: MockClock
     channels[0].give_children = always(ChildSpec("login", fail_to_start))
     channels[0].close = close
     async with fleet(budget_of(in_flight=1, burst=9), *channels) as f:
-        await f.log.wait(telemetry.ReconnectFailed)
+        await f.log.wait_for(telemetry.ReconnectFailed)
         assert trio.current_time() == 0
         await f.bots[1].wait_status("connected")
 

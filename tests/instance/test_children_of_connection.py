@@ -96,7 +96,7 @@ async def test_each_connection_has_new_children(autojump_clock: MockClock) -> No
         await trio.sleep(1)
         assert incarnations(s.bot) == {"child": 2}
         s.bot.reconnect()
-        await s.log.wait(telemetry.InstanceConnected, 2)
+        await s.log.wait_for(telemetry.InstanceConnected, times=2)
 
         assert asked == [("bot", 1), ("bot", 2)]
         assert incarnations(s.bot) == {"child": 1}

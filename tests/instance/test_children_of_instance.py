@@ -26,12 +26,12 @@ async def test_they_survive_every_reconnect(autojump_clock: MockClock) -> None:
     async with scene(channel) as s:
         await s.bot.wait_status("connected")
         channel.reader.end(lost())
-        await s.log.wait(telemetry.InstanceConnected, 2)
+        await s.log.wait_for(telemetry.InstanceConnected, times=2)
         s.bot.reconnect()
-        await s.log.wait(telemetry.InstanceConnected, 3)
+        await s.log.wait_for(telemetry.InstanceConnected, times=3)
         s.bot.pause()
         s.bot.resume()
-        await s.log.wait(telemetry.InstanceConnected, 4)
+        await s.log.wait_for(telemetry.InstanceConnected, times=4)
 
         assert incarnations(s.bot) == {"keeper": 1, "reader": 1}
         assert keeper.running == len(keeper.began_at) == 1
@@ -101,7 +101,7 @@ async def test_an_optional_one_is_parked_and_the_instance_degraded(
         keeper.end(degraded())
         await s.bot.wait_status("degraded")
         s.bot.reconnect()
-        await s.log.wait(telemetry.InstanceConnected, 2)
+        await s.log.wait_for(telemetry.InstanceConnected, times=2)
 
         assert [r.what for r in s.bot.health().degraded] == ["child:keeper"]
         assert s.bot.status is InstanceStatus.DEGRADED
@@ -119,7 +119,7 @@ async def test_an_optional_one_that_fails_to_start_does_not_keep_the_instance_do
     channel.give_own = lambda _: [ChildSpec("keeper", fails, essential=False)]
     async with scene(channel) as s:
         assert s.bot.status is InstanceStatus.DEGRADED
-        await s.log.wait(telemetry.InstanceConnected)
+        await s.log.wait_for(telemetry.InstanceConnected)
 
         assert s.bot.health().children_parked == 1
 

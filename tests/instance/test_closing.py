@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pytest
 import trio
 from attrs import evolve
@@ -21,7 +23,7 @@ from trio_instances import (
 from .scripted import STEADY, ScriptedChannel, Worker, degraded, fatal, lost, scene
 
 
-def close_failures(log: list[telemetry.Event]) -> list[Cause]:
+def close_failures(log: Iterable[telemetry.Event]) -> list[Cause]:
     """Return why closings failed, as it was told."""
     return [
         event.cause
@@ -77,7 +79,7 @@ async def test_a_closing_that_ignores_its_budget_is_told_when_it_ends(
     async with scene(channel) as s:
         await s.bot.wait_status("connected")
         s.bot.reconnect()
-        await s.log.wait(telemetry.InstanceConnected, 2)
+        await s.log.wait_for(telemetry.InstanceConnected, times=2)
 
         assert channel.attempts == [0, 25]
         assert [cause.reason for cause in close_failures(s.log)] == ["close_timeout"]
@@ -168,7 +170,7 @@ async def test_the_childrens_time_to_stop_is_not_the_closings(autojump_clock: Mo
     async with scene(channel) as s:
         await s.bot.wait_status("connected")
         s.bot.reconnect()
-        await s.log.wait(telemetry.InstanceConnected, 2)
+        await s.log.wait_for(telemetry.InstanceConnected, times=2)
 
         assert channel.closed == [24]
         assert close_failures(s.log) == []
@@ -274,8 +276,8 @@ async def test_a_connection_that_is_deaf_is_closed_sooner(
     probe = ProbePolicy(failures_to_fail=1, jitter=0.0)
     reconnect = evolve(STEADY, close_timeout=close_timeout)
     async with scene(channel, probe=probe, reconnect=reconnect) as s:
-        lost_at = (await s.log.wait(telemetry.InstanceDisconnected)).at
-        await s.log.wait(telemetry.InstanceConnected, 2)
+        lost_at = (await s.log.wait_for(telemetry.InstanceDisconnected)).at
+        await s.log.wait_for(telemetry.InstanceConnected, times=2)
 
         assert channel.attempts == [0, pytest.approx(lost_at + retried)]
         (cause,) = close_failures(s.log)
@@ -294,8 +296,8 @@ async def test_a_probe_that_fails_otherwise_leaves_the_time_to_close(
 
     channel.ask = ill
     async with scene(channel, probe=ProbePolicy(failures_to_fail=1, jitter=0.0)) as s:
-        lost_at = (await s.log.wait(telemetry.InstanceDisconnected)).at
-        await s.log.wait(telemetry.InstanceConnected, 2)
+        lost_at = (await s.log.wait_for(telemetry.InstanceDisconnected)).at
+        await s.log.wait_for(telemetry.InstanceConnected, times=2)
 
         assert channel.attempts == [0, pytest.approx(lost_at + 10)]
 
@@ -309,7 +311,7 @@ async def test_a_closing_that_timed_out_names_the_channel_and_its_seconds(
     async with scene(channel) as s:
         await s.bot.wait_status("connected")
         s.bot.reconnect()
-        failed = await s.log.wait(telemetry.HookFailed)
+        failed = await s.log.wait_for(telemetry.HookFailed)
 
         assert failed.cause.detail == "the channel, a scripted one, did not close within 10 s"
         assert failed.path == "bot"
@@ -333,7 +335,7 @@ async def test_a_late_signal_of_an_old_generation_changes_nothing(
     async with scene(channel) as s:
         await s.bot.wait_status("connected")
         s.bot.reconnect()
-        await s.log.wait(telemetry.InstanceConnected, 2)
+        await s.log.wait_for(telemetry.InstanceConnected, times=2)
         await trio.sleep(100)
 
         assert channel.attempts == [0, 2]
@@ -357,7 +359,7 @@ async def test_a_probe_of_an_old_generation_judges_no_other(autojump_clock: Mock
         await s.bot.wait_status("connected")
         await trio.sleep(2)
         s.bot.reconnect()
-        await s.log.wait(telemetry.InstanceConnected, 2)
+        await s.log.wait_for(telemetry.InstanceConnected, times=2)
         await trio.sleep(100)
 
         assert s.bot.health().proven

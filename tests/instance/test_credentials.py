@@ -61,7 +61,7 @@ async def test_what_has_failed_is_started_anew(autojump_clock: MockClock) -> Non
     channel = Guarded()
     channel.right = "new"
     async with scene(channel) as s:
-        await s.log.wait(telemetry.InstanceFailed)
+        await s.log.wait_for(telemetry.InstanceFailed)
         assert s.bot.health().who_must_act == "credentials"
         bot = await s.runtime.update_credentials("bot", "new")
         assert bot is s.bot
@@ -77,7 +77,7 @@ async def test_what_waits_tries_at_once(autojump_clock: MockClock) -> None:
         await trio.sleep(100)
         channel.outcomes = []
         await s.runtime.update_credentials("bot", "old")
-        await s.log.wait(telemetry.InstanceConnected)
+        await s.log.wait_for(telemetry.InstanceConnected)
         assert trio.current_time() == 100
         await trio.sleep(1000)
 
@@ -94,7 +94,7 @@ async def test_what_is_connected_stays_so(autojump_clock: MockClock) -> None:
         await trio.sleep(100)
         assert channel.attempts == [0]
         s.bot.reconnect()
-        await s.log.wait(telemetry.InstanceConnected, 2)
+        await s.log.wait_for(telemetry.InstanceConnected, times=2)
 
         assert channel.used == ["old", "old, but longer"]
 
@@ -152,7 +152,7 @@ async def test_a_connection_that_is_ended_for_its_old_ones_is_made_again(
         await s.runtime.update_credentials("bot", "new")
         await trio.sleep(1)
         channel.reader.end(REVOKED)
-        await s.log.wait(telemetry.InstanceConnected, 2)
+        await s.log.wait_for(telemetry.InstanceConnected, times=2)
 
         assert channel.used == ["old", "new"]
 
@@ -162,9 +162,9 @@ async def test_new_ones_that_are_refused_fail_it(autojump_clock: MockClock) -> N
     channel = Guarded()
     channel.right = "another"
     async with scene(channel) as s:
-        await s.log.wait(telemetry.InstanceFailed)
+        await s.log.wait_for(telemetry.InstanceFailed)
         await s.runtime.update_credentials("bot", "new")
-        await s.log.wait(telemetry.InstanceFailed, 2)
+        await s.log.wait_for(telemetry.InstanceFailed, times=2)
         await trio.sleep(1000)
 
         assert channel.used == ["old", "new"]
@@ -184,7 +184,7 @@ async def test_a_failure_that_is_being_closed_is_started_anew_too(
         await s.bot.wait_status("connected")
         channel.right = "new"
         channel.reader.end(REVOKED)
-        await s.log.wait(telemetry.InstanceDisconnected)
+        await s.log.wait_for(telemetry.InstanceDisconnected)
         assert s.bot.status != "failed"
         await s.runtime.update_credentials("bot", "new")
         await s.bot.wait_status("connected")
@@ -205,7 +205,7 @@ async def test_a_successor_with_the_old_ones_is_made_again_with_the_new_ones(
         s.bot.rotate()
         await trio.sleep(1)
         await s.runtime.update_credentials("bot", "new")
-        await s.log.wait(telemetry.InstanceHandedOver)
+        await s.log.wait_for(telemetry.InstanceHandedOver)
 
         assert channel.used == ["old", "old", "new"]
         assert s.log.of(telemetry.InstanceDisconnected) == []
@@ -238,7 +238,7 @@ async def test_cancelled_while_it_starts_anew_the_new_ones_stay(
     channel = Guarded()
     channel.right = "new"
     async with scene(channel) as s:
-        await s.log.wait(telemetry.InstanceFailed)
+        await s.log.wait_for(telemetry.InstanceFailed)
         with trio.CancelScope() as scope:
             scope.cancel()
             await s.runtime.update_credentials("bot", "new")

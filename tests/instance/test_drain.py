@@ -116,7 +116,7 @@ async def test_it_is_shown_and_told(autojump_clock: MockClock) -> None:
         await s.bot.wait_status("paused")
         assert not s.bot.health().draining
 
-        words = [name for name in s.log.names[told:] if name.startswith("instance")]
+        words = [name for name in s.log.names()[told:] if name.startswith("instance")]
         assert words == [
             "instance.draining",
             "instance.asked",
@@ -169,7 +169,7 @@ async def test_it_connects_again_if_it_must(autojump_clock: MockClock) -> None:
         s.bot.watch_queue("one", queue)
         s.bot.drain()
         channel.reader.end(lost())
-        await s.log.wait(telemetry.InstanceConnected, 2)
+        await s.log.wait_for(telemetry.InstanceConnected, times=2)
         assert s.bot.draining
         queue.current_buffer_used = 0
         await s.bot.wait_status("paused")
@@ -235,7 +235,7 @@ async def test_a_failure_ends_a_drain(autojump_clock: MockClock) -> None:
         s.bot.drain()
         channel.outcomes = [fatal()]
         channel.reader.end(lost())
-        await s.log.wait(telemetry.InstanceFailed)
+        await s.log.wait_for(telemetry.InstanceFailed)
         assert not s.bot.draining
         await s.runtime.restart_instance("bot")
         await trio.sleep(100)
@@ -273,7 +273,7 @@ async def test_a_crash_after_a_drain_was_called_off_connects_again(
         s.bot.drain()
         s.bot.resume()
         keeper.end(ValueError("bug"))
-        await s.log.wait(telemetry.InstanceConnected, 2)
+        await s.log.wait_for(telemetry.InstanceConnected, times=2)
 
         assert s.bot.connected
 
@@ -301,7 +301,7 @@ async def test_a_drain_in_the_middle_of_a_handover_goes_on_over_it(
         s.bot.watch_queue("one", queue)
         s.bot.rotate()
         s.bot.drain()
-        await s.log.wait(telemetry.InstanceHandedOver)
+        await s.log.wait_for(telemetry.InstanceHandedOver)
         assert s.bot.draining
         queue.current_buffer_used = 0
         await s.bot.wait_status("paused")

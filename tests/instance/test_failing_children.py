@@ -186,7 +186,7 @@ async def test_an_essential_child_that_fails_too_often_ends_the_connection(
 
     channel.give_children = lambda *_: [spec_of(crashes)]
     async with scene(channel) as s:
-        await s.log.wait(telemetry.InstanceConnected, 2)
+        await s.log.wait_for(telemetry.InstanceConnected, times=2)
 
         assert channel.attempts == [0, 6.5]
         assert s.bot.health().restarts == 5
@@ -268,7 +268,7 @@ async def test_a_child_that_is_no_async_function_is_a_failure_like_any_other(
 
     channel.give_children = lambda *_: [spec_of(plain)]
     async with scene(channel) as s:
-        await s.log.wait(telemetry.InstanceDisconnected)
+        await s.log.wait_for(telemetry.InstanceDisconnected)
 
         assert s.bot.health().cause is not None
         assert s.bot.health().restarts == 5

@@ -67,7 +67,9 @@ async def test_what_is_told_of_a_handover(autojump_clock: MockClock) -> None:
         s.bot.rotate()
         await trio.sleep(10)
 
-        names = [name for name in s.log.names[told:] if name.startswith(("instance", "reconnect"))]
+        names = [
+            name for name in s.log.names()[told:] if name.startswith(("instance", "reconnect"))
+        ]
         assert names == ["reconnect.attempt", "instance.handed_over", "instance.connected"]
         (over,) = s.log.of(telemetry.InstanceHandedOver)
         assert (over.generation, over.previous, over.uptime, over.at) == (2, 1, 105, 105)
@@ -149,7 +151,7 @@ async def test_a_reconnect_after_a_handover_is_an_ordinary_one(autojump_clock: M
         await begin(s)
         await trio.sleep(100)
         s.bot.reconnect()
-        await s.log.wait(telemetry.InstanceConnected, 3)
+        await s.log.wait_for(telemetry.InstanceConnected, times=3)
 
         assert channel.story[-3:] == [("closed", 2), ("began", 3), ("opened", 3)]
         assert s.bot.generation == 3
@@ -207,7 +209,7 @@ async def test_a_promoted_attempt_fails_like_any_other(autojump_clock: MockClock
         await trio.sleep(20)
         channel.readers[1].end(lost())
         await s.bot.wait_status("connected")
-        await s.log.wait(telemetry.InstanceConnected, 2)
+        await s.log.wait_for(telemetry.InstanceConnected, times=2)
 
         assert channel.attempts == [0, 100, 130.5]
         assert channel.living == 1

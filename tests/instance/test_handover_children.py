@@ -59,7 +59,7 @@ async def test_a_parked_child_of_the_successor_counts_when_it_takes_over(
         assert reasons(s) == []
         channel.late = set()
         channel.broken = {3}
-        await s.log.wait(telemetry.InstanceHandedOver)
+        await s.log.wait_for(telemetry.InstanceHandedOver)
         await trio.sleep(1)
 
         assert reasons(s) == ["child:extra"]
@@ -78,7 +78,7 @@ async def test_a_child_that_was_parked_is_well_again_with_the_successors(
         await trio.sleep(1)
         assert channel.extras[2].running == 1
         assert reasons(s) == ["child:extra"]
-        await s.log.wait(telemetry.InstanceHandedOver)
+        await s.log.wait_for(telemetry.InstanceHandedOver)
 
         assert reasons(s) == []
 
@@ -93,7 +93,7 @@ async def test_the_children_of_a_successor_that_failed_leave_no_mark(
         async with scene(channel) as s:
             await trio.sleep(100)
             s.bot.rotate()
-            await s.log.wait(telemetry.ReconnectFailed)
+            await s.log.wait_for(telemetry.ReconnectFailed)
             await trio.sleep(0.1)
 
             assert reasons(s) == expected
@@ -120,7 +120,7 @@ async def test_each_connection_has_its_own_budget_of_restarts(autojump_clock: Mo
         for _ in range(2):
             channel.readers[1].end(ValueError("bug"))
             await trio.sleep(1)
-        await s.log.wait(telemetry.InstanceHandedOver)
+        await s.log.wait_for(telemetry.InstanceHandedOver)
         for _ in range(2):
             await trio.sleep(1)
             channel.readers[2].end(ValueError("bug"))
@@ -170,7 +170,7 @@ async def test_what_the_probes_said_of_the_old_one_ends_with_it(autojump_clock: 
     async with scene(channel, probe=ProbePolicy(interval=10.0, jitter=0.0)) as s:
         await s.bot.wait_status("degraded")
         s.bot.rotate()
-        await s.log.wait(telemetry.InstanceHandedOver)
+        await s.log.wait_for(telemetry.InstanceHandedOver)
 
         assert s.bot.health().probe.verdict is None
         assert await s.bot.wait_status("connected") == "connected"

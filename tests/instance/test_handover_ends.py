@@ -43,7 +43,7 @@ async def test_a_stop_in_the_middle_of_a_handover_leaves_nothing(
         assert ("opened", 2) not in channel.story or ("closed", 2) in channel.story
         assert s.log.of(telemetry.ReconnectFailed) == []
         assert s.log.of(telemetry.ChildStuck) == []
-        assert s.log.names[-1] == "instance.stopped"
+        assert s.log.names()[-1] == "instance.stopped"
 
 
 @pytest.mark.parametrize("closing", [0.0, 7.0])
@@ -206,7 +206,7 @@ async def test_a_crash_of_the_instance_ends_both(autojump_clock: MockClock, stag
     async with scene(channel, intensity=RestartIntensity(max_restarts=0)) as s:
         await begin(s, stage)
         keeper.end(ValueError("bug"))
-        await s.log.wait(telemetry.InstanceConnected, 2)
+        await s.log.wait_for(telemetry.InstanceConnected, times=2)
 
         assert channel.living == 1
         assert not s.bot.health().handover
@@ -219,7 +219,7 @@ async def test_a_crash_of_the_connection_loop_ends_both(autojump_clock: MockCloc
     channel = OverlappingChannel(0.0, ChannelError(rubbish))
     async with scene(channel) as s:
         await begin(s, "asked")
-        await s.log.wait(telemetry.ChildRestarting)
+        await s.log.wait_for(telemetry.ChildRestarting)
         await s.bot.wait_status("connected")
         await trio.sleep(1)
 

@@ -53,7 +53,7 @@ async def test_a_successor_that_hangs_is_given_up_after_connect_timeout(
     channel = OverlappingChannel(0.0, HANGS)
     async with scene(channel) as s:
         await begin(s)
-        await s.log.wait(telemetry.InstanceHandedOver)
+        await s.log.wait_for(telemetry.InstanceHandedOver)
 
         (failed,) = s.log.of(telemetry.ReconnectFailed)
         assert (failed.cause.reason, failed.elapsed) == ("connect_timeout", 30)
@@ -109,7 +109,7 @@ async def test_a_successor_that_is_closed_slowly_is_not_in_the_next_ones_way(
     async with scene(channel) as s:
         await s.bot.wait_status("connected")
         s.bot.rotate()
-        await s.log.wait(telemetry.InstanceHandedOver)
+        await s.log.wait_for(telemetry.InstanceHandedOver)
 
         assert channel.attempts == [0, 0, 10]
         assert channel.most == 2

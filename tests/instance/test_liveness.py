@@ -11,8 +11,9 @@ from trio.testing import MockClock
 
 from trio_instances import Instance, InstanceSpec, ProbePolicy, open_runtime, telemetry
 from trio_instances.telemetry import EventBus
+from trio_instances.testing import EventRecorder
 
-from .scripted import HANGS, Log, ScriptedChannel, scene
+from .scripted import HANGS, ScriptedChannel, scene
 
 HOUR = 3600.0
 RARE = ProbePolicy(interval=10 * HOUR, jitter=0.0)
@@ -21,13 +22,13 @@ DATA = ProbePolicy(interval=10 * HOUR, jitter=0.0, data_silence=60.0)
 TRANSPORT = ProbePolicy(interval=10 * HOUR, jitter=0.0, transport_silence=60.0)
 
 
-def probes(log: Log) -> list[tuple[float, str]]:
+def probes(log: EventRecorder) -> list[tuple[float, str]]:
     """Return when each probe ended, and why it was made; without those that came in their turn."""
     completed = log.of(telemetry.ProbeCompleted)
     return [(each.at, str(each.trigger)) for each in completed if each.trigger != "interval"]
 
 
-def told(log: Log) -> list[tuple[float, str, str, float]]:
+def told(log: EventRecorder) -> list[tuple[float, str, str, float]]:
     """Return what was told of silence: when, what, of which signal, and how long it was."""
     kinds = (telemetry.LivenessSilent, telemetry.LivenessHeard)
     return [
@@ -82,8 +83,8 @@ async def test_only_failing_probes_end_a_silent_connection(autojump_clock: MockC
 
     channel.ask = ask
     async with scene(channel, probe=DATA) as s:
-        end = await s.log.wait(telemetry.InstanceDisconnected)
-        await s.log.wait(telemetry.InstanceConnected, 2)
+        end = await s.log.wait_for(telemetry.InstanceDisconnected)
+        await s.log.wait_for(telemetry.InstanceConnected, times=2)
         await trio.sleep(HOUR)
 
         assert (end.at, end.cause.reason) == (180, "timeout")
@@ -224,7 +225,7 @@ async def test_during_a_start_silence_asks_nothing(autojump_clock: MockClock) ->
     channel.ask = ask
     policy = ProbePolicy(interval=100, jitter=0.0, data_silence=10, startup_failures=10)
     async with scene(channel, probe=policy) as s:
-        await s.log.wait(telemetry.ProbeCompleted, 5)
+        await s.log.wait_for(telemetry.ProbeCompleted, times=5)
 
         completed = [(e.verdict, e.trigger) for e in s.log.of(telemetry.ProbeCompleted)]
         assert completed == [("recoverable", "interval")] * 3 + [("ok", "interval"), ("ok", "data")]
@@ -293,7 +294,7 @@ async def test_a_frame_ends_a_transports_silence_and_not_that_of_the_data(
 
 async def test_a_listener_may_report_life_at_the_news_of_silence(autojump_clock: MockClock) -> None:
     """It is taken in at once, and told once."""
-    bus, log = EventBus(), Log()
+    bus, log = EventBus(), EventRecorder()
     bots: list[Instance] = []
 
     def answer(event: telemetry.Event) -> None:
@@ -321,7 +322,7 @@ async def test_a_silence_whose_probe_ends_the_connection_is_not_told_as_well(
     channel.ask = ask
     policy = ProbePolicy(interval=10 * HOUR, data_silence=60.0, failures_to_fail=1)
     async with scene(channel, probe=policy) as s:
-        await s.log.wait(telemetry.InstanceDisconnected)
+        await s.log.wait_for(telemetry.InstanceDisconnected)
 
         assert told(s.log) == []
 

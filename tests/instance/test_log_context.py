@@ -67,7 +67,7 @@ async def test_a_line_of_a_child_of_a_connection_says_all_of_it(
     async with scene(channel) as s:
         await s.bot.wait_status("connected")
         s.bot.reconnect()
-        await s.log.wait(telemetry.InstanceConnected, 2)
+        await s.log.wait_for(telemetry.InstanceConnected, times=2)
 
     common = {
         "instance_id": "bot",
@@ -259,6 +259,6 @@ async def test_a_lost_child_says_so_until_its_end(lines: LINES, autojump_clock: 
         await s.bot.wait_status("connected")
         s.bot.report_failure(lost())
         s.bot.reconnect()
-        await s.log.wait(telemetry.InstanceConnected, 2)
+        await s.log.wait_for(telemetry.InstanceConnected, times=2)
 
     assert [extra["generation"] for _, extra in lines] == [1, 2]

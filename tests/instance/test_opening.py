@@ -277,7 +277,7 @@ async def test_nothing_of_a_generations_context_reaches_the_next(
         channel.reader.end(ValueError("bug"))
         await trio.sleep(1)
         channel.reader.end(lost())
-        await s.log.wait(telemetry.InstanceConnected, 2)
+        await s.log.wait_for(telemetry.InstanceConnected, times=2)
 
         assert seen == [
             ("connect", 0),

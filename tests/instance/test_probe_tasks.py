@@ -11,8 +11,9 @@ from trio.testing import MockClock
 
 from trio_instances import Instance, ProbePolicy, current_child_path, open_runtime, telemetry
 from trio_instances.telemetry import EventBus
+from trio_instances.testing import EventRecorder
 
-from .scripted import Log, OverlappingChannel, ScriptedChannel, degraded, scene
+from .scripted import OverlappingChannel, ScriptedChannel, degraded, scene
 
 OFTEN = ProbePolicy(interval=1.0, jitter=0.0, failures_to_fail=1000)
 seen: ContextVar[int] = ContextVar("seen", default=0)
@@ -72,7 +73,7 @@ async def test_a_probe_that_fails_while_its_time_is_up_has_failed_by_that(
 
     channel.ask = ask
     async with scene(channel, probe=OFTEN) as s:
-        completed = await s.log.wait(telemetry.ProbeCompleted)
+        completed = await s.log.wait_for(telemetry.ProbeCompleted)
 
         assert completed.cause is not None
         assert (completed.cause.error_type, completed.latency) == ("ValueError", 5)
@@ -123,7 +124,7 @@ async def test_a_probe_cancelled_by_its_budget_and_then_by_its_connection_ends_o
     async with scene(channel, probe=OFTEN) as s:
         await trio.sleep(8)
         s.bot.reconnect()
-        await s.log.wait(telemetry.InstanceConnected, 2)
+        await s.log.wait_for(telemetry.InstanceConnected, times=2)
 
         assert len(ends) == 1
         assert ends[0] == pytest.approx(channel.attempts[1])
@@ -181,7 +182,7 @@ async def test_what_a_listener_ends_at_a_bad_verdict_is_not_degraded_as_well(
 ) -> None:
     """The connection that the verdict was about is gone when the listener returns."""
     channel = ScriptedChannel()
-    bus, log = EventBus(), Log()
+    bus, log = EventBus(), EventRecorder()
     bots: list[Instance] = []
 
     def impatient(event: telemetry.Event) -> None:
@@ -222,7 +223,7 @@ async def test_in_a_handover_each_connection_is_judged_by_its_own_probes(
         await s.bot.wait_status("degraded")
         await trio.sleep(10 - trio.current_time())
         s.bot.rotate()
-        await s.log.wait(telemetry.InstanceConnected, 2)
+        await s.log.wait_for(telemetry.InstanceConnected, times=2)
         assert (s.bot.status, s.bot.health().probe.verdict) == ("connected", None)
         await trio.sleep(100)
 
@@ -261,7 +262,7 @@ async def test_a_connection_that_is_ended_as_soon_as_it_is_open_is_not_probed(
 ) -> None:
     """A listener may end it at the very news of it."""
     channel = ScriptedChannel()
-    bus, log = EventBus(), Log()
+    bus, log = EventBus(), EventRecorder()
     bots: list[Instance] = []
     asked: list[int] = []
 

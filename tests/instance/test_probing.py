@@ -18,8 +18,9 @@ from trio_instances import (
     telemetry,
 )
 from trio_instances.telemetry import EventBus
+from trio_instances.testing import EventRecorder
 
-from .scripted import HANGS, Log, ScriptedChannel, degraded, fatal, nothing, scene
+from .scripted import HANGS, ScriptedChannel, degraded, fatal, nothing, scene
 
 EVEN = ProbePolicy(jitter=0.0)
 """Without chance, but for the first one."""
@@ -77,7 +78,7 @@ async def test_a_probe_has_a_budget(autojump_clock: MockClock) -> None:
     """One that gives no answer is cancelled after five seconds, and is a recoverable failure."""
     channel, times = probing(HANGS)
     async with scene(channel, probe=EVEN) as s:
-        completed = await s.log.wait(telemetry.ProbeCompleted)
+        completed = await s.log.wait_for(telemetry.ProbeCompleted)
 
         assert (completed.verdict, completed.latency) == ("recoverable", 5)
         assert completed.cause is not None
@@ -95,7 +96,7 @@ async def test_a_probe_that_ignores_its_budget_has_failed_too(autojump_clock: Mo
 
     channel.ask = ask
     async with scene(channel, probe=EVEN) as s:
-        completed = await s.log.wait(telemetry.ProbeCompleted)
+        completed = await s.log.wait_for(telemetry.ProbeCompleted)
 
         assert (completed.verdict, completed.latency) == ("recoverable", 7)
 
@@ -142,10 +143,10 @@ async def test_three_failures_in_a_row_end_the_connection(autojump_clock: MockCl
     """Two are nothing yet; the third loses the connection, with the probe's cause."""
     channel, times = probing(*[TimeoutError("slow")] * 3)
     async with scene(channel, probe=EVEN) as s:
-        await s.log.wait(telemetry.ProbeCompleted, 2)
+        await s.log.wait_for(telemetry.ProbeCompleted, times=2)
         assert s.bot.status == "connected"
-        end = await s.log.wait(telemetry.InstanceDisconnected)
-        await s.log.wait(telemetry.InstanceConnected, 2)
+        end = await s.log.wait_for(telemetry.InstanceDisconnected)
+        await s.log.wait_for(telemetry.InstanceConnected, times=2)
 
         assert (end.cause.reason, end.at) == ("timeout", times[2])
         assert channel.closed == [times[2]]
@@ -156,7 +157,7 @@ async def test_a_success_ends_a_row_of_failures(autojump_clock: MockClock) -> No
     bad = TimeoutError("slow")
     channel, _ = probing(bad, bad, 0.0, bad, bad, 0.0)
     async with scene(channel, probe=EVEN) as s:
-        await s.log.wait(telemetry.ProbeCompleted, 6)
+        await s.log.wait_for(telemetry.ProbeCompleted, times=6)
 
         streaks = [(e.verdict, e.streak) for e in s.log.of(telemetry.ProbeCompleted)]
         assert streaks == [
@@ -174,11 +175,11 @@ async def test_degraded_verdicts_degrade_until_two_successes(autojump_clock: Moc
     """The connection is kept; the third verdict degrades, the second success recovers."""
     channel, times = probing(*[degraded("slow")] * 3, 0.0, 0.0)
     async with scene(channel, probe=EVEN) as s:
-        await s.log.wait(telemetry.ProbeCompleted, 2)
+        await s.log.wait_for(telemetry.ProbeCompleted, times=2)
         assert s.bot.status == "connected"
         await s.bot.wait_status("degraded")
         assert [r.what for r in s.bot.health().degraded] == ["probe"]
-        await s.log.wait(telemetry.ProbeCompleted, 4)
+        await s.log.wait_for(telemetry.ProbeCompleted, times=4)
         assert s.bot.status == "degraded"
         await s.bot.wait_status("connected")
 
@@ -193,7 +194,7 @@ async def test_a_degradation_by_probes_ends_with_the_connection(autojump_clock: 
     async with scene(channel, probe=EVEN) as s:
         await s.bot.wait_status("degraded")
         s.bot.reconnect()
-        await s.log.wait(telemetry.InstanceConnected, 2)
+        await s.log.wait_for(telemetry.InstanceConnected, times=2)
 
         assert s.bot.status == "connected"
         assert s.bot.health().probe.verdict is None
@@ -214,7 +215,7 @@ async def test_the_channel_classifies_what_a_probe_raises(autojump_clock: MockCl
     channel, _ = probing(ZeroDivisionError("odd"))
     channel.judge = lambda _: degraded("by the channel").cause
     async with scene(channel, probe=EVEN) as s:
-        completed = await s.log.wait(telemetry.ProbeCompleted)
+        completed = await s.log.wait_for(telemetry.ProbeCompleted)
 
         assert completed.cause is not None
         assert completed.cause.reason == "by the channel"
@@ -224,7 +225,7 @@ async def test_a_cause_that_says_lost_still_needs_its_row(autojump_clock: MockCl
     """A probe reports and does not act, whatever its failure claims of the connection."""
     channel, _ = probing(ConnectionResetError("gone"))
     async with scene(channel, probe=EVEN) as s:
-        await s.log.wait(telemetry.ProbeCompleted, 2)
+        await s.log.wait_for(telemetry.ProbeCompleted, times=2)
 
         assert s.bot.generation == 1
 
@@ -273,7 +274,7 @@ async def test_the_snapshot_shows_the_last_verdict(autojump_clock: MockClock) ->
     channel, _ = probing(0.5, 0.25)
     async with scene(channel, probe=EVEN) as s:
         assert s.bot.health().probe.verdict is None
-        await s.log.wait(telemetry.ProbeCompleted, 2)
+        await s.log.wait_for(telemetry.ProbeCompleted, times=2)
 
         probe = s.bot.health().probe
         assert (probe.verdict, probe.latency, probe.streak) == ("ok", 0.25, 2)
@@ -282,7 +283,7 @@ async def test_the_snapshot_shows_the_last_verdict(autojump_clock: MockClock) ->
 async def test_a_listener_may_reconnect_at_a_bad_probe(autojump_clock: MockClock) -> None:
     """The probe's own task is then ended in the middle of its event."""
     channel, _ = probing(TimeoutError("slow"))
-    bus, log = EventBus(), Log()
+    bus, log = EventBus(), EventRecorder()
     bots: list[Any] = []
 
     def impatient(event: telemetry.Event) -> None:
@@ -292,7 +293,7 @@ async def test_a_listener_may_reconnect_at_a_bad_probe(autojump_clock: MockClock
     bus.listen(impatient)
     async with scene(channel, probe=EVEN, bus=bus, log=log) as s:
         bots.append(s.bot)
-        await s.log.wait(telemetry.InstanceConnected, 2)
+        await s.log.wait_for(telemetry.InstanceConnected, times=2)
         channel.ask = lambda _: nothing()
         await trio.sleep(100)
 

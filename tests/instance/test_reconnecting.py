@@ -29,10 +29,10 @@ async def test_delays_start_anew_only_from_a_proven_connection(autojump_clock: M
     channel = ScriptedChannel()
     async with scene(channel) as s:
         for times, uptime in enumerate((1, 1, 1, 60.1), 1):
-            await s.log.wait(telemetry.InstanceConnected, times)
+            await s.log.wait_for(telemetry.InstanceConnected, times=times)
             await trio.sleep(uptime)
             channel.reader.end(lost())
-        await s.log.wait(telemetry.InstanceConnected, 5)
+        await s.log.wait_for(telemetry.InstanceConnected, times=5)
 
         delays = [e.delay for e in s.log.of(telemetry.ReconnectScheduled)]
         assert delays == [0.5, 1.0, 2.0, 0.25]
@@ -44,7 +44,7 @@ async def test_a_server_that_accepts_and_closes_is_not_hammered(autojump_clock: 
     channel = ScriptedChannel()
     async with scene(channel) as s:
         for times in range(1, 7):
-            await s.log.wait(telemetry.InstanceConnected, times)
+            await s.log.wait_for(telemetry.InstanceConnected, times=times)
             await trio.sleep(0.5)
             channel.reader.end(lost())
         await trio.sleep(1)
@@ -59,7 +59,7 @@ async def test_a_connection_is_proven_no_sooner_than_the_delay_it_waited_for(
     """After slow delays of minutes, a minute of being up proves nothing."""
     channel = ScriptedChannel(*[REFUSED] * 6)
     async with scene(channel) as s:
-        await s.log.wait(telemetry.InstanceConnected)
+        await s.log.wait_for(telemetry.InstanceConnected)
         await trio.sleep(119)
         assert not s.bot.health().proven
         await trio.sleep(2)
@@ -73,7 +73,7 @@ async def test_an_instance_is_degraded_until_its_connection_is_proven(
     """A connection after the quick attempts were used up is not yet a recovery."""
     channel = ScriptedChannel(*[REFUSED] * 5)
     async with scene(channel) as s:
-        await s.log.wait(telemetry.InstanceConnected)
+        await s.log.wait_for(telemetry.InstanceConnected)
         assert s.bot.status is InstanceStatus.DEGRADED
         await s.bot.wait_status("connected")
 
@@ -301,7 +301,7 @@ async def test_a_hint_beyond_the_ceiling_is_told(
     """What was asked for in vain, and what is waited for instead."""
     channel = ScriptedChannel(ChannelError(Cause("recoverable", "http_429", retry_after=asked)))
     async with scene(channel) as s:
-        scheduled = await s.log.wait(telemetry.ReconnectScheduled)
+        scheduled = await s.log.wait_for(telemetry.ReconnectScheduled)
         await s.bot.wait_status("connected")
 
         assert (scheduled.refused, scheduled.cause.retry_after) == (refused, asked)

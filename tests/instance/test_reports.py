@@ -138,7 +138,7 @@ async def test_counters_survive_restarts_of_the_whole_instance(
     async with scene(channel, intensity=RestartIntensity(max_restarts=1)) as s:
         await s.bot.wait_status("connected")
         channel.reader.end(lost())
-        await s.log.wait(telemetry.InstanceConnected, 2)
+        await s.log.wait_for(telemetry.InstanceConnected, times=2)
         keeper.end(ValueError("bug"))
         await trio.sleep(1)
         before = s.bot.health()
@@ -147,7 +147,7 @@ async def test_counters_survive_restarts_of_the_whole_instance(
             keeper.end(ValueError("again"))
         else:
             await s.runtime.restart_instance("bot")
-        await s.log.wait(telemetry.InstanceConnected, 3)
+        await s.log.wait_for(telemetry.InstanceConnected, times=3)
 
         after = s.bot.health()
         assert after.restarts == (2 if how == "crash" else 1)

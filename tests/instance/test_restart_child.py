@@ -25,7 +25,7 @@ from .scripted import Scene, ScriptedChannel, Worker, always, degraded, scene
 async def park(s: Scene, worker: Worker) -> None:
     """Make a child fail, and wait until it is parked."""
     worker.end(degraded())
-    await s.log.wait(telemetry.ChildParked)
+    await s.log.wait_for(telemetry.ChildParked)
 
 
 def states(s: Scene) -> dict[str, ChildState]:
@@ -139,7 +139,7 @@ async def test_cancelled_it_lets_a_restart_that_was_due_go_on(autojump_clock: Mo
     channel.give_own = always(ChildSpec("slow", slow))
     delay = Backoff(initial=60, cap=60, jitter="none")
     async with scene(channel, child_backoff=delay) as s:
-        await s.log.wait(telemetry.ChildRestarting)
+        await s.log.wait_for(telemetry.ChildRestarting)
 
         with trio.move_on_after(1) as scope:
             await s.bot.restart_child("slow")

@@ -66,7 +66,7 @@ async def test_a_planned_replacement_is_no_failure(autojump_clock: MockClock) ->
     async with scene(channel) as s:
         await s.bot.wait_status("connected")
         s.bot.rotate()
-        await s.log.wait(telemetry.InstanceConnected, 2)
+        await s.log.wait_for(telemetry.InstanceConnected, times=2)
 
         (end,) = s.log.of(telemetry.InstanceDisconnected)
         assert end.cause.reason == "rotation_requested"
@@ -83,7 +83,7 @@ async def test_the_age_counts_from_the_opening_of_the_present_one(
     async with scene(channel, reconnect=evolve(STEADY, max_age=1000.0)) as s:
         await trio.sleep(800)
         channel.reader.end(lost())
-        await s.log.wait(telemetry.InstanceConnected, 2)
+        await s.log.wait_for(telemetry.InstanceConnected, times=2)
         await trio.sleep(890)
         assert len(channel.attempts) == 2
         await trio.sleep(111)
@@ -138,7 +138,7 @@ async def test_a_replacement_that_fails_is_retried_as_any_attempt(
     async with scene(channel) as s:
         await trio.sleep(100)
         s.bot.rotate()
-        await s.log.wait(telemetry.InstanceConnected, 2)
+        await s.log.wait_for(telemetry.InstanceConnected, times=2)
 
         assert channel.gaps == [100, 0.5, 1.0]
         assert s.log.of(telemetry.InstanceConnected)[1].outage == 1.5
@@ -155,7 +155,7 @@ async def test_the_old_one_is_closed_before_the_new_one_is_made(autojump_clock: 
     async with scene(channel) as s:
         await trio.sleep(100)
         s.bot.rotate()
-        await s.log.wait(telemetry.InstanceConnected, 2)
+        await s.log.wait_for(telemetry.InstanceConnected, times=2)
 
         assert channel.attempts == [0, 110]
         assert channel.most == 1

@@ -66,7 +66,7 @@ async def test_a_resumable_loss_hands_the_session_on(autojump_clock: MockClock) 
     async with scene(channel) as s:
         await s.bot.wait_status("connected")
         channel.reader.end(lost(resumable=True))
-        await s.log.wait(telemetry.InstanceConnected, 2)
+        await s.log.wait_for(telemetry.InstanceConnected, times=2)
 
         assert channel.seen == [None, "session 1"]
 
@@ -77,7 +77,7 @@ async def test_attempts_that_fail_leave_the_session_as_it_is(autojump_clock: Moc
     async with scene(channel) as s:
         await s.bot.wait_status("connected")
         channel.reader.end(lost(resumable=True))
-        await s.log.wait(telemetry.InstanceConnected, 2)
+        await s.log.wait_for(telemetry.InstanceConnected, times=2)
 
         assert channel.seen == [None, *["session 1"] * 4]
 
@@ -89,9 +89,9 @@ async def test_a_channel_drops_a_session_that_was_refused(autojump_clock: MockCl
     async with scene(channel) as s:
         await s.bot.wait_status("connected")
         channel.reader.end(lost(resumable=True))
-        await s.log.wait(telemetry.InstanceDisconnected)
+        await s.log.wait_for(telemetry.InstanceDisconnected)
         s.bot.session = None
-        await s.log.wait(telemetry.InstanceConnected, 2)
+        await s.log.wait_for(telemetry.InstanceConnected, times=2)
 
         assert channel.seen == [None, None]
 
@@ -125,11 +125,11 @@ async def test_every_other_end_drops_the_session(autojump_clock: MockClock, how:
         bots.append(s.bot)
         await s.bot.wait_status("connected")
         ENDS[how](s, channel)
-        await s.log.wait(telemetry.InstanceDisconnected)
+        await s.log.wait_for(telemetry.InstanceDisconnected)
         assert s.bot.session is None
         await trio.sleep(1)
         s.bot.resume()
-        await s.log.wait(telemetry.InstanceConnected, 2)
+        await s.log.wait_for(telemetry.InstanceConnected, times=2)
 
         assert channel.seen == [None, "set in closing"]
 
@@ -140,7 +140,7 @@ async def test_a_planned_replacement_hands_the_session_on(autojump_clock: MockCl
     async with scene(channel) as s:
         await s.bot.wait_status("connected")
         s.bot.rotate()
-        await s.log.wait(telemetry.InstanceConnected, 2)
+        await s.log.wait_for(telemetry.InstanceConnected, times=2)
 
         assert channel.seen == [None, "session 1"]
 
@@ -155,7 +155,7 @@ async def test_a_successor_sees_the_session_of_the_one_that_is_there(
         s.bot.rotate()
         await trio.sleep(1)
         assert s.bot.session == "session 1"
-        await s.log.wait(telemetry.InstanceHandedOver)
+        await s.log.wait_for(telemetry.InstanceHandedOver)
 
         assert channel.seen == [None, "session 1"]
         await trio.sleep(1)
@@ -170,7 +170,7 @@ async def test_a_successor_that_fails_leaves_the_session_to_the_old_one(
     async with scene(channel) as s:
         await s.bot.wait_status("connected")
         s.bot.rotate()
-        await s.log.wait(telemetry.ReconnectFailed)
+        await s.log.wait_for(telemetry.ReconnectFailed)
 
         assert s.bot.session == "session 1"
 
@@ -181,7 +181,7 @@ async def test_restart_instance_drops_the_session(autojump_clock: MockClock) -> 
     async with scene(channel) as s:
         await s.bot.wait_status("connected")
         channel.reader.end(lost(resumable=True))
-        await s.log.wait(telemetry.ReconnectFailed)
+        await s.log.wait_for(telemetry.ReconnectFailed)
         assert s.bot.session == "session 1"
         await s.runtime.restart_instance("bot")
         await s.bot.wait_status("connected")
@@ -197,7 +197,7 @@ async def test_a_crash_of_the_instance_drops_the_session(autojump_clock: MockClo
     async with scene(channel, intensity=RestartIntensity(max_restarts=0)) as s:
         await s.bot.wait_status("connected")
         keeper.end(ValueError("bug"))
-        await s.log.wait(telemetry.InstanceConnected, 2)
+        await s.log.wait_for(telemetry.InstanceConnected, times=2)
 
         assert channel.seen == [None, None]
 

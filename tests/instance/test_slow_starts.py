@@ -36,7 +36,7 @@ def failing(times: int) -> ScriptedChannel:
 
 async def probed(s: Scene, times: int) -> Any:
     """Wait until so many probes are complete; return the cause of each."""
-    await s.log.wait(telemetry.ProbeCompleted, times)
+    await s.log.wait_for(telemetry.ProbeCompleted, times=times)
     return [each.cause and each.cause.reason for each in s.log.of(telemetry.ProbeCompleted)]
 
 
@@ -56,7 +56,7 @@ async def test_the_budget_of_a_start_ends(autojump_clock: MockClock) -> None:
     """And each connection has one of its own."""
     policy = ProbePolicy(startup_failures=5)
     async with scene(failing(5), probe=policy) as s:
-        await s.log.wait(telemetry.InstanceDisconnected, 2)
+        await s.log.wait_for(telemetry.InstanceDisconnected, times=2)
 
         assert await probed(s, 10) == ["timeout"] * 10
         assert s.bot.generation == 2
@@ -76,7 +76,7 @@ async def test_after_its_first_pass_a_connection_has_no_patience_left(
 
     channel.ask = ask
     async with scene(channel, probe=ProbePolicy(startup_failures=50)) as s:
-        await s.log.wait(telemetry.InstanceDisconnected)
+        await s.log.wait_for(telemetry.InstanceDisconnected)
 
         assert len(s.log.of(telemetry.ProbeCompleted)) == 5
 

@@ -123,7 +123,7 @@ async def test_it_answers_what_since_when_why_and_what_next(autojump_clock: Mock
     """While it waits for a retry: attempt, time of the next one, cause, class."""
     channel = ScriptedChannel(OSError("no route"), OSError("no route"))
     async with scene(channel, name="My Bot") as s:
-        await s.log.wait(telemetry.ReconnectScheduled, 2)
+        await s.log.wait_for(telemetry.ReconnectScheduled, times=2)
         await trio.sleep(0.25)
         health = s.bot.health()
 

@@ -12,14 +12,15 @@ from trio.testing import MockClock
 
 from trio_instances import ChildSpec, InstanceStatus, Strategy, telemetry
 from trio_instances.telemetry import StatusChanged
+from trio_instances.testing import EventRecorder
 
-from .scripted import Log, ScriptedChannel, Worker, always, degraded, fatal, scene
+from .scripted import ScriptedChannel, Worker, always, degraded, fatal, scene
 from .test_times import DEEDS, TickingClock, live
 
 S = InstanceStatus
 
 
-def told(log: Log) -> list[tuple[S, S]]:
+def told(log: EventRecorder) -> list[tuple[S, S]]:
     """Return from where to where each change led."""
     return [(event.previous, event.status) for event in log.of(StatusChanged)]
 
@@ -33,7 +34,7 @@ async def test_a_life_is_a_chain_of_changes(autojump_clock: MockClock) -> None:
         s.bot.pause()
         await trio.sleep(5)
         s.bot.resume()
-        await s.log.wait(telemetry.InstanceConnected, 2)
+        await s.log.wait_for(telemetry.InstanceConnected, times=2)
 
     assert told(s.log) == [
         (S.STOPPED, S.STARTING),
@@ -72,8 +73,8 @@ async def test_reasons_to_be_degraded_change_the_status_and_back(
 async def test_an_instance_that_fails_ends_as_failed(autojump_clock: MockClock) -> None:
     """It stays so: the end of the runtime does not make it a stopped one."""
     async with scene(ScriptedChannel(fatal())) as s:
-        await s.log.wait(telemetry.InstanceFailed)
-        names = s.log.names
+        await s.log.wait_for(telemetry.InstanceFailed)
+        names = s.log.names()
 
     assert told(s.log)[-1] == (S.RECONNECTING, S.FAILED)
     assert names.index("status.changed") < names.index("instance.failed")
@@ -82,7 +83,7 @@ async def test_an_instance_that_fails_ends_as_failed(autojump_clock: MockClock) 
 async def test_a_listener_may_change_the_status_again(autojump_clock: MockClock) -> None:
     """What comes of that is told after, and the chain holds."""
     channel = ScriptedChannel()
-    log = Log()
+    log = EventRecorder()
     async with scene(channel, log=log) as s:
 
         def pause_once(event: telemetry.Event) -> None:
@@ -105,7 +106,7 @@ def test_the_changes_that_are_told_make_one_chain(
     deeds: list[tuple[str, float]], strategy: Strategy
 ) -> None:
     """Whatever happens, each begins where the last one ended, and its time is that since then."""
-    log = Log()
+    log = EventRecorder()
     trio.run(live, deeds, strategy, log, clock=TickingClock())
 
     changes = log.of(StatusChanged)
@@ -150,7 +151,7 @@ async def test_events_of_children_say_in_which_connection_they_live(
     async with scene(channel) as s:
         await s.bot.wait_status("connected")
         s.bot.reconnect()
-        await s.log.wait(telemetry.InstanceConnected, 2)
+        await s.log.wait_for(telemetry.InstanceConnected, times=2)
 
     started = [(e.child, e.incarnation, e.generation) for e in s.log.of(telemetry.ChildStarted)]
     assert started == [
@@ -168,7 +169,7 @@ async def test_an_escalation_says_of_which_connection(autojump_clock: MockClock)
     async with scene(channel) as s:
         await s.bot.wait_status("connected")
         channel.reader.end(fatal())
-        await s.log.wait(telemetry.InstanceFailed)
+        await s.log.wait_for(telemetry.InstanceFailed)
 
     first = s.log.of(telemetry.SupervisorEscalated)[0]
     assert (first.path, first.generation) == ("runtime/bot/connection", 1)

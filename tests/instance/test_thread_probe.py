@@ -20,8 +20,9 @@ from trio_instances import (
     thread_probe,
 )
 from trio_instances.telemetry import EventBus
+from trio_instances.testing import EventRecorder
 
-from .scripted import STEADY, Log, ScriptedChannel, scene
+from .scripted import STEADY, ScriptedChannel, scene
 
 EVEN = ProbePolicy(interval=10.0, jitter=0.0, failures_to_fail=1000)
 color: ContextVar[str] = ContextVar("color", default="none")
@@ -97,7 +98,7 @@ async def test_a_failure_in_the_thread_is_a_verdict() -> None:
 
     policy = ProbePolicy(interval=0.001, failures_to_fail=10**6)
     async with scene(threaded(fail), probe=policy) as s:
-        completed = await s.log.wait(telemetry.ProbeCompleted)
+        completed = await s.log.wait_for(telemetry.ProbeCompleted)
 
         assert completed.cause is not None
         assert completed.cause.error_type == "ConnectionResetError"
@@ -108,7 +109,7 @@ async def test_a_function_that_hangs_is_abandoned_when_the_time_is_up(
 ) -> None:
     """The verdict comes after five seconds, though the thread goes on."""
     async with scene(threaded(blocking), probe=EVEN) as s:
-        completed = await s.log.wait(telemetry.ProbeCompleted)
+        completed = await s.log.wait_for(telemetry.ProbeCompleted)
 
         assert completed.cause is not None
         assert (completed.cause.reason, completed.latency) == ("probe_timeout", 5)
@@ -121,9 +122,9 @@ async def test_functions_that_hang_pile_up_no_threads(
     """An instance has one; while that hangs, its further probes fail by their own budgets."""
     async with scene(threaded(blocking), probe=EVEN) as s:
         for times in range(1, 4):
-            await s.log.wait(telemetry.ProbeCompleted, 5 * times)
+            await s.log.wait_for(telemetry.ProbeCompleted, times=5 * times)
             s.bot.reconnect()
-            await s.log.wait(telemetry.InstanceConnected, times + 1)
+            await s.log.wait_for(telemetry.InstanceConnected, times=times + 1)
 
         blocking.wait_begun()
         verdicts = [(e.verdict, round(e.latency, 6)) for e in s.log.of(telemetry.ProbeCompleted)]
@@ -136,7 +137,7 @@ async def test_one_instance_that_hangs_takes_no_thread_from_another(
 ) -> None:
     """Where all share two places, the second one stays free, however often the first one hangs."""
     limiter = trio.CapacityLimiter(2)
-    log = Log()
+    log = EventRecorder()
     quick: list[float] = []
 
     async def ask(_: int) -> None:
@@ -168,15 +169,14 @@ async def test_a_thread_that_ends_gives_its_place_back(blocking: Blocking) -> No
     """From then on the instance is probed as before."""
     policy = ProbePolicy(interval=0.01, timeout=0.05, failures_to_fail=10**6)
     async with scene(threaded(blocking), probe=policy) as s:
-        await s.log.wait(telemetry.ProbeCompleted, 2)
+        await s.log.wait_for(telemetry.ProbeCompleted, times=2)
         blocking.wait_begun()
         assert blocking.calls == 1
         blocking.end.set()
         with trio.fail_after(10):
             while s.bot.health().probe.verdict != "ok":
-                await s.log.wait(
-                    telemetry.ProbeCompleted, len(s.log.of(telemetry.ProbeCompleted)) + 1
-                )
+                times = len(s.log.of(telemetry.ProbeCompleted)) + 1
+                await s.log.wait_for(telemetry.ProbeCompleted, times=times)
 
         assert blocking.calls > 1
 
@@ -197,7 +197,7 @@ async def test_the_function_can_find_out_that_it_was_abandoned(
             raise
 
     async with scene(threaded(work), probe=EVEN) as s:
-        await s.log.wait(telemetry.ProbeCompleted)
+        await s.log.wait_for(telemetry.ProbeCompleted)
         abandoned.set()
         autojump_clock.autojump_threshold = float("inf")
 
@@ -212,10 +212,10 @@ async def test_a_probe_that_waits_for_a_place_can_be_cancelled_and_keeps_none(
     channel = threaded(blocking, limiter=shared)
     async with scene(channel, probe=EVEN) as s:
         shared.acquire_on_behalf_of_nowait(blocking)
-        await s.log.wait(telemetry.ProbeCompleted)
+        await s.log.wait_for(telemetry.ProbeCompleted)
         assert blocking.calls == 0
         shared.release_on_behalf_of(blocking)
-        await s.log.wait(telemetry.ProbeCompleted, 2)
+        await s.log.wait_for(telemetry.ProbeCompleted, times=2)
 
         blocking.wait_begun()
 

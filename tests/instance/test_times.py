@@ -11,8 +11,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from trio_instances import ChildSpec, ProbePolicy, Strategy, TrioInstancesError
+from trio_instances.testing import EventRecorder
 
-from .scripted import Log, Scene, ScriptedChannel, Worker, always, degraded, lost, scene
+from .scripted import Scene, ScriptedChannel, Worker, always, degraded, lost, scene
 
 
 @final
@@ -111,7 +112,7 @@ class Life:
 DEEDS = [name for name in vars(Life) if not name.startswith("_")]
 
 
-async def live(deeds: list[tuple[str, float]], strategy: Strategy, log: Log) -> None:
+async def live(deeds: list[tuple[str, float]], strategy: Strategy, log: EventRecorder) -> None:
     """Let these things happen, each with a time to let it have its effect."""
     life = Life()
     probe = ProbePolicy(interval=1, jitter=0)
@@ -130,7 +131,7 @@ def test_no_event_is_told_after_a_later_one(
     deeds: list[tuple[str, float]], strategy: Strategy
 ) -> None:
     """Whatever happens: the order in which events are told is that of their times."""
-    log = Log()
+    log = EventRecorder()
     trio.run(live, deeds, strategy, log, clock=TickingClock())
 
     times = [(event.at, event.name) for event in log]

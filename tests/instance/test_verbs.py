@@ -9,8 +9,9 @@ import trio
 from trio.testing import MockClock
 
 from trio_instances import ChildSpec, InstanceFailed, InstanceSpec, RestartIntensity, telemetry
+from trio_instances.testing import EventRecorder
 
-from .scripted import HANGS, STEADY, Log, ScriptedChannel, Worker, fatal, lost, scene
+from .scripted import HANGS, STEADY, ScriptedChannel, Worker, fatal, lost, scene
 
 REFUSED = ConnectionRefusedError("no")
 VERBS = ["reconnect", "retry_now", "pause", "resume", "drain"]
@@ -38,7 +39,7 @@ async def test_reconnect_makes_an_open_connection_anew_at_once(
     async with scene(channel) as s:
         await trio.sleep(uptime)
         s.bot.reconnect()
-        await s.log.wait(telemetry.InstanceConnected, 2)
+        await s.log.wait_for(telemetry.InstanceConnected, times=2)
 
         assert channel.attempts == [0, uptime]
         assert channel.closed == [uptime]
@@ -181,7 +182,7 @@ async def test_each_verb_is_answered_by_an_event_and_a_status(autojump_clock: Mo
             (event.verb, event.changed)
             if isinstance(event, telemetry.InstanceAsked)
             else event.name
-            for event in s.log[told:]
+            for event in list(s.log)[told:]
         ]
         assert verbs == [
             ("reconnect", False),
@@ -334,7 +335,7 @@ async def test_an_instance_may_be_paused_while_its_own_children_start(
         await trio.sleep_forever()
 
     channel.give_own = lambda _: [ChildSpec("slow", slow)]
-    log = Log()
+    log = EventRecorder()
 
     def pause(event: telemetry.Event) -> None:
         if isinstance(event, telemetry.ChildStarted) and event.child == "slow":
@@ -374,7 +375,7 @@ async def test_verbs_change_nothing_of_an_instance_that_has_failed(
         await trio.sleep(10)
 
         assert s.bot.status == "failed"
-        assert asked(s.log[told:]) == [(verb, False)]
+        assert asked(list(s.log)[told:]) == [(verb, False)]
         await s.runtime.restart_instance("bot")
         assert await s.bot.wait_status("connected") == "connected"
 
@@ -396,7 +397,7 @@ async def test_verbs_change_nothing_of_an_instance_that_was_stopped(
         await trio.sleep(10)
 
         assert s.bot.status == "stopped"
-        assert asked(s.log[told:]) == [(verb, False)]
+        assert asked(list(s.log)[told:]) == [(verb, False)]
         assert len(channel.attempts) == 1
 
 

@@ -9,8 +9,9 @@ import trio
 from trio.testing import MockClock
 
 from trio_instances import telemetry
+from trio_instances.testing import EventRecorder
 
-from .scripted import Log, ScriptedChannel, lost, scene
+from .scripted import ScriptedChannel, lost, scene
 
 REFUSED = ConnectionRefusedError("no")
 
@@ -37,7 +38,7 @@ async def test_a_pause_from_within_any_event_is_in_force(
 ) -> None:
     """The machine takes in one signal at a time, and the listener's is the next."""
     channel = ScriptedChannel(*[REFUSED] * 5)
-    log, bus = Log(), telemetry.EventBus()
+    log, bus = EventRecorder(), telemetry.EventBus()
     async with scene(channel, log=log, bus=bus) as s:
         s.bot.pause()
         at: list[float] = []
@@ -77,7 +78,9 @@ async def test_a_signal_from_within_an_event_waits_until_the_one_before_is_done_
         channel.reader.end(lost())
         await s.bot.wait_status("paused")
 
-        names = [name for name in s.log.names[told:] if name.startswith(("instance", "reconnect"))]
+        names = [
+            name for name in s.log.names()[told:] if name.startswith(("instance", "reconnect"))
+        ]
         assert names == [
             "instance.disconnected",
             "reconnect.scheduled",
@@ -115,7 +118,7 @@ async def test_a_reconnect_from_within_an_event_wakes_the_retry_once(
 ) -> None:
     """At `reconnect.scheduled` the retry is already one that waits."""
     channel = ScriptedChannel(REFUSED, REFUSED)
-    log, bus = Log(), telemetry.EventBus()
+    log, bus = EventRecorder(), telemetry.EventBus()
 
     def hurry(event: telemetry.Event) -> None:
         if isinstance(event, telemetry.ReconnectScheduled):

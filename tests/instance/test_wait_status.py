@@ -68,7 +68,7 @@ async def test_the_first_of_several_short_ones_is_returned(autojump_clock: MockC
 
         s.bot.pause()
         s.bot.resume()
-        await s.log.wait(telemetry.InstanceConnected, 2)
+        await s.log.wait_for(telemetry.InstanceConnected, times=2)
         nursery.start_soon(wait)
         await wait_all_tasks_blocked()
         s.bot.reconnect()
@@ -229,7 +229,7 @@ async def test_while_degraded_it_is_not_called_connected(autojump_clock: MockClo
     channel = ScriptedChannel()
     async with scene(channel, failures_to_degrade=1) as s:
         s.bot.report_failure(lost())
-        await s.log.wait(telemetry.InstanceConnected)
+        await s.log.wait_for(telemetry.InstanceConnected)
         with trio.move_on_after(100) as scope:
             await s.bot.wait_status("connected")
 

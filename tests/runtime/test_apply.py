@@ -25,8 +25,9 @@ from trio_instances import (
 )
 from trio_instances.channels import WebSocketChannel
 from trio_instances.telemetry import EventBus
+from trio_instances.testing import EventRecorder
 
-from ..instance.scripted import Log, ScriptedChannel, always, fatal
+from ..instance.scripted import ScriptedChannel, always, fatal
 from .instances import spec_of
 
 NOTHING: dict[str, Any] = {
@@ -57,7 +58,7 @@ def broken(failure: Exception) -> ScriptedChannel:
 
 async def test_one_pass_stops_restarts_and_starts_in_this_order(autojump_clock: MockClock) -> None:
     """Stops newest first; then what differs and what is new, each in the order given."""
-    log, bus = Log(), EventBus()
+    log, bus = EventRecorder(), EventBus()
     old = {each: spec_of(each) for each in "abcde"}
     async with open_runtime(events=bus) as runtime:
         await runtime.apply(old.values())
@@ -82,7 +83,7 @@ async def test_one_pass_stops_restarts_and_starts_in_this_order(autojump_clock: 
 
 async def test_the_same_list_twice_does_nothing_the_second_time(autojump_clock: MockClock) -> None:
     """Nothing is stopped, started or told but that the pass was made."""
-    log, bus = Log(), EventBus()
+    log, bus = EventRecorder(), EventBus()
     specs = [spec_of(each) for each in "abc"]
     async with open_runtime(events=bus) as runtime:
         await runtime.apply(specs)
@@ -91,12 +92,12 @@ async def test_the_same_list_twice_does_nothing_the_second_time(autojump_clock: 
             assert await runtime.apply(specs) == did(unchanged=("a", "b", "c"))
             await trio.testing.wait_all_tasks_blocked()
 
-        assert log.names == ["runtime.applied"]
+        assert log.names() == ["runtime.applied"]
 
 
 async def test_a_pass_is_told_with_its_counts(autojump_clock: MockClock) -> None:
     """One event for each pass; each instance tells of itself besides."""
-    log, bus = Log(), EventBus()
+    log, bus = EventRecorder(), EventBus()
     async with open_runtime(events=bus) as runtime:
         await runtime.apply([spec_of("a"), spec_of("b")])
         with bus.listen(log):
@@ -294,7 +295,7 @@ def test_any_row_of_lists_leads_to_exactly_what_is_wanted(
     """After each one: those ids with those policies, connected, and stopped in reverse order."""
 
     async def play() -> None:
-        bus, log = EventBus(), Log()
+        bus, log = EventBus(), EventRecorder()
         channels = {name: ScriptedChannel() for name in "abcd"}
         async with open_runtime(events=bus) as runtime:
             for wishes in lists:

@@ -25,8 +25,9 @@ from trio_instances import (
 )
 from trio_instances.abc import Sink
 from trio_instances.telemetry import Event, EventBus
+from trio_instances.testing import EventRecorder
 
-from ..instance.scripted import STEADY, Log, ScriptedChannel, always, fatal
+from ..instance.scripted import STEADY, ScriptedChannel, always, fatal
 
 
 class KeepingSink(Sink):
@@ -70,17 +71,17 @@ def banned() -> InstanceSpec:
     return InstanceSpec(id="bad", channel=ScriptedChannel(fatal()), reconnect=STEADY)
 
 
-def heard() -> tuple[EventBus, Log]:
+def heard() -> tuple[EventBus, EventRecorder]:
     """Return a bus and what is heard on it."""
-    bus, log = EventBus(), Log()
+    bus, log = EventBus(), EventRecorder()
     bus.listen(log)
     return bus, log
 
 
-def check_told(log: Log) -> None:
+def check_told(log: EventRecorder) -> None:
     """Check the runtime's own events, and the order of the instances' stops."""
-    assert log.names[0] == "runtime.started"
-    assert log.names[-1] == "runtime.stopped"
+    assert log.names()[0] == "runtime.started"
+    assert log.names()[-1] == "runtime.stopped"
     (stopping,) = log.of(telemetry.RuntimeStopping)
     (stopped,) = log.of(telemetry.RuntimeStopped)
     assert (stopping.instances, stopped.elapsed) == (3, stopped.at - stopping.at)
@@ -158,7 +159,7 @@ async def test_ended_by_an_escalation_it_stops_all_and_raises_it(
         await run()
 
     assert ends == ["c", "b", "a"]
-    assert log.names[-1] == "runtime.stopped"
+    assert log.names()[-1] == "runtime.stopped"
     assert [e.instance_id for e in log.of(telemetry.InstanceStopped)] == ["c", "b", "a"]
 
 
@@ -268,7 +269,7 @@ async def test_sinks_get_everything_the_last_events_too(autojump_clock: MockCloc
         await fill(runtime, ends)
         await trio.sleep(10)
 
-    assert quick.names == slow.names == log.names
+    assert quick.names == slow.names == log.names()
     assert quick.names[-1] == "runtime.stopped"
     assert (quick.closed_at, slow.closed_at) == (13, 16)
 
@@ -327,4 +328,4 @@ async def test_a_bus_that_was_given_is_left_open(autojump_clock: MockClock) -> N
             pass
 
     assert not bus.closed
-    assert log.names.count("runtime.stopped") == 2
+    assert log.names().count("runtime.stopped") == 2

@@ -22,9 +22,7 @@ from trio_instances import (
 from trio_instances.channels.websocket import WebSocketChannel
 from trio_instances.policy.causes import DISCORD
 from trio_instances.telemetry import EventBus
-from trio_instances.testing import Gateway, Handshake, Refusal, open_gateway
-
-from ..instance.scripted import Log
+from trio_instances.testing import EventRecorder, Gateway, Handshake, Refusal, open_gateway
 
 SECONDS = 20
 AT_ONCE = ReconnectPolicy(backoff=Backoff(initial=0.001, cap=0.01), attempts=1000)
@@ -53,16 +51,16 @@ async def start(
 
 async def test_it_connects_loses_its_server_and_reconnects(gateway: Gateway) -> None:
     """The server dies and comes back on the same port: one outage, and the children are anew."""
-    bus, log = EventBus(), Log()
+    bus, log = EventBus(), EventRecorder()
     bus.listen(log)
     async with open_runtime(events=bus) as runtime:
         bot = await start(runtime, gateway)
         await bot.wait_status("connected")
         assert [c.name for c in bot.health().children] == ["receiver", "sender"]
         await gateway.die()
-        await log.wait(telemetry.ReconnectFailed)
+        await log.wait_for(telemetry.ReconnectFailed)
         await gateway.revive()
-        connected = await log.wait(telemetry.InstanceConnected, 2)
+        connected = await log.wait_for(telemetry.InstanceConnected, times=2)
 
         assert connected.outage is not None
         assert log.of(telemetry.InstanceDisconnected)[0].cause.lost
@@ -73,16 +71,16 @@ async def test_it_connects_loses_its_server_and_reconnects(gateway: Gateway) -> 
 
 async def test_a_fleet_loses_its_server_and_all_of_it_comes_back(gateway: Gateway) -> None:
     """Each for itself, and none of them is restarted as a whole."""
-    bus, log = EventBus(), Log()
+    bus, log = EventBus(), EventRecorder()
     bus.listen(log)
     async with open_runtime(events=bus) as runtime:
         for number in range(20):
             await start(runtime, gateway, f"bot-{number}")
-        await log.wait(telemetry.InstanceConnected, 20)
+        await log.wait_for(telemetry.InstanceConnected, times=20)
         await gateway.die()
-        await log.wait(telemetry.ReconnectFailed, 20)
+        await log.wait_for(telemetry.ReconnectFailed, times=20)
         await gateway.revive()
-        await log.wait(telemetry.InstanceConnected, 40)
+        await log.wait_for(telemetry.InstanceConnected, times=40)
 
         assert {bot.health().reconnects for bot in runtime.list_instances()} == {1}
         assert log.of(telemetry.ChildRestarting) == []
@@ -138,11 +136,11 @@ async def test_refused_credentials_fail_the_instance_and_its_neighbour_goes_on(
 async def test_a_server_that_asks_to_wait_is_obeyed(gateway: Gateway) -> None:
     """429 with Retry-After: the retry is due that much later, and not a moment before."""
     gateway.admit = lambda _: Refusal(status=429, retry_after=3600)
-    bus, log = EventBus(), Log()
+    bus, log = EventBus(), EventRecorder()
     bus.listen(log)
     async with open_runtime(events=bus) as runtime:
         bot = await start(runtime, gateway)
-        scheduled = await log.wait(telemetry.ReconnectScheduled)
+        scheduled = await log.wait_for(telemetry.ReconnectScheduled)
 
         assert scheduled.cause.reason == "http_429"
         assert 3600 <= scheduled.delay <= 3600.25  # chance spreads those who were told the same
@@ -168,13 +166,13 @@ async def test_a_close_code_that_forbids_to_come_back_is_obeyed(gateway: Gateway
 
 async def test_a_close_code_that_means_nothing_bad_is_reconnected(gateway: Gateway) -> None:
     """1012, the server restarts: the connection is lost, and made again."""
-    bus, log = EventBus(), Log()
+    bus, log = EventBus(), EventRecorder()
     bus.listen(log)
     async with open_runtime(events=bus) as runtime:
         bot = await start(runtime, gateway)
         await bot.wait_status("connected")
         await gateway.close_all(1012, "restarting")
-        await log.wait(telemetry.InstanceConnected, 2)
+        await log.wait_for(telemetry.InstanceConnected, times=2)
 
         (end,) = log.of(telemetry.InstanceDisconnected)
         assert (end.cause.reason, end.cause.detail) == ("close_1012", "restarting")
@@ -184,18 +182,18 @@ async def test_a_server_that_stops_answering_pings_is_found_out_and_left(
     gateway: Gateway,
 ) -> None:
     """The socket is open and the peer is gone: three probes time out, and it is made anew."""
-    bus, log = EventBus(), Log()
+    bus, log = EventBus(), EventRecorder()
     bus.listen(log)
     policy = ProbePolicy(interval=0.02, timeout=0.25)
     reconnect = ReconnectPolicy(backoff=AT_ONCE.backoff, attempts=1000, close_timeout=0.05)
     async with open_runtime(events=bus) as runtime:
         await start(runtime, gateway, probe=policy, reconnect=reconnect)
-        await log.wait(telemetry.ProbeCompleted)
+        await log.wait_for(telemetry.ProbeCompleted)
         assert log.of(telemetry.ProbeCompleted)[0].verdict == "ok"
         client = await gateway.wait_client("/bot")
         client.answers_pings = client.answers_close = False
-        end = await log.wait(telemetry.InstanceDisconnected)
-        await log.wait(telemetry.InstanceConnected, 2)
+        end = await log.wait_for(telemetry.InstanceDisconnected)
+        await log.wait_for(telemetry.InstanceConnected, times=2)
 
         assert end.cause.reason == "probe_timeout"
         assert gateway.statistics().pings_ignored >= 3

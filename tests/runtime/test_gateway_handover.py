@@ -13,9 +13,7 @@ import trio_websocket
 from trio_instances import Instance, InstanceFailed, InstanceSpec, InvalidSpec, open_runtime
 from trio_instances.channels.websocket import WebSocketChannel
 from trio_instances.telemetry import EventBus, InstanceConnected, InstanceHandedOver
-from trio_instances.testing import Handshake, Refusal, open_gateway
-
-from ..instance.scripted import Log
+from trio_instances.testing import EventRecorder, Handshake, Refusal, open_gateway
 
 SECONDS = 20
 MESSAGES = 300
@@ -62,7 +60,7 @@ class Server:
 
 async def test_what_is_sent_in_handovers_arrives_once_and_in_order() -> None:
     """The old connection has the first part, the new one the rest; nothing twice, nothing lost."""
-    server, bus, log = Server(), EventBus(), Log()
+    server, bus, log = Server(), EventBus(), EventRecorder()
     bus.listen(log)
     with trio.fail_after(SECONDS):
         async with trio.open_nursery() as nursery:
@@ -132,7 +130,7 @@ REPLACED: dict[str, tuple[type[WebSocketChannel], Callable[[Instance], object], 
 async def test_a_close_keeps_the_session_only_where_it_goes_on(how: str) -> None:
     """A reconnect is a new beginning, and drops it; so does whatever is to last."""
     kind, ask, code = REPLACED[how]
-    server, bus, log = Server(), EventBus(), Log()
+    server, bus, log = Server(), EventBus(), EventRecorder()
     bus.listen(log)
     with trio.fail_after(SECONDS):
         async with trio.open_nursery() as nursery:
@@ -146,7 +144,7 @@ async def test_a_close_keeps_the_session_only_where_it_goes_on(how: str) -> None
                 bot.session = "session 1"
                 ask(bot)
                 if how != "a pause":
-                    await log.wait(InstanceConnected, 2)
+                    await log.wait_for(InstanceConnected, times=2)
                 await server.one_left.wait()
             await server.all_left.wait()
             nursery.cancel_scope.cancel()

@@ -27,8 +27,9 @@ from trio_instances import (
     telemetry,
 )
 from trio_instances.telemetry import EventBus
+from trio_instances.testing import EventRecorder
 
-from ..instance.scripted import STEADY, Log, ScriptedChannel, nothing
+from ..instance.scripted import STEADY, ScriptedChannel, nothing
 
 AT_TEN = ProbePolicy(interval=1000.0, jitter=0.0, data_silence=10.0)
 """The silence of all passes at one moment, so that all probes are due then."""
@@ -37,7 +38,7 @@ AT_TEN = ProbePolicy(interval=1000.0, jitter=0.0, data_silence=10.0)
 class Fleet:
     """Some instances, and how many of their probes run."""
 
-    def __init__(self, runtime: Runtime, log: Log) -> None:
+    def __init__(self, runtime: Runtime, log: EventRecorder) -> None:
         self.runtime = runtime
         self.log = log
         self.running = 0
@@ -73,7 +74,7 @@ class Fleet:
 @asynccontextmanager
 async def fleet(at_once: int, seed: int = 0) -> AsyncIterator[Fleet]:
     """Open a runtime that allows so many probes at once."""
-    bus, log = EventBus(), Log()
+    bus, log = EventBus(), EventRecorder()
     bus.listen(log)
     settings = RuntimeSettings(probes_at_once=at_once)
     async with open_runtime(settings, events=bus, random=Random(seed)) as runtime:
@@ -253,7 +254,7 @@ async def test_a_verdict_that_comes_too_late_judges_no_newer_connection(
         bot = await f.runtime.start_instance(spec)
         await trio.sleep(11)
         bot.reconnect()
-        await f.log.wait(telemetry.InstanceConnected, 2)
+        await f.log.wait_for(telemetry.InstanceConnected, times=2)
         assert bot.health().probe.verdict is None
         await trio.sleep(100)
 

@@ -24,8 +24,9 @@ from trio_instances import (
     telemetry,
 )
 from trio_instances.telemetry import EventBus
+from trio_instances.testing import EventRecorder
 
-from ..instance.scripted import STEADY, Log, ScriptedChannel
+from ..instance.scripted import STEADY, ScriptedChannel
 
 RARE = ProbePolicy(interval=100_000.0)
 
@@ -54,7 +55,7 @@ class Night:
     runtime: Runtime
     bots: list[Instance]
     wall: WallClock
-    log: Log
+    log: EventRecorder
 
     @property
     def probes(self) -> list[tuple[float, str]]:
@@ -72,7 +73,7 @@ async def night(
     policy: ProbePolicy | None = RARE,
 ) -> AsyncIterator[Night]:
     """Open a runtime with some instances."""
-    wall, bus, log = WallClock(), EventBus(), Log()
+    wall, bus, log = WallClock(), EventBus(), EventRecorder()
     bus.listen(log)
     settings = RuntimeSettings(probes_at_once=at_once)
     async with open_runtime(settings, events=bus, random=Random(2), wall_clock=wall) as runtime:
@@ -257,7 +258,7 @@ async def test_a_dead_connection_is_found_and_the_sleep_alone_ends_none(
     policy = ProbePolicy(failures_to_fail=1, interval=1e5)
     async with night(make=lambda: channel, policy=policy) as n:
         n.wall.ahead += 3600
-        await n.log.wait(telemetry.InstanceConnected, 2)
+        await n.log.wait_for(telemetry.InstanceConnected, times=2)
         n.wall.ahead += 3600
         await trio.sleep(10)
 

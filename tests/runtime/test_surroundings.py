@@ -17,8 +17,9 @@ from trio_instances import (
     telemetry,
 )
 from trio_instances.telemetry import EventBus
+from trio_instances.testing import EventRecorder
 
-from ..instance.scripted import Log, ScriptedChannel, fatal
+from ..instance.scripted import ScriptedChannel, fatal
 from .instances import slow_to_stop, spec_of
 
 
@@ -26,7 +27,7 @@ async def test_a_runtime_lives_within_a_child_of_a_supervisor(autojump_clock: Mo
     """Its paths begin with the child's, and the supervisor's stop ends it in order."""
     channel = slow_to_stop()
     paths: list[str | None] = []
-    log = Log()
+    log = EventRecorder()
 
     async def reader() -> None:
         paths.append(current_child_path())
@@ -49,13 +50,13 @@ async def test_a_runtime_lives_within_a_child_of_a_supervisor(autojump_clock: Mo
 
     assert paths == ["app/fleet/runtime/bot/connection/reader"]
     assert channel.closed == [3]
-    assert log.names[-1] == "runtime.stopped"
+    assert log.names()[-1] == "runtime.stopped"
 
 
 async def test_runtimes_side_by_side_know_nothing_of_each_other(autojump_clock: MockClock) -> None:
     """The same ids, other instances; each has events of its own."""
     channels = [ScriptedChannel(), ScriptedChannel(fatal())]
-    logs = [Log(), Log()]
+    logs = [EventRecorder(), EventRecorder()]
     buses = [EventBus(), EventBus()]
     for bus, log in zip(buses, logs, strict=True):
         bus.listen(log)
@@ -68,7 +69,7 @@ async def test_runtimes_side_by_side_know_nothing_of_each_other(autojump_clock: 
 
     assert logs[0].of(telemetry.InstanceFailed) == []
     assert len(logs[1].of(telemetry.InstanceFailed)) == 1
-    assert [log.names.count("runtime.stopped") for log in logs] == [1, 1]
+    assert [log.names().count("runtime.stopped") for log in logs] == [1, 1]
 
 
 async def test_a_seed_replays_every_delay(autojump_clock: MockClock) -> None:

@@ -224,7 +224,7 @@ async def test_restart_of_a_running_instance_stops_it_in_order_first(
 
         assert channel.closed == [3]
         assert channel.most == 1
-        told = [name for name in s.log.names if name.startswith("instance.st")]
+        told = [name for name in s.log.names() if name.startswith("instance.st")]
         assert told == [
             "instance.started",
             "instance.stopping",

@@ -8,8 +8,9 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from trio_instances import ChildSpec, InstanceStatus, open_runtime, telemetry
 from trio_instances.telemetry import EventBus
+from trio_instances.testing import EventRecorder
 
-from ..instance.scripted import Log, ScriptedChannel, always, scene
+from ..instance.scripted import ScriptedChannel, always, scene
 from .instances import Outcomes, slow_to_start, slow_to_stop, spec_of
 
 
@@ -159,7 +160,7 @@ async def test_a_stop_at_any_moment_of_a_restart_that_fails_forgets_it(
 
 async def test_a_paused_start_that_is_stopped_cannot_be_resumed(autojump_clock: MockClock) -> None:
     """The machine of an instance that never came to connect is stopped as well."""
-    bus, log = EventBus(), Log()
+    bus, log = EventBus(), EventRecorder()
     bus.listen(log)
     async with open_runtime(events=bus) as runtime, trio.open_nursery() as nursery:
         nursery.start_soon(Outcomes().of, runtime.start_instance, spec_of("bot", slow_to_start()))
@@ -170,7 +171,7 @@ async def test_a_paused_start_that_is_stopped_cannot_be_resumed(autojump_clock: 
         told = len(log)
         bot.resume()
 
-        assert [e.name for e in log[told:]] == ["instance.asked"]
+        assert [e.name for e in list(log)[told:]] == ["instance.asked"]
         assert not log.of(telemetry.InstanceAsked)[-1].changed
         assert bot.status is InstanceStatus.STOPPED
         assert bot.generation == 0

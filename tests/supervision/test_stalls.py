@@ -21,8 +21,9 @@ from trio_instances import ChildSpec, InvalidSpec, open_runtime, open_supervisor
 from trio_instances._supervision.stalls import Lookout, stack_of_step
 from trio_instances.policy.stalls import StallPolicy
 from trio_instances.telemetry import EventBus, LoopStalled
+from trio_instances.testing import EventRecorder
 
-from ..instance.scripted import Log, ScriptedChannel
+from ..instance.scripted import ScriptedChannel
 from ..runtime.instances import spec_of
 
 BLOCKED = 0.3
@@ -34,11 +35,11 @@ def block() -> None:
     time.sleep(BLOCKED)
 
 
-async def stall_of(log: Log, path: str | None) -> LoopStalled:
+async def stall_of(log: EventRecorder, path: str | None) -> LoopStalled:
     """Wait until a stall of this path is told; a busy machine can have others before it."""
     times = 1
     with trio.fail_after(10):
-        while (told := await log.wait(LoopStalled, times)).path != path:
+        while (told := await log.wait_for(LoopStalled, times=times)).path != path:
             times += 1
         return told
 
@@ -56,7 +57,7 @@ def once(act: Callable[[], None]) -> Any:
 
 async def test_a_child_that_blocks_is_told_with_its_instance_its_path_and_its_stack() -> None:
     """After it, by an event; how long it took is measured."""
-    bus, log, channel = EventBus(), Log(), ScriptedChannel()
+    bus, log, channel = EventBus(), EventRecorder(), ScriptedChannel()
     channel.give_own = lambda _: [ChildSpec("blocker", once(block))]
     with bus.listen(log), watch_stalls(0.1, events=bus, warn=lambda _: None):
         async with open_runtime(events=bus) as runtime:
@@ -97,7 +98,7 @@ async def test_what_lasts_is_warned_of_meanwhile() -> None:
 
 async def test_what_is_in_no_child_is_named_by_its_task() -> None:
     """The program's own tasks can block as well."""
-    bus, log, warnings = EventBus(), Log(), list[str]()
+    bus, log, warnings = EventBus(), EventRecorder(), list[str]()
     with bus.listen(log), watch_stalls(0.05, warn_after=0.1, events=bus, warn=warnings.append):
         block()
         told = await stall_of(log, None)
@@ -110,20 +111,20 @@ async def test_what_is_in_no_child_is_named_by_its_task() -> None:
 
 async def test_short_steps_are_no_stall() -> None:
     """However many there are."""
-    bus, log = EventBus(), Log()
+    bus, log = EventBus(), EventRecorder()
     with bus.listen(log), watch_stalls(5.0, events=bus, warn=pytest.fail) as watch:
         for _ in range(1000):
             await trio.lowlevel.checkpoint()
         shares = watch.loop_shares()
 
-    assert log == []
+    log.assert_none()
     assert 0 < shares.busy <= 1
     assert shares.by_instance == {}
 
 
 async def test_the_bus_of_the_surroundings_is_taken() -> None:
     """Within a child, that of its supervisor."""
-    bus, log = EventBus(), Log()
+    bus, log = EventBus(), EventRecorder()
 
     async def watched() -> None:
         with watch_stalls(0.05, warn=lambda _: None):
@@ -152,13 +153,13 @@ async def test_the_end_leaves_nothing_behind() -> None:
         raise KeyError
 
     assert threading.active_count() == before
-    bus, log = EventBus(), Log()
+    bus, log = EventBus(), EventRecorder()
     with bus.listen(log):
         with watch_stalls(0.05, events=bus, warn=pytest.fail):
             await trio.lowlevel.checkpoint()
         block()
         await trio.sleep(0.01)
-    assert log == []
+    log.assert_none()
     with watch_stalls(), watch_stalls():  # two at once do not harm each other
         await trio.lowlevel.checkpoint()
     assert threading.active_count() == before

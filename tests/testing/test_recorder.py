@@ -14,6 +14,7 @@ from trio_instances.telemetry import (
     ChildExited,
     ChildStarted,
     Event,
+    EventBus,
     InstanceConnecting,
     InstanceFailed,
 )
@@ -97,11 +98,20 @@ def test_a_kind_that_there_is_not_is_refused(kind: Any) -> None:
         event(kind)
 
 
-@pytest.mark.parametrize("options", [{"bus": 5}, {"keep": 0}])
-def test_a_recorder_of_nothing_is_refused(options: Any) -> None:
+def test_a_recorder_that_keeps_nothing_is_refused() -> None:
     """At the door."""
-    with pytest.raises(InvalidSpec):
-        EventRecorder(**options)
+    with pytest.raises(InvalidSpec, match="keep"):
+        EventRecorder(keep=0)
+
+
+def test_a_recorder_can_hear_another_bus_as_well() -> None:
+    """It is a listener as others are."""
+    heard, bus = EventRecorder(), EventBus()
+    with bus.listen(heard):
+        bus.publish(started("a"))
+    bus.publish(started("b"))
+
+    assert heard.of() == [started("a")]
 
 
 # --- waiting -------------------------------------------------------------------------------------
@@ -139,9 +149,9 @@ async def test_a_wait_in_vain_says_what_came(autojump_clock: MockClock) -> None:
     with pytest.raises(AssertionError) as raised:
         await heard.wait_for("child.exited", instance="bot", reason="crash")
 
-    assert trio.current_time() == 3600.0
+    assert trio.current_time() == 86400.0
     text = str(raised.value)
-    assert "waited 3600 s for child.exited instance='bot' reason='crash': it did not come" in text
+    assert "waited 86400 s for child.exited instance='bot' reason='crash': it did not come" in text
     assert "child.started" in text
     assert "other" not in text
 

@@ -16,34 +16,35 @@ from .patterns import EventPattern, Kind, event
 
 E = TypeVar("E", bound=Event)
 
+_DAY = 86_400.0
+"""Longer than anything that the library does by itself takes."""
 _SHOWN = 30
 """Events that a failure shows."""
 
 
 @final
 class EventRecorder:
-    """Keeps the events of a bus. Give what is tested ``events=recorder.bus``.
+    """Keeps events. Give what is tested ``events=recorder.bus``.
 
-    What is asked for is said as in `event`: a kind, an instance, a child, what fields hold.
+    It is a listener: ``bus.listen(recorder)`` lets it hear another bus as well. What is asked for
+    is said as in `event`: a kind, an instance, a child, what fields hold.
 
     Args:
-        bus: Where to listen; None makes a bus.
         keep: Events that are kept; older ones are forgotten. The default is more than a test tells.
 
     Raises:
-        InvalidSpec: With every mistake.
+        InvalidSpec: It is to keep none.
     """
 
-    def __init__(self, bus: EventBus | None = None, *, keep: int = 100_000) -> None:
+    def __init__(self, *, keep: int = 100_000) -> None:
         wrong = MistakeList("EventRecorder")
-        wrong.instance("bus", bus, EventBus, optional=True)
         wrong.whole("keep", keep, at_least=1)
         wrong.raise_any()
-        self.bus = EventBus() if bus is None else bus
-        """Where the events come from."""
+        self.bus = EventBus()
+        """A bus of its own, for what is tested."""
         self._events: deque[Event] = deque(maxlen=keep)
         self._more = trio.Event()
-        self.bus.listen(self._hear)
+        self.bus.listen(self)
 
     def __iter__(self) -> Iterator[Event]:
         return iter(tuple(self._events))
@@ -51,7 +52,8 @@ class EventRecorder:
     def __len__(self) -> int:
         return len(self._events)
 
-    def _hear(self, event: Event) -> None:
+    def __call__(self, event: Event) -> None:
+        """Take an event in."""
         self._events.append(event)
         if self._more.statistics().tasks_waiting:
             self._more.set()
@@ -117,7 +119,7 @@ class EventRecorder:
         instance: str | None = None,
         child: str | None = None,
         times: int = 1,
-        within: float = 3600.0,
+        within: float = _DAY,
         **fields: Any,
     ) -> E: ...
 
@@ -129,7 +131,7 @@ class EventRecorder:
         instance: str | None = None,
         child: str | None = None,
         times: int = 1,
-        within: float = 3600.0,
+        within: float = _DAY,
         **fields: Any,
     ) -> Event: ...
 
@@ -140,7 +142,7 @@ class EventRecorder:
         instance: str | None = None,
         child: str | None = None,
         times: int = 1,
-        within: float = 3600.0,
+        within: float = _DAY,
         **fields: Any,
     ) -> Event:
         """Wait until such an event has come, and return it. One that came already counts.
@@ -152,7 +154,8 @@ class EventRecorder:
             instance: The same.
             child: The same.
             times: How many of them there must be; the last one of these is returned.
-            within: Seconds to wait, which cost nothing in virtual time.
+            within: Seconds to wait; by default a day, which takes no time where time is virtual.
+                Where it is real, give less.
             fields: As in `event`.
 
         Raises:
