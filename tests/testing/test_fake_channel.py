@@ -44,10 +44,8 @@ async def play(
 
 
 def told(channel: FakeChannel) -> list[tuple[float, int, str]]:
-    """Return the deeds without the messages."""
-    return [
-        (deed.at, deed.attempt, str(deed.kind)) for deed in channel.deeds if deed.kind != "message"
-    ]
+    """Return the deeds as plain tuples."""
+    return [(deed.at, deed.attempt, str(deed.kind)) for deed in channel.deeds]
 
 
 async def test_attempts_are_refused_and_a_connection_is_closed(autojump_clock: MockClock) -> None:
@@ -117,7 +115,7 @@ async def test_a_deaf_one_answers_probes_and_sends_nothing(autojump_clock: MockC
         await trio.sleep(100.0)
         await channel.probe(probing, channel.connection)
 
-        assert channel.times("message") == [0.0, 30.0]
+        assert list(channel.message_times) == [0.0, 30.0]
 
 
 async def test_a_mute_one_answers_no_probe(autojump_clock: MockClock) -> None:
@@ -276,7 +274,7 @@ async def test_nothing_comes_from_a_deaf_one_until_it_is_over(autojump_clock: Mo
     async with play(channel):
         await trio.sleep(101.0)
 
-        assert channel.times("message") == [0.0, 70.0, 100.0]
+        assert list(channel.message_times) == [0.0, 70.0, 100.0]
 
 
 async def test_a_mute_one_answers_probes_again_when_it_is_over(autojump_clock: MockClock) -> None:

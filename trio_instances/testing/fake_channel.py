@@ -37,7 +37,6 @@ class DeedKind(StrEnum):
     BEGAN = "began"
     CONNECTED = "connected"
     RESUMED = "resumed"
-    MESSAGE = "message"
     FAILED = "failed"
     CLOSING = "closing"
     CLOSED = "closed"
@@ -54,9 +53,9 @@ class Deed:
     attempt: int
     """On which attempt, or the connection that came of it, counted from 1."""
     kind: DeedKind
-    """What: ``began`` an attempt; ``connected``, and ``resumed`` where a session went on; a
-    ``message`` was handed out; the child ``failed``, by a crash or a loss; it was ``closing`` in
-    order; it ended, ``closed`` in order or ``dropped``."""
+    """What: ``began`` an attempt; ``connected``, and ``resumed`` where a session went on; the child
+    ``failed``, by a crash or a loss; it was ``closing`` in order; it ended, ``closed`` in order or
+    ``dropped``."""
 
 
 class FakeChannel(Channel[FakeConnection]):
@@ -109,6 +108,9 @@ class FakeChannel(Channel[FakeConnection]):
         """What `Runtime.update_credentials` has given last."""
         self.deeds: deque[Deed] = deque(maxlen=_KEPT)
         """What happened, oldest first; the last thousand."""
+        self.message_times: deque[float] = deque(maxlen=_KEPT)
+        """When messages were handed out, in Trio's time; the last thousand. They are no deeds, or
+        nothing else would be kept of a long time."""
         self._on_message = on_message
         self._faults = as_schedule(faults)
         self._since = since
@@ -246,7 +248,7 @@ class FakeChannel(Channel[FakeConnection]):
             task_status.started()
             while True:
                 message = await connection.receive()
-                self._note(connection.number, DeedKind.MESSAGE)
+                self.message_times.append(trio.current_time())
                 instance.saw_event()
                 if self._on_message is not None:
                     await self._on_message(instance, message)
