@@ -7,6 +7,7 @@ import socket
 import ssl
 import threading
 import time
+import warnings
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -30,6 +31,8 @@ from trio_instances.testing import (
     check_channel,
     open_gateway,
 )
+from trio_instances.testing.injection import checkpoints
+from trio_instances.testing.rules import said
 
 # --- our own -------------------------------------------------------------------------------------
 
@@ -245,6 +248,41 @@ class BadProbe(FakeChannel):
             raise ValueError("no answer") from None
 
 
+class Grudging(FakeChannel):
+    """Refuses a probe after one that was cancelled."""
+
+    busy = False
+
+    async def probe(self, instance: Instance, connection: FakeConnection) -> None:
+        """Forget the finally."""
+        if self.busy:
+            raise RuntimeError("a probe is under way")
+        self.busy = True
+        await trio.sleep(0.1)
+        self.busy = False
+
+
+class Warning_(Wrapped):  # noqa: N801 - the name is taken
+    """Uses something old."""
+
+    @asynccontextmanager
+    async def connect(self, instance: Instance) -> AsyncIterator[FakeConnection]:
+        """Warn."""
+        warnings.warn("it is old", DeprecationWarning, stacklevel=2)
+        async with self.real(instance) as connection:
+            yield connection
+
+
+class AsyncChildren(FakeChannel):
+    """Waits where it must not."""
+
+    async def children(  # type: ignore[override]  # the mistake
+        self, instance: Instance, connection: FakeConnection
+    ) -> Sequence[ChildSpec]:
+        """Be async."""
+        return ()
+
+
 class Locking(Wrapped):
     """Does not give its lock back when it is cancelled."""
 
@@ -381,6 +419,7 @@ BROKEN = {
     ),
     "connect is async": (Async, "connect returns an async context manager: .*missing"),
     "children are no specs": (NoSpecs, r"a sequence of ChildSpec.*\('reader',\)"),
+    "children is async": (AsyncChildren, "a sequence of ChildSpec.*it returned <coroutine"),
     "children share a name": (SameNames, "a name of its own: the names are reader, reader"),
     "generations share a connection": (Shared, "each generation has a connection of its own"),
     "a failure is swallowed": (Swallowing, "comes out of it: connect has swallowed it"),
@@ -391,6 +430,7 @@ BROKEN = {
     "classify is async": (AsyncClassify, "a Cause for every exception: it is async"),
     "classify blocks": (BlockingClassify, "a Cause for every exception: .*it took 1.1 s"),
     "a probe is not cancelled": (BadProbe, "a probe that is cancelled .*raised ValueError"),
+    "a probe leaves its lock": (Grudging, "the next one passes.*at checkpoint 1, .*RuntimeError"),
     "a child is not cancelled": (
         lambda: FakeChannel(Script(then=Attempt(child_stays=5.0))),
         "a connection that is cancelled .*it took 5.0 s to end",
@@ -424,6 +464,28 @@ async def test_a_channel_that_breaks_a_rule_is_told_which_and_how(
             threads.pop().set()
         while sockets:
             sockets.pop().close()
+
+
+async def test_other_warnings_go_on(autojump_clock: MockClock) -> None:
+    """They are no matter of the check."""
+    with pytest.warns(DeprecationWarning, match="it is old"):
+        await check_channel(Warning_)
+
+
+def test_what_has_too_many_checkpoints_does_not_end() -> None:
+    """The search for the last one has an end in any case."""
+    with pytest.raises(BrokenRule, match="a probe ends: it has more than 10000 checkpoints"):
+        list(checkpoints("a probe"))
+
+
+def test_an_exception_that_cannot_be_shown_is_told_by_its_type() -> None:
+    """Whatever its repr does."""
+
+    class Shy(Exception):
+        def __repr__(self) -> str:
+            raise RuntimeError
+
+    assert said(Shy()).endswith("Shy")
 
 
 class Deafened(FakeChannel):
@@ -460,6 +522,19 @@ async def test_a_channel_that_cannot_bear_its_callback_is_told(
 
     with pytest.raises(BrokenRule, match=said):
         await check_callback(lambda call: kind(deaf, on_message=call), deliver)
+
+
+async def send_nothing(_: object) -> None:
+    """Be a far end that has nothing to say."""
+    await trio.lowlevel.checkpoint()
+
+
+async def test_a_far_end_that_sends_nothing_is_told_of(autojump_clock: MockClock) -> None:
+    """The check could not see anything."""
+    deaf = Script(then=Attempt(deaf_after=0.0))
+
+    with pytest.raises(BrokenRule, match="message 1 did not arrive within 10 s"):
+        await check_callback(lambda call: FakeChannel(deaf, on_message=call), send_nothing)
 
 
 async def test_a_slow_callback_must_not_hold_up_the_closing(autojump_clock: MockClock) -> None:

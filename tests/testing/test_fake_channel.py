@@ -17,6 +17,7 @@ from trio.testing import MockClock
 from trio_instances import (
     Backoff,
     Cause,
+    ChannelError,
     ChildState,
     Instance,
     InstanceSpec,
@@ -244,6 +245,34 @@ async def test_an_outage_drops_and_refuses(autojump_clock: MockClock) -> None:
 
         assert channel.times("began") == [0.0, 11.0, 12.0, 13.0]
         assert channel.times("connected") == [0.0, 13.0]
+
+
+async def test_the_end_that_comes_first_is_the_one(autojump_clock: MockClock) -> None:
+    """Of a script and a schedule that both end a connection."""
+    early = FakeChannel(Attempt(holds=5.0, ends=4000), faults=[Fault("drop", at=10.0)])
+    late = FakeChannel(Attempt(holds=15.0, ends=4000), faults=[Fault("drop", at=10.0)])
+
+    for channel, reason in ((early, "close_4000"), (late, "close_1006")):
+        async with play(channel) as (_, bot):
+            await bot.wait_status("reconnecting")
+            cause = bot.health().cause
+            assert cause is not None
+            assert cause.reason == reason
+
+
+async def test_schedules_are_added_up(autojump_clock: MockClock) -> None:
+    """Of a provider and of a single client, say; a probe after the loss finds it."""
+    provider = FaultSchedule([Fault("outage", at=10.0, lasts=1.0)])
+    channel = FakeChannel(faults=provider + FaultSchedule([Fault("crash", at=5.0)]))
+
+    async with play(channel) as (_, bot):
+        await bot.wait_status("connected")
+        connection = channel.connection
+        await trio.sleep(10.0)
+        with pytest.raises(ChannelError, match="http_503"):
+            await channel.probe(bot, connection)
+
+        assert channel.times("failed") == [5.0, 10.0]
 
 
 async def test_a_schedule_can_begin_before_the_fake(autojump_clock: MockClock) -> None:

@@ -130,9 +130,19 @@ async def test_the_gateway_leaves_a_closing_hanging() -> None:
         assert [event.cause.reason for event in bad] == ["close_timeout"]
 
 
+async def test_the_gateway_is_silent_once_the_client_has_closed() -> None:
+    """It would be cut off, or answered with an error, and goes on for other clients."""
+    async with scene(Attempt(every=0.001, close_takes=0.1)) as s:
+        await s.until(1)
+        s.bot.reconnect()
+        await s.until(2)
+
+        s.told.assert_none("hook.failed")
+
+
 async def test_the_gateway_answers_a_handshake_late_or_never() -> None:
     """An attempt that hangs is ended by the client."""
-    hasty = ReconnectPolicy(backoff=SOON.backoff, connect_timeout=0.1)
+    hasty = ReconnectPolicy(backoff=SOON.backoff, connect_timeout=1.0)
     async with scene([Attempt(takes=math.inf), Attempt(takes=0.01)], hasty) as s:
         await s.until(2)
 

@@ -246,7 +246,7 @@ async def test(instance_runtime, supervisor, instance_expectations, autojump_clo
     send, _ = trio.open_memory_channel(8)
     bot.watch_queue("outbox", send)
     send.send_nowait("unsent")
-    supervisor.start_soon(wait, name="starter")
+    supervisor.start_soon(supervise, [ChildSpec("starter", wait)], name="group")
     await trio.testing.wait_all_tasks_blocked()
 """
 
@@ -258,17 +258,18 @@ def test_work_that_is_under_way_fails_the_test(run: Run) -> None:
     done.assert_outcomes(failed=1)
     done.stdout.fnmatch_lines(
         [
-            "the test passed, but 3 things are not as they should be:",
+            "the test passed, but 4 things are not as they should be:",
             "  - runtime/bot was connecting when the test ended: *may_be_pending('bot')",
             "  - runtime/bot had 1 messages in its queue 'outbox' when the test ended: *",
-            "  - supervisor/starter was starting when the test ended: *",
+            "  - supervisor/group was starting when the test ended: *",
+            "  - supervisor/group/starter was starting when the test ended: *",
         ]
     )
 
 
 def test_work_may_be_under_way_where_the_test_says_so(run: Run) -> None:
     """By the name of an instance, or of a child."""
-    call = "instance_expectations.may_be_pending('bot', 'starter')"
+    call = "instance_expectations.may_be_pending('bot', 'group')"
 
     run(PENDING.format(expected=call)).assert_outcomes(passed=1)
 
