@@ -390,6 +390,7 @@ def test_each_test_has_a_chance_of_its_own(run: Run) -> None:
     alone = numbers(run(CHANCE, "-s", "--instances-seed=5", "-k", "two"))
 
     assert alone == both[1:]
+    assert both[0].split()[1] != both[1].split()[1]
 
 
 def test_a_drawn_schedule_is_printed(run: Run) -> None:
