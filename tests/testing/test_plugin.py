@@ -274,6 +274,23 @@ def test_work_may_be_under_way_where_the_test_says_so(run: Run) -> None:
     run(PENDING.format(expected=call)).assert_outcomes(passed=1)
 
 
+def test_what_needs_no_time_is_not_under_way(run: Run) -> None:
+    """Or chance would decide whether an instance that was paused has ended its children."""
+    done = run(
+        """
+async def test(instance_runtime, autojump_clock):
+    for number in range(50):
+        spec = InstanceSpec(id=f"bot-{number}", channel=FakeChannel(), probe=None)
+        bot = await instance_runtime.start_instance(spec)
+        await bot.wait_status("connected")
+    for bot in instance_runtime.list_instances():
+        bot.reconnect()
+"""
+    )
+
+    done.assert_outcomes(passed=1)
+
+
 LEFT = """
 async def stubborn():
     try:

@@ -7,6 +7,9 @@ from contextlib import asynccontextmanager
 from random import Random
 from typing import Any, final
 
+import trio
+import trio.testing
+
 from .._runtime.opening import open_runtime
 from .._runtime.runtime import Runtime
 from .._runtime.settings import RuntimeSettings
@@ -21,6 +24,9 @@ from .expectations import (
     pending_of_tree,
 )
 from .recorder import EventRecorder
+
+_LULL = 1.0
+"""Seconds to wait for one, where a test has something that never rests."""
 
 
 @final
@@ -58,6 +64,7 @@ class TestEnd:
         async with open_runtime(settings, events=self._recorder.bus, random=random) as runtime:
             try:
                 yield runtime
+                await _settle()
             finally:
                 self._keep(dump_tree(runtime.tree()))
                 self._pending += pending_of_runtime(runtime)
@@ -71,6 +78,7 @@ class TestEnd:
         async with open_supervisor(**options) as supervisor:
             try:
                 yield supervisor
+                await _settle()
             finally:
                 self._keep(supervisor.dump())
                 self._pending += pending_of_tree(supervisor.tree())
@@ -79,3 +87,9 @@ class TestEnd:
     def _keep(self, tree: str) -> None:
         self.tree = f"{self.tree}\n{tree}".strip()
         self.events = self.events or self._recorder.tell()
+
+
+async def _settle() -> None:
+    """Let go on what can without time passing, so that chance does not decide what is under way."""
+    with trio.move_on_after(_LULL):
+        await trio.testing.wait_all_tasks_blocked()
