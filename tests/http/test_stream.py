@@ -60,7 +60,7 @@ async def test_events_come_in_order_each_in_its_wire_form() -> None:
         endpoint.scope.cancel()
     *events, bye = told
     assert bye.kind == "bye"
-    assert names_of(events) == log.names
+    assert names_of(events) == log.names()
     numbers = [int((event.id or "").partition("-")[2]) for event in events]
     assert numbers == list(range(numbers[0], numbers[0] + len(log)))
     for message, event in zip(events, log, strict=True):

@@ -221,7 +221,7 @@ async def test_who_must_act_on_a_recoverable_cause_is_named_when_retries_were_in
     too_big = ChannelError(Cause("recoverable", "message_too_big", who_must_act="configuration"))
     channel = ScriptedChannel(*[too_big] * 5)
     async with scene(channel) as s:
-        await s.log.wait(telemetry.ReconnectScheduled, 4)
+        await s.log.wait_for(telemetry.ReconnectScheduled, times=4)
         assert s.bot.health().who_must_act == "nobody"
         await s.bot.wait_status("degraded")
         assert s.bot.health().who_must_act == "configuration"
