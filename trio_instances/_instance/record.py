@@ -256,6 +256,10 @@ class InstanceRecord:
         self.connection = evolve(self.connection, exhausted_at=None, needs_attention=False)
         self.pressure = PressureLevel.NORMAL
         self.change(Change.START)
+        # A verb may have come since it was made: what it has led to is in force, and is said.
+        asked = _ASKED_BEFORE.get(self.connection.phase)
+        if asked is not None:
+            self.change(asked)
 
     def rewind(self) -> None:
         """The connection loop begins: the end of an earlier run of it is past."""
@@ -358,5 +362,11 @@ class InstanceRecord:
         )
 
 
+_ASKED_BEFORE = {
+    Phase.PAUSED: Change.PAUSE,
+    Phase.QUEUED: Change.CONNECT,
+    Phase.CONNECTING: Change.CONNECT,
+}
+"""By the phase that a run begins in, where that is not the first one: what has happened."""
 _DEAD_ENDS = frozenset({InstanceStatus.FAILED, InstanceStatus.STOPPED})
 _UNKNOWN = Cause(FailureClass.FATAL, "unknown")
