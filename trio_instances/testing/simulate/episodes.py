@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from random import Random
+from typing import final
 
-from attrs import evolve
+from attrs import evolve, frozen
 
 from ...policy.failures import Cause, FailureClass, WhoMustAct
 from .world import FAULTS, MISHAPS, Happening, What, World
@@ -17,6 +18,24 @@ from .world import FAULTS, MISHAPS, Happening, What, World
 OFFSETS = (0.0, 0.0, 0.0, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 """Seconds from one thing to the next within an episode."""
 LASTS = (0.25, 1.0, 5.0, 10.0, 30.0, 60.0, 600.0, 3600.0)
+
+
+@final
+@frozen(kw_only=True)
+class Pace:
+    """How much happens in a world; each number is one of those that there may be."""
+
+    episodes: tuple[int, ...] = (1, 3, 5, 8)
+    things: tuple[int, ...] = (1, 2, 4, 8)
+    """In each episode."""
+    offsets: tuple[float, ...] = OFFSETS
+    """Seconds from one to the next."""
+
+
+USUAL = Pace()
+DENSE = Pace(
+    episodes=(6, 10, 14), things=(4, 8, 12), offsets=(0.0, 0.0, 0.0, 0.0, 0.25, 0.5, 1.0, 2.0)
+)
 MOMENTARY = frozenset({What.DROP, What.CRASH, What.FAIL, What.FINISH})
 _LOSES = frozenset({What.OUTAGE, What.DROP, What.REFUSE})
 
@@ -60,22 +79,25 @@ FOLLOWS = {
 """What an operator does later, for nearly always somebody cares."""
 
 
-def draw_schedule(random: Random, world: World, seconds: float) -> tuple[Happening, ...]:
+def draw_schedule(
+    random: Random, world: World, seconds: float, pace: Pace = USUAL
+) -> tuple[Happening, ...]:
     """Return what happens to a world, in order of time.
 
     Args:
         random: Chance.
         world: Its fleet.
         seconds: Within which time everything begins.
+        pace: How much happens.
     """
     found: list[Happening] = []
-    for _ in range(random.choice([1, 3, 5, 8])):
+    for _ in range(random.choice(pace.episodes)):
         at = _rounded(random.uniform(0.0, 1.0) ** 2 * seconds)
         # The same target again and again, or any.
         focus = random.choice([None, _target(random, world)])
-        for _ in range(random.choice([1, 2, 4, 8])):
+        for _ in range(random.choice(pace.things)):
             found += _happening(random, world, at, focus)
-            at += random.choice(OFFSETS)
+            at += random.choice(pace.offsets)
     if random.random() < 0.3:
         found += _flapping(random, world, seconds)
     for _ in range(random.choice([0, 1, 2])):

@@ -13,7 +13,7 @@ from ...policy.intensity import RestartIntensity
 from ...policy.reconnect import Exhausted, ReconnectPolicy
 from ...policy.restart import RestartType
 from ...policy.strategies import StopOrder, Strategy
-from .episodes import draw_schedule
+from .episodes import DENSE, USUAL, draw_schedule
 from .laws.isolation import bound, proving
 from .world import Member, Provider, Worker, World
 
@@ -25,6 +25,8 @@ INTERVALS = (60.0, 300.0, 600.0)
 """Seconds between probes; rarer than in life, as each one costs as much as an hour without any."""
 AGE = 7200.0
 """Seconds after which a connection is replaced, where that is planned at all."""
+EVERY_DENSE, DENSE_HOURS = 4, (0.5,)
+"""Every fourth world is short, and something happens in it nearly all the time."""
 CALM = 0.02
 """The share of worlds that are large, and calm for most of two weeks, as life is."""
 CALM_HOURS, CALM_SIZES, CALM_INTERVALS, CALM_AGE = (168.0, 336.0), (100, 200), (14_400.0,), 86_400.0
@@ -37,7 +39,8 @@ def generate(seed: int) -> World:
         seed: Any whole number; worlds of different ones have nothing in common.
     """
     random = Random(seed)
-    calm = random.random() < CALM
+    dense = seed % EVERY_DENSE == 0
+    calm = random.random() < CALM and not dense
     intervals, age = (CALM_INTERVALS, CALM_AGE) if calm else (INTERVALS, AGE)
     providers = tuple(_provider(random, index) for index in range(random.choice([1, 1, 2, 3])))
     members = tuple(
@@ -52,8 +55,9 @@ def generate(seed: int) -> World:
         providers=providers,
         members=members,
     )
-    busy = random.choice(CALM_HOURS if calm else HOURS) * 3600.0
-    schedule = draw_schedule(random, world, busy)
+    hours = DENSE_HOURS if dense else CALM_HOURS if calm else HOURS
+    busy = random.choice(hours) * 3600.0
+    schedule = draw_schedule(random, world, busy, DENSE if dense else USUAL)
     world = world.with_schedule(schedule)
     quiet = max((bound(world, each) + proving(each) for each in members), default=0.0)
     return world.lasting(busy + min(quiet, 7200.0))
