@@ -15,8 +15,8 @@ from trio_instances.testing.simulate.facts import (
     Opened,
     Over,
 )
-from trio_instances.testing.simulate.laws import Law
 from trio_instances.testing.simulate.laws.attempts import Attempts, Retries
+from trio_instances.testing.simulate.laws.base import Law
 from trio_instances.testing.simulate.laws.bounds import BoundedConnections, BoundedStops
 from trio_instances.testing.simulate.laws.counters import Counters
 from trio_instances.testing.simulate.laws.isolation import Isolation, Recovery

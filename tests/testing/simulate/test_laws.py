@@ -13,8 +13,9 @@ import pytest
 from trio_instances.testing.simulate.facts import (
     Asked,
 )
-from trio_instances.testing.simulate.laws import LAWS, Law
+from trio_instances.testing.simulate.laws import LAWS
 from trio_instances.testing.simulate.laws.attempts import Attempts, Retries
+from trio_instances.testing.simulate.laws.base import Law
 from trio_instances.testing.simulate.laws.isolation import Recovery
 from trio_instances.testing.simulate.world import World
 

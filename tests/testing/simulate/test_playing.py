@@ -16,7 +16,7 @@ from trio_instances.testing.simulate import stage as staging
 from trio_instances.testing.simulate.__main__ import main
 from trio_instances.testing.simulate.generating import generate
 from trio_instances.testing.simulate.hunting import Tally, hunt
-from trio_instances.testing.simulate.laws import Violation
+from trio_instances.testing.simulate.laws.base import Violation
 from trio_instances.testing.simulate.report import report
 from trio_instances.testing.simulate.stage import Stage, play
 from trio_instances.testing.simulate.world import Happening, What, to_json

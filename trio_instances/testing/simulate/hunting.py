@@ -11,7 +11,7 @@ from typing import final
 from attrs import define, field
 
 from .generating import generate
-from .laws import Violation
+from .laws.base import Violation
 from .shrinking import shrink
 from .stage import Outcome, play, weight
 from .world import World

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any, final
 
-from .laws import LAWS, Law, Violation
-from .laws.base import Hear
+from .laws import LAWS
+from .laws.base import Hear, Law, Violation
 from .world import World
 
 

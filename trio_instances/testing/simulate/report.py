@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from .hunting import Tally
-from .laws import Violation
+from .laws.base import Violation
 from .stage import Outcome
 from .world import FAULTS, MISHAPS, What, World, to_json
 

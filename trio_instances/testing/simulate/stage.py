@@ -26,7 +26,7 @@ from ...telemetry.schema import Event
 from .facts import Born, Counted, Ending, Fact, Looked, Over, Raised, Weighed
 from .fleet import Fleet
 from .judging import Judge
-from .laws import Violation
+from .laws.base import Violation
 from .performing import Operator
 from .scheduling import scheduling
 from .world import Happening, What, World

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .attempts import Attempts, Retries
-from .base import Law, Violation
+from .base import Law
 from .bounds import BoundedConnections, BoundedStops
 from .counters import Counters
 from .isolation import Isolation, Recovery
@@ -35,5 +35,3 @@ LAWS: tuple[type[Law], ...] = (
     Recovery,
     FlatMemory,
 )
-
-__all__ = ["LAWS", "Law", "Violation"]
