@@ -60,7 +60,8 @@ def generate(seed: int) -> World:
     schedule = draw_schedule(random, world, busy, DENSE if dense else USUAL)
     world = world.with_schedule(schedule)
     quiet = max((bound(world, each) + proving(each) for each in members), default=0.0)
-    return world.lasting(busy + min(quiet, 7200.0))
+    last = max((each.at for each in schedule), default=0.0)
+    return world.lasting(max(busy, last) + min(quiet, 7200.0))
 
 
 def _provider(random: Random, index: int) -> Provider:

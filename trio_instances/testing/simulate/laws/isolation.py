@@ -29,7 +29,8 @@ from ..world import Happening, Member, What, World
 from .base import EPSILON, Hear, Law
 
 EXPLAINED: Mapping[str, frozenset[What]] = {
-    "close_timeout": frozenset({What.SLOW_CLOSE}),
+    # What does not answer is given less time to be closed.
+    "close_timeout": frozenset({What.SLOW_CLOSE, What.MUTE}),
     "connect_timeout": frozenset({What.HANG}),
     "probe_timeout": frozenset({What.MUTE}),
     "returned": frozenset({What.FINISH}),
