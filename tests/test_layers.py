@@ -21,7 +21,7 @@ PACKAGE = Path(trio_instances.__file__).parent
 TESTS = Path(__file__).parent
 
 LAYERS = (
-    {"_exceptions"},
+    {"_exceptions", "_attended"},
     {"policy"},
     {"abc"},
     {"telemetry", "channels"},

@@ -88,7 +88,7 @@ async def test_the_option_wins_over_the_file(gateway: Gateway, tmp_path: Path) -
         url = await url_of(running)
         assert (await ask(f"{url}/instances/x/pause", "POST")).status_code == 401
         running.process.send_signal(signal.SIGHUP)
-        await running.wait_said(b"1 unchanged")
+        await running.wait_said(b": 1 unchanged")
         running.process.send_signal(signal.SIGTERM)
         assert await running.process.wait() == 0
     assert b"needs a restart" not in running.err
@@ -106,7 +106,7 @@ async def test_a_new_address_or_token_needs_a_restart(gateway: Gateway, tmp_path
             more='[run]\nhttp = 1234\nhttp_token = "another-secret-of-ours"\n',
         )
         running.process.send_signal(signal.SIGHUP)
-        await running.wait_said(b"1 unchanged")
+        await running.wait_said(b": 1 unchanged")
         running.process.send_signal(signal.SIGTERM)
         assert await running.process.wait() == 0
     text = running.err.decode()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 from typing import final
 from urllib.parse import urlsplit
 
 from attrs import field, frozen
 
+from ..policy.listening import is_loopback
 from ..telemetry.wording import printable
 from .exit_codes import AskedCode
 
@@ -79,14 +79,4 @@ def read_address(url: str, token: str | None) -> Address:
     if f"/{last}" in _PATHS and parts.path:
         raise BadAddress(f"{shown!r} is one page of an endpoint: leave out /{last}")
 
-    return Address(url.rstrip("/"), _is_local(parts.hostname), parts.hostname, token)
-
-
-def _is_local(host: str) -> bool:
-    if host == "localhost":
-        return True
-
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return Address(url.rstrip("/"), is_loopback(parts.hostname), parts.hostname, token)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 import trio
 
+from .._attended import attended
 from ..http.serving import DEFAULT_PORT
 from ..policy.status import InstanceStatus
 from ..telemetry.sinks.extras import not_installed
@@ -151,20 +152,11 @@ def _run(url: str, token: str | None, act: Act) -> None:
 
 async def _until_signal(address: Address, act: Act) -> AskedCode:
     """Ask until it is answered or a signal comes; a second one ends the process at once."""
-    failure: Exception | None = None
     code = AskedCode.INTERRUPTED
-    async with trio.open_nursery() as nursery:
-        await nursery.start(_cancel_at_signal, nursery.cancel_scope)
-        try:
+    with trio.CancelScope() as scope:
+        async with attended() as nursery:
+            await nursery.start(_cancel_at_signal, scope)
             code = await _ask(address, act)
-        except Exception as exc:
-            failure = exc  # kept until the nursery is done, which would wrap it
-        nursery.cancel_scope.cancel()
-    try:
-        if failure is not None:
-            raise failure
-    finally:
-        del failure
     return code
 
 

@@ -10,6 +10,8 @@ from contextlib import asynccontextmanager
 
 import trio
 
+from .._attended import attended
+
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 HANGUP: int | None = getattr(signal, "SIGHUP", None)
 """What asks for the file to be read again; there is none on Windows."""
@@ -42,19 +44,9 @@ async def stopping_on_signal(
         RuntimeError: It does not run in the main thread.
         BaseException: What the block raised, as it is.
     """
-    failure: BaseException | None = None
-    try:
-        async with trio.open_nursery() as nursery:
-            await nursery.start(_watch, body, say, hangup)
-            try:
-                yield
-            except BaseException as exc:
-                failure = exc  # kept until the nursery is done, which would wrap it
-            nursery.cancel_scope.cancel()
-        if failure is not None:
-            raise failure
-    finally:
-        del failure
+    async with attended() as nursery:
+        await nursery.start(_watch, body, say, hangup)
+        yield
 
 
 async def _watch(

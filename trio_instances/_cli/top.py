@@ -18,11 +18,12 @@ from attrs import frozen
 from rich.console import Console, RenderableType
 from rich.live import Live
 
+from .._attended import attended
 from .address import NotAnswered
 from .answer import FIELDS, Answer, BadAnswer, read_answer
 from .exit_codes import AskedCode
 from .following import AGAIN, News, follow
-from .output import Output, ReaderGone
+from .output import Output
 from .overview import SNAPSHOTS, Overview
 from .picture import Frame, picture
 from .urgency import Wanted
@@ -86,24 +87,14 @@ async def _watch(
         overview.take_news(news, trio.current_time())
 
     random = Random()
-    failure: Exception | None = None
-    try:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(
-                partial(follow, remote, take, after=position, instance=None, random=random)
-            )
-            nursery.start_soon(_keep_fresh, remote, overview, interval, random)
-            try:
-                while True:
-                    await draw(overview)
-                    await trio.sleep(interval)
-            except (ReaderGone, OSError) as exc:
-                failure = exc  # kept until the nursery is done, which would wrap it
-                nursery.cancel_scope.cancel()
-        if failure is not None:
-            raise failure
-    finally:
-        del failure
+    async with attended() as nursery:
+        nursery.start_soon(
+            partial(follow, remote, take, after=position, instance=None, random=random)
+        )
+        nursery.start_soon(_keep_fresh, remote, overview, interval, random)
+        while True:
+            await draw(overview)
+            await trio.sleep(interval)
 
 
 async def _keep_fresh(remote: Remote, overview: Overview, interval: float, random: Random) -> None:

@@ -17,6 +17,7 @@ from wsproto import ConnectionType, WSConnection
 from wsproto.events import AcceptConnection, RejectConnection, Request
 from wsproto.utilities import RemoteProtocolError
 
+from .._attended import attended
 from .gateway_client import CHUNK, LOST, GatewayClient, Handshake, Stream, reset
 from .gateway_script import check_playable, play, status_of
 from .script import Attempt, Script, as_script
@@ -320,19 +321,9 @@ async def open_gateway(
     played = None if script is None else as_script(script)
     if played is not None:
         check_playable(played)
-    failure: BaseException | None = None
-    try:
-        with contextlib.closing(_Port()) as port:
-            async with trio.open_nursery() as nursery:
-                gateway = Gateway(nursery, port, admit, subprotocols, ssl_context)
-                gateway.script = played
-                await gateway.revive()
-                try:
-                    yield gateway
-                except BaseException as exc:
-                    failure = exc  # kept until the nursery is done, which would wrap it
-                nursery.cancel_scope.cancel()
-        if failure is not None:
-            raise failure
-    finally:
-        del failure
+    with contextlib.closing(_Port()) as port:
+        async with attended() as nursery:
+            gateway = Gateway(nursery, port, admit, subprotocols, ssl_context)
+            gateway.script = played
+            await gateway.revive()
+            yield gateway
