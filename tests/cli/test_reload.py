@@ -138,7 +138,7 @@ async def test_a_policy_that_is_probably_not_meant_is_said_once(
         async with running.heard():
             await gateway.wait_client("/a")
             running.process.send_signal(signal.SIGHUP)
-            await running.wait_said(b"1 unchanged")
+            await running.wait_said(b": 1 unchanged")
             write(tmp_path, gateway, "a", more=more.format(2))
             running.process.send_signal(signal.SIGHUP)
             await running.wait_said(b"1 restarted")
