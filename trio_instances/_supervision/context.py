@@ -45,10 +45,10 @@ def until_stopped() -> Iterator[None]:
         raise RuntimeError("until_stopped() marks a part of a supervised child; this is none")
 
     with trio.CancelScope() as scope:
-        record.soft_scopes.append(scope)
+        record.soft_scopes = (*record.soft_scopes, scope)
         if record.stop_asked_at is not None:
             scope.cancel()
         try:
             yield
         finally:
-            record.soft_scopes.remove(scope)
+            record.soft_scopes = tuple(each for each in record.soft_scopes if each is not scope)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextvars
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, nullcontext
 from random import Random
 from typing import TYPE_CHECKING, Any, cast, final
 
@@ -86,9 +85,7 @@ class Core:
         """What no supervisor may keep: Ctrl-C, SystemExit and their like."""
         self.rounds: set[trio.CancelScope] = set()
         """Group restarts under way, or waiting for their turn."""
-        self.turn: AbstractAsyncContextManager[object] = (
-            nullcontext() if options.strategy is Strategy.ONE_FOR_ONE else trio.Lock()
-        )
+        self.turn = None if options.strategy is Strategy.ONE_FOR_ONE else trio.Lock()
         """Held by whoever restarts a group, or changes the children, one after the other."""
         self.on_group_exit: Callable[[ChildRecord, ChildExit], None] | None = None
         self.stop_log: StopLog | None = None
@@ -236,6 +233,9 @@ class Core:
         A leaf that states its cause is not asked about. A `classify` that fails itself is reported,
         and the library's own rules are used.
         """
+        if not isinstance(error, ExceptionGroup):
+            return self._classify_leaf(path, error)
+
         return merge_causes(self._classify_leaf(path, leaf) for leaf in flatten(error))
 
     def _classify_leaf(self, path: str, leaf: BaseException) -> Cause:

@@ -123,7 +123,7 @@ async def run_core(core: Core, parent: ChildRecord | None) -> AsyncIterator[Supe
     failure: BaseException | None = None
     core.parent = parent
     if parent is not None:
-        parent.nested.append(core)
+        parent.nested = (*parent.nested, core)
     try:
         async with trio.open_nursery() as nursery:
             core.nursery = nursery
@@ -138,7 +138,7 @@ async def run_core(core: Core, parent: ChildRecord | None) -> AsyncIterator[Supe
     finally:
         core.nursery = None
         if parent is not None:
-            parent.nested.remove(core)
+            parent.nested = tuple(each for each in parent.nested if each is not core)
             parent.core.absorb_stop_of(core)
         del failure
 

@@ -93,8 +93,9 @@ class ChildRecord:
         """How many tasks were made for it, so that whoever made one can tell it is not the last."""
         self.task: trio.lowlevel.Task | None = None
         self.scope: trio.CancelScope | None = None
-        self.soft_scopes: list[trio.CancelScope] = []
-        self.nested: list[Core] = []
+        # Tuples, as most children have none of either, and an empty list is not free.
+        self.soft_scopes: tuple[trio.CancelScope, ...] = ()
+        self.nested: tuple[Core, ...] = ()
         """The supervisors that are open within it."""
         self.owner: str | None = None
         """The id of its instance, or an empty text, once the meter of the loop has asked."""
@@ -122,17 +123,17 @@ class ChildRecord:
 
     def move(self, move: Move, now: float) -> None:
         """Change the state, by the table alone."""
-        was_down = self.is_down
-        self.state = TRANSITIONS[self.state][move]
-        if was_down is not self.is_down:
-            self.core.up += 1 if was_down else -1
+        before = self.state
+        after = self.state = TRANSITIONS[before][move]
+        if (before in _DOWN) is not (after in _DOWN):
+            self.core.up += 1 if before in _DOWN else -1
         self.since = now
         self.wake()
 
     @property
     def is_down(self) -> bool:
         """Whether nothing of it runs, and nothing is going to by itself."""
-        return self.state in (ChildState.STOPPED, ChildState.PARKED, ChildState.REMOVED)
+        return self.state in _DOWN
 
     def wake(self) -> None:
         """Wake everybody who waits for a change."""
@@ -166,6 +167,8 @@ class ChildRecord:
         self.exit = None
         return exit_
 
+
+_DOWN = frozenset({ChildState.STOPPED, ChildState.PARKED, ChildState.REMOVED})
 
 _ON_ITS_WAY = frozenset({ChildState.STARTING, ChildState.STOPPING})
 

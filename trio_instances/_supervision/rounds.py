@@ -48,6 +48,7 @@ async def _settle_in_turn(core: Core, record: ChildRecord, exit_: ChildExit) -> 
 
 
 async def _rounds(core: Core, record: ChildRecord, exit_: ChildExit) -> None:
+    assert core.turn is not None
     async with core.turn:
         if record.exit is not exit_:
             return  # another round has consumed it
@@ -66,6 +67,7 @@ async def _rounds(core: Core, record: ChildRecord, exit_: ChildExit) -> None:
 
 
 async def _next_round(core: Core, record: ChildRecord, delay: float) -> Due | None:
+    assert core.turn is not None
     ticket = record.ticket
     await pause(record, delay)
     async with core.turn:

@@ -69,7 +69,7 @@ def become_ready(record: ChildRecord, value: Any, now: float) -> None:
     record.value = value
     record.ready_at = now
     record.awaited = False
-    if record.scope is not None:
+    if record.spec.start_timeout != float("inf") and record.scope is not None:
         record.scope.deadline = float("inf")
     record.move(Move.READY, now)
     record.core.reporter.started(record, now)
@@ -78,18 +78,13 @@ def become_ready(record: ChildRecord, value: Any, now: float) -> None:
 @enable_ki_protection
 async def run_child(core: Core, record: ChildRecord) -> None:
     """Run a child until it is not to be restarted by this very task."""
-    task = record.task = trio.lowlevel.current_task()
+    record.task = trio.lowlevel.current_task()
     delay: float | None = None
     try:
         while True:
-            exit_ = await _incarnation(core, record, delay)
-            delay = after_exit(core, record, exit_)
-            exit_ = None
+            delay = await _in_one_scope(core, record, delay)
             if delay is None:
                 return
-
-            assert record.context is not None
-            task.context = record.context.copy()
     finally:
         record.alive = False
         record.task = None
@@ -98,10 +93,17 @@ async def run_child(core: Core, record: ChildRecord) -> None:
         core.left()
 
 
-async def _incarnation(core: Core, record: ChildRecord, delay: float | None) -> ChildExit | None:
-    """Run one incarnation; return how it ended, or None when it was stopped before it began."""
+async def _in_one_scope(core: Core, record: ChildRecord, delay: float | None) -> float | None:
+    """Run incarnations until the child is not to be restarted, or its scope is used up.
+
+    A scope for each incarnation would add a fifth to what a restart costs. One that was cancelled,
+    or that still has a deadline, is left: its end is the incarnation's, and the next needs another.
+
+    Returns:
+        Seconds after which the child is to be restarted in another scope, or None.
+    """
     if record.stop_asked_at is not None:
-        return None
+        return after_exit(core, record, None)
 
     error: BaseException | None = None
     # Shielded: only the supervisor cancels its children, one by one, in order.
@@ -109,18 +111,42 @@ async def _incarnation(core: Core, record: ChildRecord, delay: float | None) -> 
     begun = False
     try:
         with scope:
-            if delay is not None:
-                await pause(record, delay)
-            begun = True
-            await _begin(record, scope)
+            while True:
+                if delay is not None:
+                    await pause(record, delay)
+                begun = True
+                try:
+                    await _begin(record, scope)
+                except Exception as exc:
+                    error = exc
+                if scope.cancel_called or scope.deadline != float("inf"):
+                    break
+
+                # The error's traceback holds this frame, so this frame must not hold the error.
+                exit_, error = _exit_of(core, record, scope, error), None
+                begun, delay = False, after_exit(core, record, exit_)
+                del exit_
+                if delay is None:
+                    return None
+
+                _renew_context(record)
     except BaseException as exc:
         error = exc
 
     try:
-        return _exit_of(core, record, scope, error) if begun else None
+        exit_or_none = _exit_of(core, record, scope, error) if begun else None
     finally:
-        # The traceback of the error holds this frame, so this frame must not hold the error.
         del error
+    delay = after_exit(core, record, exit_or_none)
+    if delay is not None:
+        _renew_context(record)
+    return delay
+
+
+def _renew_context(record: ChildRecord) -> None:
+    assert record.context is not None
+    assert record.task is not None
+    record.task.context = record.context.copy()
 
 
 async def pause(record: ChildRecord, delay: float) -> None:

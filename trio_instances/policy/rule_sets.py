@@ -165,6 +165,9 @@ class RuleSet:
         Returns:
             The cause, with the error's text and type filled in. Never raises.
         """
+        if not isinstance(exc, BaseExceptionGroup):
+            return self._cause_of_leaf(exc)
+
         return merge_causes([self._cause_of_leaf(leaf) for leaf in flatten(exc)])
 
     def cause_of_close(self, code: int, text: str = "") -> Cause:
