@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from random import Random
+from tempfile import TemporaryDirectory
 from time import perf_counter
+from typing import Any
 
+import loguru
 import trio
 
 from trio_instances import ChildSpec, Instance, InstanceSpec, ProbePolicy, Runtime, open_runtime
 from trio_instances.abc import Channel, Sink
-from trio_instances.telemetry import Event, JSONLinesSink
+from trio_instances.telemetry import Event, JSONLinesSink, LoguruSink
 
 from .crew import Weight
 from .harness.command import main
@@ -47,9 +49,10 @@ class Counting(Sink):
     def __init__(self) -> None:
         self.names: dict[str, int] = {}
 
-    async def emit(self, event: Event) -> None:
-        """Count one event."""
-        self.names[event.name] = self.names.get(event.name, 0) + 1
+    async def write(self, events: Sequence[Event]) -> None:
+        """Count events."""
+        for event in events:
+            self.names[event.name] = self.names.get(event.name, 0) + 1
 
 
 async def _start(runtime: Runtime, size: int) -> None:
@@ -92,13 +95,24 @@ async def _weigh(size: int, sinks: Sequence[Sink]) -> float:
 
 def ours(sinks: int, size: int) -> Sample:
     """Run instances in a runtime with so many sinks."""
-    counting = Counting()
-    chosen: list[Sink] = [counting, JSONLinesSink(io.StringIO()), Counting()][:sinks]
-    sample = dict(trio.run(_time, size, chosen))
-    if sinks:
-        check("connections told", counting.names.get("connection.connected", size), size)
-    chosen = [Counting(), JSONLinesSink(io.StringIO()), Counting()][:sinks]
-    return {**sample, "memory": trio.run(_weigh, min(size, 1000), chosen)}
+    with TemporaryDirectory() as folder:
+        counting = Counting()
+        chosen = _sinks(counting, folder)[:sinks]
+        sample = dict(trio.run(_time, size, chosen))
+        if sinks:
+            check("connections told", counting.names["instance.connected"], size)
+        weighed = _sinks(Counting(), folder)[:sinks]
+        return {**sample, "memory": trio.run(_weigh, min(size, 1000), weighed)}
+
+
+def _sinks(counting: Counting, folder: str) -> list[Sink]:
+    return [counting, JSONLinesSink(f"{folder}/events.jsonl"), LoguruSink(_silent())]
+
+
+def _silent() -> Any:
+    """Return loguru's logger without anywhere to write to: what writing costs is not ours."""
+    loguru.logger.remove()
+    return loguru.logger
 
 
 async def _by_hand(number: int, *, task_status: trio.TaskStatus[None]) -> None:

@@ -28,7 +28,9 @@ from .peers.python import (
 class Idle(Crew):
     """Children that do nothing, and do not even look at their end."""
 
-    async def child(self, number: int, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+    async def child(
+        self, number: int, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
         """Be ready, and sleep."""
         self.count()
         task_status.started()
