@@ -115,7 +115,7 @@ def _silent() -> Any:
     return loguru.logger
 
 
-async def _by_hand(number: int, *, task_status: trio.TaskStatus[None]) -> None:
+async def _by_hand(*, task_status: trio.TaskStatus[None]) -> None:
     channel: Quiet = Quiet()
     while True:
         async with channel.connect(None) as connection, trio.open_nursery() as nursery:  # type: ignore[arg-type]
@@ -132,8 +132,8 @@ async def by_hand(size: int) -> Sample:
     """Keep as many connections by a hand-written loop each, without health, events or restarts."""
     async with trio.open_nursery() as nursery:
         begun = perf_counter()
-        for number in range(size):
-            await nursery.start(_by_hand, number)
+        for _ in range(size):
+            await nursery.start(_by_hand)
         ready = perf_counter()
         check("tasks", len(nursery.child_tasks), size)
         asked = perf_counter()
@@ -141,8 +141,8 @@ async def by_hand(size: int) -> Sample:
     ended = perf_counter()
     async with trio.open_nursery() as nursery:
         weight = Weight()
-        for number in range(size):
-            await nursery.start(_by_hand, number)
+        for _ in range(size):
+            await nursery.start(_by_hand)
         memory = weight.taken() / size
         nursery.cancel_scope.cancel()
     return {"start": (ready - begun) / size, "stop": (ended - asked) / size, "memory": memory}

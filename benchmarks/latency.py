@@ -6,6 +6,7 @@ import asyncio
 from functools import partial
 
 import trio
+import trio.lowlevel
 
 from trio_instances import RestartIntensity, open_supervisor
 
@@ -46,8 +47,8 @@ class Returning(Returner):
         if len(self.took) == CRASHES:
             self.done.set()
             await trio.sleep_forever()
-        await trio.sleep(0)
-        await trio.sleep(0)
+        await trio.lowlevel.checkpoint()
+        await trio.lowlevel.checkpoint()
         self.crash()
 
     def sample(self) -> Sample:

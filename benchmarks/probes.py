@@ -10,6 +10,7 @@ from functools import partial
 from random import Random
 
 import trio
+import trio.lowlevel
 
 from trio_instances import Instance, InstanceSpec, ProbePolicy, RuntimeSettings, open_runtime
 from trio_instances.abc import Channel
@@ -126,7 +127,7 @@ async def by_hand(size: int) -> Sample:
         weight = Weight()
         for _ in range(size):
             nursery.start_soon(_prober, Probed(log), chance.random() * INTERVAL)
-        await trio.sleep(0)
+        await trio.lowlevel.checkpoint()
         memory = weight.taken() / size
         sample = await _watch(size, log, memory)
         nursery.cancel_scope.cancel()

@@ -12,7 +12,7 @@ import trio
 from trio_instances import RestartIntensity, open_supervisor
 from trio_instances.telemetry import Event, EventBus
 
-from .crew import CrashError, Crasher
+from .crew import Crasher, CrashError
 from .harness.command import main
 from .harness.values import OURS, Contender, Figure, Sample, Target, Workload, check
 from .peers.others import otp, suture

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from .values import Result, Sample, WorkNotDoneError, Workload
+from .values import Result, Sample, Workload, WorkNotDoneError
 
 HERE = Path(__file__).parents[2]
 """The checkout that this file is in."""
@@ -63,7 +63,7 @@ def run_apart(workload: str, contender: str, size: int, path: Path = HERE) -> Sa
     """
     surroundings = {**os.environ, "PYTHONPATH": os.pathsep.join((str(path), str(HERE)))}
     command = [sys.executable, "-P", "-m", "benchmarks.harness.worker"]
-    done = subprocess.run(  # noqa: S603 - our own program
+    done = subprocess.run(
         [*command, workload, contender, str(size)],
         env=surroundings,
         capture_output=True,

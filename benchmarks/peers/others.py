@@ -28,7 +28,7 @@ def _suture_here() -> bool:
 
 
 def _figures(command: list[str], surroundings: dict[str, str] | None = None) -> Sample:
-    done = subprocess.run(  # noqa: S603 - the programs beside this file
+    done = subprocess.run(
         command, env=surroundings, capture_output=True, text=True, timeout=DEADLINE, check=False
     )
     if done.returncode != 0:
@@ -46,7 +46,7 @@ def _run_suture(workload: str, size: int) -> Sample:
     surroundings = {**os.environ, "GO111MODULE": "off", "GOPATH": str(GO_SOURCES)}
     with TemporaryDirectory() as folder:
         program = f"{folder}/suture"
-        subprocess.run(  # noqa: S603 - the same
+        subprocess.run(
             ["go", "build", "-o", program, str(HERE / "suture.go")],  # noqa: S607 - where it is
             env=surroundings,
             check=True,
