@@ -66,12 +66,19 @@ class Outbox(Generic[T]):
 
         When `send` raises, or is cancelled, the message stays.
         """
-        async with self._sending:
+        # Without the checkpoint of a lock that is free: `send`, or the waiting, has one.
+        if self._sending.locked():
+            await self._sending.acquire()
+        else:
+            self._sending.acquire_nowait()
+        try:
             while not self._messages:
                 await self._arrived.park()
             await send(self._messages[0])
             self._messages.popleft()
             self._room.release()
+        finally:
+            self._sending.release()
 
     def statistics(self) -> OutboxStatistics:
         """Return how full it is."""
