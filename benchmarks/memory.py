@@ -115,7 +115,7 @@ async def mode(size: int) -> Sample:
 WORKLOAD = Workload(
     name="memory",
     title="The memory of each of {n} idle children",
-    size=10_000,
+    size=2_000,
     tiny=20,
     figures=(Figure("memory", "bytes a child"),),
     contenders={

@@ -123,7 +123,7 @@ async def mode(size: int) -> Sample:
 WORKLOAD = Workload(
     name="restarts",
     title="A child that crashes {n} times at once, without any backoff",
-    size=20_000,
+    size=10_000,
     tiny=20,
     figures=(Figure("restart", "µs", 1e6),),
     contenders={

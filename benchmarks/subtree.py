@@ -171,7 +171,7 @@ async def mode(size: int) -> Sample:
 WORKLOAD = Workload(
     name="subtree",
     title="{n} subtrees of three ready children each",
-    size=2_000,
+    size=1_000,
     tiny=10,
     figures=(
         Figure("start", "µs a subtree", 1e6),

@@ -61,8 +61,9 @@ def measure(
     rounds: int,
     against: str | None,
     console: Console,
-) -> list[Result]:
-    """Measure one workload after the other, and print each as soon as it is known.
+    keep: Callable[[list[Result]], object],
+) -> None:
+    """Measure one workload after the other, and print and keep each as soon as it is known.
 
     Args:
         workloads: Which.
@@ -70,8 +71,9 @@ def measure(
         rounds: How many.
         against: Another revision, or None for raw Trio and the peers.
         console: Where to print.
+        keep: Is called with all results so far, whenever there is one more.
     """
-    results = []
+    results: list[Result] = []
     with console.status("") as status:
         for workload in workloads:
             items = workload.size if size is None else size
@@ -83,7 +85,7 @@ def measure(
                     told = _rounds(workload, runs, items, rounds, status.update)
             show(told, console)
             results.append(told)
-    return results
+            keep(results)
 
 
 def _rounds(
@@ -117,12 +119,15 @@ def command_for(names: Sequence[str]) -> click.Command:
         """Measure what it costs, against raw Trio and whatever peers are installed."""
         console = Console(width=None if sys.stdout.isatty() else 150)
         chosen = [load(name) for name in workloads or names]
-        results = measure(chosen, size=size, rounds=rounds, against=against, console=console)
-        if to is not None:
-            to.write_text(json.dumps(as_json(results), indent=1) + "\n", encoding="utf-8")
-        for result in results if plots is not None else ():
-            assert plots is not None
-            draw(result, plots)
+
+        def keep(results: list[Result]) -> None:
+            if to is not None:
+                text = json.dumps(as_json(results), indent=1)
+                to.write_text(f"{text}\n", encoding="utf-8")
+            if plots is not None:
+                draw(results[-1], plots)
+
+        measure(chosen, size=size, rounds=rounds, against=against, console=console, keep=keep)
 
     return command
 

@@ -20,7 +20,7 @@ init(Flags) -> {ok, Flags}.
 start_child(Owner, Name, Kind) -> proc_lib:start_link(?MODULE, run, [self(), Owner, Name, Kind]).
 
 run(Parent, Owner, Name, Kind) ->
-    Owner ! {ready, Name, now_s()},
+    Owner ! {ready, Name, now_s(), self()},
     proc_lib:init_ack(Parent, {ok, self()}),
     live(Parent, Owner, Name, Kind).
 
@@ -59,7 +59,7 @@ stop(Sup) ->
     receive {'DOWN', Ref, _, _, shutdown} -> ok end.
 
 await_ready(0) -> ok;
-await_ready(N) -> receive {ready, _, _} -> await_ready(N - 1) after 5000 -> exit(not_ready) end.
+await_ready(N) -> receive {ready, _, _, _} -> await_ready(N - 1) after 5000 -> exit(not_ready) end.
 
 await_ended([]) -> ok;
 await_ended([I | Rest]) -> receive {ended, J} -> I = J, await_ended(Rest) end.
@@ -146,18 +146,10 @@ crash_often(_, _, 0, Took) -> Took;
 crash_often(Sup, Pid, Left, Took) ->
     Pid ! crash,
     receive {crashing, _, T0} -> ok end,
-    receive {ready, _, T1} -> ok end,
-    receive after 0 -> ok end,
-    crash_often(Sup, pid_of(Sup, T1), Left - 1, [T1 - T0 | Took]).
-
-%% which_children would take longer than what is measured, but is asked between two crashes.
-pid_of(Sup, _) ->
-    {ok, Spec} = supervisor:get_childspec(Sup, crasher),
-    #{id := crasher} = Spec,
-    case lists:keyfind(crasher, 1, supervisor:which_children(Sup)) of
-        {crasher, Pid, _, _} when is_pid(Pid) -> Pid;
-        _ -> pid_of(Sup, 0)
-    end.
+    {T1, Next} = receive {ready, _, At, Back} -> {At, Back} end,
+    %% Until the supervisor has done with it; which_children would leave it garbage to collect.
+    {ok, _} = supervisor:get_childspec(Sup, crasher),
+    crash_often(Sup, Next, Left - 1, [T1 - T0 | Took]).
 
 used() ->
     [erlang:garbage_collect(P) || P <- processes()],
