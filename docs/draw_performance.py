@@ -72,7 +72,8 @@ def _spread(values: list[float]) -> str:
     if not values:
         return ""
 
-    return f"{_number(median(values))} ({_number(min(values))}–{_number(max(values))})"
+    low, high = _number(min(values)), _number(max(values))
+    return f"{_number(median(values))} ({low}–{high})"  # noqa: RUF001 - a range, for people
 
 
 def _number(value: float) -> str:
