@@ -8,7 +8,7 @@ from trio.testing import MockClock
 
 from trio_instances import ChildSpec, open_supervisor, telemetry, until_stopped
 
-from .conftest import Puppet, Recorder, quiet, supervised
+from .conftest import Crash, Puppet, Recorder, quiet, supervised
 
 
 async def test_a_child_that_ignores_cancellation_is_reported_and_waited_for(
@@ -82,3 +82,72 @@ async def test_waiting_for_a_slow_subtree_is_no_busy_loop(
         trio.lowlevel.remove_instrument(wakeups)
     assert recorder.of(telemetry.ChildStuck) == []
     assert wakeups.count < 200
+
+
+async def test_a_child_is_stuck_by_its_own_time_however_long_the_one_before_took(
+    autojump_clock: MockClock, recorder: Recorder
+) -> None:
+    """Stopped in turn: one uses up a long budget, and the next is reported 5 s after it is asked."""
+
+    async def soft_and_slow() -> None:
+        with until_stopped():
+            await trio.sleep_forever()
+        await trio.sleep(50)
+
+    async def stuck_here() -> None:
+        with trio.CancelScope(shield=True):
+            await trio.sleep(7)
+
+    first = ChildSpec("first", stuck_here)
+    second = ChildSpec("second", soft_and_slow, shutdown=60.0)
+    async with supervised(recorder, first, second) as supervisor:
+        began_at = trio.current_time()
+        await supervisor.stop()
+
+    stuck = [(event.child, event.at - began_at) for event in recorder.of(telemetry.ChildStuck)]
+    assert stuck == [("first", 55.0)]
+
+
+async def test_a_child_in_its_second_run_stops_as_in_its_first(
+    autojump_clock: MockClock, recorder: Recorder
+) -> None:
+    """One scope serves both runs; a stop in the second is soft, bounded, and no third follows."""
+    runs = []
+
+    async def crashes_once() -> None:
+        runs.append(trio.current_time())
+        if len(runs) == 1:
+            raise Crash
+        with until_stopped():
+            await trio.sleep_forever()
+        await trio.sleep(50)
+
+    async with supervised(recorder, ChildSpec("a", crashes_once, shutdown=3.0)) as supervisor:
+        await trio.sleep(1)
+        report = await supervisor.stop()
+
+    assert len(runs) == 2
+    assert (report.stopped, report.forced, report.seconds) == (1, 1, 3.0)
+
+
+async def test_a_child_that_crashes_while_its_restart_is_cancelled_is_not_run_again(
+    autojump_clock: MockClock, recorder: Recorder
+) -> None:
+    """Asked to stop in its second run, it raises in its cleanup; that is no reason for a third."""
+    runs = []
+
+    async def crashes_in_cleanup() -> None:
+        runs.append(1)
+        if len(runs) == 1:
+            raise Crash
+        try:
+            await trio.sleep_forever()
+        finally:
+            raise Crash
+
+    async with supervised(recorder, ChildSpec("a", crashes_in_cleanup)) as supervisor:
+        await trio.sleep(1)
+        report = await supervisor.stop()
+
+    assert len(runs) == 2
+    assert report.failed == 1

@@ -90,7 +90,7 @@ async def _stop_in_turn(core: Core, records: Sequence[ChildRecord]) -> None:
     """Stop children one after the other; report those that are stuck.
 
     One alarm serves all that end before it: a scope for each is a quarter of what its stop costs.
-    No child is overdue before the alarm, as none was asked before it was set.
+    It is set no further ahead than a child may take, so none that is asked later is overdue first.
     """
     left = iter(records)
     watch: _Watch | None = None
@@ -108,7 +108,8 @@ async def _stop_in_turn(core: Core, records: Sequence[ChildRecord]) -> None:
         now = trio.current_time()
         if watch.lasts:
             watch.report_stuck(now)
-        alarm = watch.due(now)
+        # Never later than this, or whoever is asked next could be overdue before it.
+        alarm = min(watch.due(now), now + STUCK_AFTER)
 
 
 def cancel_all(core: Core) -> None:
