@@ -33,9 +33,12 @@ class Log:
         self.late: list[float] = []
 
     def sample(self, size: int, taken: float, seconds: float, memory: float) -> Sample:
-        """Return the figures, once there were about as many probes as there should be."""
+        """Return the figures, unless there were far too few probes, or more than there should be.
+
+        Whoever fills a core makes fewer: what is counted is the cost of each.
+        """
         expected = size * seconds / INTERVAL
-        check("probes as expected", 0.7 * expected <= self.probes <= 1.1 * expected, expected=True)
+        check("probes as expected", 0.2 * expected <= self.probes <= 1.1 * expected, expected=True)
         return {
             "probe": taken / self.probes,
             "core": taken / seconds,
