@@ -102,6 +102,7 @@ async def _watch(size: int, log: Log, memory: float) -> Sample:
     await trio.sleep(INTERVAL)
     gc.collect()
     gc.freeze()  # what was started is not what is measured
+    await trio.sleep(2 * INTERVAL)  # what the collection has made late is not measured either
     log.probes, log.late = 0, []
     began, begun = trio.current_time(), time.process_time()
     await trio.sleep(SECONDS)
