@@ -2,7 +2,8 @@
 
 ::
 
-    python -m benchmarks --json docs/pictures/benchmarks.json --plots docs/pictures
+    to=docs/pictures/benchmarks
+    python -m benchmarks --json $to/rounds.json --plots $to
     python docs/draw_performance.py
 
 A test says when the page is behind the measurement.
@@ -18,7 +19,7 @@ from typing import Any
 
 DOCS = Path(__file__).parent
 PAGE = DOCS / "performance.md"
-MEASURED = DOCS / "pictures" / "benchmarks.json"
+MEASURED = DOCS / "pictures" / "benchmarks" / "rounds.json"
 OURS = "trio_instances"
 PLACE = re.compile(r"<!-- drawn: (\w+) -->\n.*?<!-- end -->\n", re.DOTALL)
 
@@ -64,7 +65,7 @@ def _workload(workload: dict[str, Any]) -> str:
             ratios = [our / their for our, their in zip(ours, theirs, strict=False) if their]
             cells.append("" if name == OURS else _spread(ratios))
         lines.append(f"| {name} | {' | '.join(cells)} |")
-    picture = f"pictures/benchmark-{workload['name']}.png"
+    picture = f"pictures/benchmarks/benchmark-{workload['name']}.png"
     return "".join(f"{line}\n" for line in lines) + f"\n![{workload['name']}]({picture})\n"
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 from .statistics import spread_of
 from .values import OURS, Figure, Result
 
+WIDTH = 1280
+"""Pixels of a picture, at most."""
 WIDE = 20.0
 """How many times the least the greatest may be on a plain scale."""
 
@@ -35,7 +37,7 @@ def draw(result: Result, folder: Path) -> Path:
     page.suptitle(result.workload.title.format(n=f"{result.size:,}"), fontsize=10)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"benchmark-{result.workload.name.replace('_', '-')}.png"
-    page.savefig(path, dpi=110)
+    page.savefig(path, dpi=min(110.0, WIDTH / page.get_figwidth()))
     return path
 
 
