@@ -18,7 +18,7 @@ from trio_instances.testing.simulate.generating import generate
 from trio_instances.testing.simulate.hunting import Tally, hunt
 from trio_instances.testing.simulate.laws.base import Violation
 from trio_instances.testing.simulate.report import report
-from trio_instances.testing.simulate.stage import Stage, play
+from trio_instances.testing.simulate.stage import Stage, play, weight
 from trio_instances.testing.simulate.world import Happening, What, to_json
 
 from .streams import PLAIN, world
@@ -193,3 +193,17 @@ def test_the_report_has_every_figure() -> None:
         *("worlds", "runtime", "instance", "faults", "operators'", "cancellations", "events"),
         *("violations", "seconds"),
     ]
+
+
+def test_objects_of_any_class_can_be_told_apart() -> None:
+    """Those of a class whose module is no text, too; any library may have one."""
+
+    class Odd:
+        @property
+        def __module__(self) -> str:  # type: ignore[override]
+            return "odd"
+
+    odd = [Odd() for _ in range(3)]
+    before = weight()
+    del odd
+    assert weight() == before
