@@ -41,6 +41,6 @@ def test_pictures_are_small(path: Path) -> None:
     data = path.read_bytes()
     width, height = struct.unpack(">II", data[16:24])
 
-    assert len(data) < 150_000
+    assert len(data) < 200_000
     assert width <= 1280
     assert height <= 1000
