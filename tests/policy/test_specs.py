@@ -260,11 +260,45 @@ SIGNIFICANT = "needs restart='transient' or 'temporary': a permanent child never
 )
 def test_a_mistake_is_refused_by_field_and_value(options: dict[str, Any], text: str) -> None:
     """V3, V4, V5, V8: the error says where, what is accepted there, and what was given."""
-    given: dict[str, Any] = {"name": "poller", "run": plain, **options}
+    fields: dict[str, Any] = {"name": "poller", "run": plain, **options}
     with pytest.raises(InvalidSpec) as caught:
-        ChildSpec(**given)
+        ChildSpec(**fields)
 
-    assert str(caught.value) == f"ChildSpec {given['name']!r}: {text}"
+    assert str(caught.value) == f"ChildSpec {fields['name']!r}: {text}"
+
+
+class Word(str):
+    """A text that is no plain one."""
+
+    __slots__ = ()
+
+
+PLAIN_AND_ODD: dict[str, list[Any]] = {
+    "name": ["poller", "", "a/b", "a\n", 7, Word("poller"), Word("a/b")],
+    "run": [plain, None],
+    "args": [(), ("url",), "url", None],
+    "restart": [*RestartType, "permanent", "always"],
+    "shutdown": [5.0, 0.0, 0, -1.0, math.inf, math.nan, True, None],
+    "significant": [False, True, 0, 1],
+    "essential": [True, False, 0, None],
+    "start_timeout": [math.inf, 1.0, 0.0, 1, -1.0, math.nan],
+    "backoff": [None, Backoff(), 1.0],
+    "intensity": [None, RestartIntensity(), 3],
+}
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [(field, value) for field, held in PLAIN_AND_ODD.items() for value in held],
+)
+def test_one_odd_field_is_not_overlooked(field: str, value: Any) -> None:
+    """The quick look accepts nothing that the thorough one refuses."""
+    try:
+        accepted = ChildSpec(**{"name": "poller", "run": plain, field: value})
+    except InvalidSpec:
+        return
+
+    accepted._raise_mistakes()  # noqa: SLF001 - the thorough look, which raises at anything wrong
 
 
 def test_every_mistake_is_listed() -> None:

@@ -24,6 +24,9 @@ def _restart_type(value: RestartType | str) -> RestartType:
 
 
 def _args(value: Iterable[Any]) -> tuple[Any, ...]:
+    if type(value) is tuple:
+        return value
+
     # Anything else stays as it is, to be refused; a text is iterable, and never meant as that.
     if isinstance(value, Iterable) and not isinstance(value, str | bytes):
         return tuple(value)
@@ -62,6 +65,31 @@ class ChildSpec:
     """A restart budget of its own; None shares that of the supervisor, as in OTP."""
 
     def __attrs_post_init__(self) -> None:
+        # Every start makes a spec, and asking a list for each field would be a twentieth of it.
+        if not self._is_plain():
+            self._raise_mistakes()
+
+    def _is_plain(self) -> bool:
+        """Tell at a glance that nothing can be wrong; False says nothing."""
+        return (
+            type(self.name) is str
+            and self.name != ""
+            and self.name.isprintable()
+            and "/" not in self.name
+            and callable(self.run)
+            and type(self.args) is tuple
+            and type(self.restart) is RestartType
+            and type(self.shutdown) is float
+            and self.shutdown >= 0.0
+            and self.significant is False
+            and type(self.essential) is bool
+            and type(self.start_timeout) is float
+            and self.start_timeout > 0.0
+            and self.backoff is None
+            and self.intensity is None
+        )
+
+    def _raise_mistakes(self) -> None:
         wrong = MistakeList(f"ChildSpec {self.name!r}")
         wrong.name("name", self.name)
         if not callable(self.run):
