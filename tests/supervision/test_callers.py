@@ -48,6 +48,26 @@ async def test_terminating_a_child_that_is_being_started_tells_its_caller(
         assert hanging.alive == 0
 
 
+async def test_who_gives_up_waiting_for_an_end_does_not_keep_others_from_hearing_of_it(
+    autojump_clock: MockClock, recorder: Recorder
+) -> None:
+    """Several callers wait for one child, and each waits for itself."""
+    slow = Puppet("a", cleanup=10)
+    async with supervised(recorder) as supervisor:
+        await supervisor.start_child(slow.spec())
+        began = trio.current_time()
+        async with trio.open_nursery() as nursery:
+            for patience in (1, 20, 2):
+
+                async def wait(patience: float) -> None:
+                    with trio.move_on_after(patience):
+                        await supervisor.terminate_child("a")
+                    assert trio.current_time() - began == min(patience, 10)
+
+                nursery.start_soon(wait, patience)
+        assert slow.alive == 0
+
+
 @pytest.mark.parametrize("second", ["error", "hang"])
 async def test_a_start_that_was_stopped_and_made_anew_is_the_other_caller_s(
     autojump_clock: MockClock, second: str, recorder: Recorder

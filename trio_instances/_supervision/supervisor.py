@@ -377,12 +377,17 @@ class Supervisor:
         raise ChildAlreadyPresent(there.path)
 
     async def _start_new(self, spec: ChildSpec) -> tuple[ChildRecord, ChildExit | None]:
-        async with in_turn(self._core):
+        core = self._core
+        if core.turn is None:  # asking `in_turn` for nothing would be a twentieth of a start
             record = self._register(spec)
-            exit_ = await launch_and_wait(self._core, record, Move.REMOVE)
-            if exit_ is not None:
-                leave_down(self._core, record, Move.REMOVE, exit_)
-            return record, exit_
+            exit_ = await launch_and_wait(core, record, Move.REMOVE)
+        else:
+            async with in_turn(core):
+                record = self._register(spec)
+                exit_ = await launch_and_wait(core, record, Move.REMOVE)
+        if exit_ is not None:
+            leave_down(core, record, Move.REMOVE, exit_)
+        return record, exit_
 
     def _revive(self, record: ChildRecord) -> None:
         record.attempt = 0
