@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any, final
 
 import trio
@@ -141,8 +142,11 @@ class ChildRecord:
             trio.lowlevel.reschedule(task)
         self._waiting = ()
 
-    async def wait_change(self) -> None:
-        """Wait until the state changes, an exit is to be settled, or the task has ended."""
+    def wait_change(self) -> Awaitable[None]:
+        """Wait until the state changes, an exit is to be settled, or the task has ended.
+
+        It begins at the call, so await what it returns at once.
+        """
         # Not an event: each start and each stop waits for one change, and this is a tenth cheaper.
         task = trio.lowlevel.current_task()
         self._waiting = (*self._waiting, task)
@@ -151,13 +155,15 @@ class ChildRecord:
             self._waiting = tuple(each for each in self._waiting if each is not task)
             return trio.lowlevel.Abort.SUCCEEDED
 
-        await trio.lowlevel.wait_task_rescheduled(leave)
+        return trio.lowlevel.wait_task_rescheduled(leave)
 
-    async def wait_settled(self) -> None:
-        """Wait until this start has succeeded, failed, or been overtaken by a stop."""
-        launch = self.launches
-        while self.state in _ON_ITS_WAY and self.exit is None and self.launches == launch:
-            await self.wait_change()
+    def is_unsettled(self, launch: int) -> bool:
+        """Whether a start has neither succeeded, nor failed, nor been overtaken by a stop.
+
+        Args:
+            launch: What `launches` was after it.
+        """
+        return self.state in _ON_ITS_WAY and self.exit is None and self.launches == launch
 
     def take_failed_start(self) -> ChildExit | None:
         """Take over the exit of a start that failed, to settle it.

@@ -107,7 +107,9 @@ async def _start_group(core: Core, failed: ChildRecord) -> Due | None:
             return None  # the stop does not look again at those it has found down
 
         core.launch(member, awaited=True)
-        await member.wait_settled()
+        launch = member.launches
+        while member.is_unsettled(launch):
+            await member.wait_change()
         exit_ = member.take_failed_start()
         if exit_ is not None:
             decision = settle(core, member, exit_)

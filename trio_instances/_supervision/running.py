@@ -54,14 +54,17 @@ class Readiness:
         record = self._record
         if record.incarnation != self._incarnation or record.state is ChildState.RUNNING:
             raise RuntimeError(f"child {record.path!r} called started() twice")
-        if record.state is not ChildState.STARTING or _cancelled(record):
+        now = trio.current_time()
+        if record.state is not ChildState.STARTING or _too_late(record, now):
             return
 
-        become_ready(record, value, trio.current_time())
+        become_ready(record, value, now)
 
 
-def _cancelled(record: ChildRecord) -> bool:
-    return record.scope is not None and record.scope.cancel_called
+def _too_late(record: ChildRecord, now: float) -> bool:
+    # Before it is ready its scope's deadline is the end of its `start_timeout`. Whether the scope
+    # is cancelled says the same, and costs more to ask.
+    return record.scope is not None and now >= record.scope.deadline
 
 
 def become_ready(record: ChildRecord, value: Any, now: float) -> None:

@@ -116,7 +116,8 @@ async def launch_and_wait(core: Core, record: ChildRecord, down: Move) -> ChildE
     core.launch(record, awaited=True)
     launch = record.launches
     try:
-        await record.wait_settled()
+        while record.is_unsettled(launch):
+            await record.wait_change()
     except BaseException:
         # Cancelled: as nursery.start does, take the child down before the caller goes on.
         if record.launches == launch:
