@@ -155,7 +155,7 @@ class ChildRecord:
             self._waiting = tuple(each for each in self._waiting if each is not task)
             return trio.lowlevel.Abort.SUCCEEDED
 
-        return trio.lowlevel.wait_task_rescheduled(leave)
+        return trio.lowlevel.wait_task_rescheduled(leave)  # noqa: ASYNC105 - the caller awaits it
 
     def is_unsettled(self, launch: int) -> bool:
         """Whether a start has neither succeeded, nor failed, nor been overtaken by a stop.
