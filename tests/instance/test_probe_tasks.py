@@ -299,11 +299,10 @@ async def test_ctrl_c_in_a_probe_ends_the_runtime(autojump_clock: MockClock) -> 
         raise KeyboardInterrupt
 
     channel.ask = ask
-    with pytest.raises(BaseExceptionGroup) as caught:
+    with pytest.raises(KeyboardInterrupt):
         async with scene(channel, probe=OFTEN):
             await trio.sleep_forever()
 
-    assert caught.group_contains(KeyboardInterrupt)
     assert channel.living == 0
 
 

@@ -16,7 +16,6 @@ attempt's own budget.
 from __future__ import annotations
 
 import inspect
-import math
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any
@@ -34,7 +33,7 @@ from ..policy.signals import Phase, SignalKind
 from ..policy.specs import ChildSpec, takes_task_status
 from ..telemetry import events
 from .acting import STOP_REQUESTED
-from .probing import probing
+from .probing import keep_probed
 from .reporter import InstanceReporter, degraded_by
 
 if TYPE_CHECKING:
@@ -202,39 +201,19 @@ async def _hold(
         random=record.random,
     )
     try:
-        async with run_core(core, parent) as supervisor, trio.open_nursery() as services:
+        async with run_core(core, parent) as supervisor:
             life.supervisor = supervisor
             await supervisor.start_children([_bound(record, generation, c) for c in children])
             # ... and so may a child have.
             await trio.lowlevel.checkpoint_if_cancelled()
             scope.deadline = float("inf")
             record.signal(SignalKind.OPENED, generation=generation)
-            services.start_soon(_become_stable, record, generation)
-            if spec.channel.overlaps or record.connection.rotate_at is not None:
-                services.start_soon(_rotate_when_due, record, generation)
-            if record.seat is not None and record.seat.is_canary:
-                services.start_soon(record.seat.last_as_canary)
-            with probing(record, generation, connection, services):
-                await trio.sleep_forever()
+            await keep_probed(record, generation, connection, core)
     finally:
         life.supervisor = None
         for child in children:
             if not record.child_is_parked(child.name):  # its successor's, that is
                 record.recover(degraded_by(child.name))
-
-
-async def _rotate_when_due(record: InstanceRecord, generation: int) -> None:
-    while True:
-        at = record.connection.rotate_at
-        with trio.move_on_at(math.inf if at is None else at) as wait:
-            await record.wakeup.wait()
-        if wait.cancelled_caught:
-            record.rotate(generation)
-
-
-async def _become_stable(record: InstanceRecord, generation: int) -> None:
-    await trio.sleep(record.proven_in)
-    record.signal(SignalKind.STABLE, generation=generation)
 
 
 def ask_for_children(what: str, given: object) -> Sequence[ChildSpec]:

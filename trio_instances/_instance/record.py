@@ -102,9 +102,8 @@ class InstanceRecord:
         """Runs a generation beside the present one; there while the connection loop runs."""
         self.session: Any = None
         """What a connection has left for its successor."""
-        self.look_again = trio.Event()
-        """Set when the queues are to be looked at before their time."""
         self.wakeup = trio.Event()
+        """Set, and replaced, by `wake`."""
         # Hardly ever more than one, so a list, which weighs a tenth of a deque.
         self._signals: list[tuple[Signal, str | None]] = []
         self._signalling = False
@@ -176,10 +175,12 @@ class InstanceRecord:
         for action in actions:
             perform(self, action, before, now)
         if actions:
-            self.wakeup.set()
-            self.wakeup = trio.Event()
-            if after.exhausted:
-                self.look_again.set()  # it may have been away for too long already
+            self.wake()
+
+    def wake(self) -> None:
+        """Have whoever waits for something to do about it look again."""
+        self.wakeup.set()
+        self.wakeup = trio.Event()
 
     def rotate(self, generation: int | None = None) -> None:
         """Have the connection replaced as planned: the new one first, where the channel can."""
@@ -307,7 +308,7 @@ class InstanceRecord:
 
     def forget_probes(self) -> None:
         """What the probes said was about a connection that there is no more."""
-        self.signs.watch = None
+        self.signs.forget()
         self.recover("probe")
 
     def count_restart(self, cause: Cause) -> None:
@@ -336,7 +337,7 @@ class InstanceRecord:
     def watch_queue(self, name: str, queue: Queue) -> None:
         """Count a queue among those that make pressure."""
         self.queues[name] = queue
-        self.look_again.set()
+        self.wake()
 
     def classify(self, exc: Exception) -> Cause:
         """Return the cause of a failure, by the channel's rules and then the library's."""
