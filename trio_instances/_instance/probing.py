@@ -182,7 +182,9 @@ class ProbeWatch:
     def _take_in(self, cause: Cause | None, latency: float) -> None:
         record, now = self._record, trio.current_time()
         if now >= self._regular_at:
-            self._regular_at = now + self.policy.wait(record.random.random())
+            self._regular_at = self.policy.next_regular(
+                self._regular_at, now - latency, now, record.random.random()
+            )
         state, action = health.step(
             self.state, self.policy, cause, latency, now, waited=self._waited
         )
