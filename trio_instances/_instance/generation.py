@@ -4,9 +4,8 @@
 
     scope                    deadline: connect_timeout until open, close_timeout while closing
       async with channel.connect(instance)
-        until_stopped        a stop of the instance ends the body softly
-          life.body          a loss, a reconnect or a pause ends the body
-            the connection's supervisor, its children, its probes
+        life.body            a loss, a reconnect or a pause ends the body; so does a stop, softly
+          the connection's supervisor, its children
 
 However the body ends, ``connect``'s block is left normally, so that it can close in peace, within
 its budget. A hard cancellation from outside passes through all of it, and so does the end of the
@@ -24,7 +23,7 @@ import trio
 from attrs import evolve
 
 from .._exceptions import ChildDeclined, InvalidSpec, Mistake
-from .._supervision.context import current, stop_requested, until_stopped
+from .._supervision.context import current, soft_scope, stop_requested
 from .._supervision.core import Core
 from .._supervision.opening import run_core
 from ..policy.failures import Cause, FailureClass
@@ -150,7 +149,7 @@ async def _open_and_hold(record: InstanceRecord, life: Life, scope: trio.CancelS
     spec = record.spec
     async with _ask_to_connect(record) as connection:
         try:
-            with until_stopped(), trio.CancelScope() as body:
+            with soft_scope() as body:
                 life.attempt, life.body = None, body
                 await _hold(record, life, scope, connection)
         except Exception as exc:

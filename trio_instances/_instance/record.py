@@ -59,6 +59,42 @@ class InstanceRecord:
         signs: What it shows of being alive.
     """
 
+    __slots__ = (
+        "_signalling",
+        "_signals",
+        "_waiters",
+        "bus",
+        "cause",
+        "connected_at",
+        "connection",
+        "core",
+        "failures_in_a_row",
+        "handed_over",
+        "handle",
+        "handovers",
+        "last_restart",
+        "lives",
+        "lost_at",
+        "paused",
+        "pressure",
+        "proven_in",
+        "queues",
+        "random",
+        "reconnect_attempts",
+        "reconnects",
+        "restarting",
+        "restarts",
+        "seat",
+        "session",
+        "signs",
+        "spec",
+        "started_at",
+        "status",
+        "status_since",
+        "supervisor",
+        "wakeup",
+    )
+
     def __init__(self, spec: InstanceSpec, bus: EventBus, random: Random, signs: LifeSigns) -> None:
         now = trio.current_time()
         self.spec = spec
