@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from random import Random
-from typing import TYPE_CHECKING, Any, Protocol, final
+from typing import TYPE_CHECKING, Any, final
 
 import trio
 from attrs import evolve
@@ -34,15 +34,9 @@ if TYPE_CHECKING:
     from .handle import Instance
     from .life import Life
     from .life_signs import LifeSigns
+    from .pressure import Queue
     from .spec import InstanceSpec
     from .turns import Seat
-
-
-class Queue(Protocol):
-    """Anything whose occupancy can be watched: Trio's memory channels, or something alike."""
-
-    def statistics(self) -> Any:
-        """Return an object with ``current_buffer_used`` and ``max_buffer_size``."""
 
 
 _CONNECTED = frozenset({Phase.CONNECTED, Phase.PROVEN})
@@ -144,14 +138,6 @@ class InstanceRecord:
         self._signals: list[tuple[Signal, str | None]] = []
         self._signalling = False
         self._waiters: dict[trio.Event, frozenset[InstanceStatus]] = {}
-
-    def child_is_parked(self, name: str) -> bool:
-        """Tell whether the present connection has a child of this name that is left down."""
-        supervisor = self.connection_supervisor
-        if supervisor is None:
-            return False
-
-        return any(c.name == name and c.state == "parked" for c in supervisor.which_children())
 
     # --- the machines ----------------------------------------------------------------------------
 
