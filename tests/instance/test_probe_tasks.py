@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 from functools import partial
+from random import Random
 
 import pytest
 import trio
 from trio.testing import MockClock
 
-from trio_instances import Instance, ProbePolicy, current_child_path, open_runtime, telemetry
+from trio_instances import (
+    Instance,
+    InstanceSpec,
+    ProbePolicy,
+    RuntimeSettings,
+    current_child_path,
+    open_runtime,
+    telemetry,
+)
 from trio_instances.telemetry import EventBus
 from trio_instances.testing import EventRecorder
 
@@ -299,12 +308,53 @@ async def test_ctrl_c_in_a_probe_ends_the_runtime(autojump_clock: MockClock) -> 
         raise KeyboardInterrupt
 
     channel.ask = ask
-    with pytest.raises(BaseExceptionGroup) as caught:
+    with pytest.raises(KeyboardInterrupt):
         async with scene(channel, probe=OFTEN):
             await trio.sleep_forever()
 
-    assert caught.group_contains(KeyboardInterrupt)
     assert channel.living == 0
+
+
+async def test_what_fails_beside_ctrl_c_in_a_probe_is_a_verdict(autojump_clock: MockClock) -> None:
+    """The ordinary part of a group is the probe's own failure, and Ctrl-C goes through alone."""
+    channel = ScriptedChannel()
+    log = EventRecorder()
+
+    async def ask(_: int) -> None:
+        raise BaseExceptionGroup("both", [KeyboardInterrupt(), ValueError("own")])
+
+    channel.ask = ask
+    with pytest.raises(BaseExceptionGroup) as caught:
+        async with scene(channel, probe=OFTEN, log=log):
+            await trio.sleep_forever()
+
+    assert caught.group_contains(KeyboardInterrupt)
+    assert not caught.group_contains(ValueError)
+    completed = log.of(telemetry.ProbeCompleted)
+    assert [e.cause.error_type for e in completed if e.cause is not None] == ["ValueError"]
+
+
+async def test_no_probe_begins_once_the_runtime_ends(autojump_clock: MockClock) -> None:
+    """Nor one that waits in line for the slot of one that ends with its connection."""
+    quick, hanging = ScriptedChannel(), ScriptedChannel()
+    asked: list[float] = []
+
+    async def ask(_: int) -> None:
+        asked.append(trio.current_time())
+
+    async def hang(_: int) -> None:
+        await trio.sleep_forever()
+
+    quick.ask, hanging.ask = ask, hang
+    async with open_runtime(RuntimeSettings(probes_at_once=1), random=Random(1)) as runtime:
+        for name, channel in (("quick", quick), ("hanging", hanging)):
+            spec = InstanceSpec(id=name, channel=channel, probe=OFTEN)
+            await (await runtime.start_instance(spec)).wait_status("connected")
+        await trio.sleep(2.5)
+        before = len(asked)
+
+    assert len(asked) == before <= 1
+    assert quick.living == hanging.living == 0
 
 
 async def test_a_runtime_without_instances_has_nothing_to_probe(

@@ -235,8 +235,8 @@ async def test_stop_ends_all_children_in_reverse_order_with_none_left(
         assert trio.current_time() == 5
         assert s.bot.status is InstanceStatus.STOPPED
         assert s.bot.health().children == ()
-        # four children, the connection's services, the loop and the instance itself
-        assert trio.lowlevel.current_statistics().tasks_living == tasks - 7
+        # four children, the connection's loop and the instance itself
+        assert trio.lowlevel.current_statistics().tasks_living == tasks - 6
 
 
 async def test_a_childs_crash_leaves_every_unrelated_subtree_untouched(

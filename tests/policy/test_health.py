@@ -247,6 +247,28 @@ def test_the_first_wait_is_anywhere_in_the_interval(
     assert 0.0 <= wait <= interval
 
 
+@given(st.floats(0.0, 1e3), st.floats(0.0, 1e3), chances)
+def test_probes_that_are_late_together_do_not_stay_together(
+    late: float, latency: float, u: float
+) -> None:
+    """Each keeps its place in the interval, however late it was.
+
+    Half of an interval is left in any case: a long stall is not made up for by a burst.
+    """
+    due_at = 100.0
+    began_at = due_at + late
+    next_at = POLICY.next_regular(due_at, began_at, began_at + latency, u)
+
+    places = (next_at - due_at - latency - POLICY.wait(u)) / 30.0
+    assert places == pytest.approx(round(places), abs=1e-6)
+    assert abs(next_at - began_at - latency - POLICY.wait(u)) <= 15.0 + 1e-6
+
+
+def test_a_probe_that_began_before_its_time_moves_nothing() -> None:
+    """One that a silence has asked for may still run when the regular one is due."""
+    assert POLICY.next_regular(100.0, 98.0, 101.0, 0.5) == 131.0
+
+
 def test_the_ends_of_the_wait_are_reached() -> None:
     """By default 27 to 33 seconds; the first one 0 to 30."""
     assert [POLICY.wait(u) for u in (0.0, 0.5, 1.0)] == pytest.approx([27.0, 30.0, 33.0])

@@ -238,7 +238,6 @@ def _judge_children(record: InstanceRecord) -> None:
 
 def _drain(record: InstanceRecord, action: Action, _: ConnectionState, __: float) -> None:
     record.paused = True  # a crash before the drain is over leads to its end, and not back
-    record.look_again.set()
     if record.bus.listening:
         record.tell(events.InstanceDraining, timeout=action.seconds)
 

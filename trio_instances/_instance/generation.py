@@ -4,9 +4,8 @@
 
     scope                    deadline: connect_timeout until open, close_timeout while closing
       async with channel.connect(instance)
-        until_stopped        a stop of the instance ends the body softly
-          life.body          a loss, a reconnect or a pause ends the body
-            the connection's supervisor, its children, its probes
+        life.body            a loss, a reconnect or a pause ends the body; so does a stop, softly
+          the connection's supervisor, its children
 
 However the body ends, ``connect``'s block is left normally, so that it can close in peace, within
 its budget. A hard cancellation from outside passes through all of it, and so does the end of the
@@ -16,7 +15,6 @@ attempt's own budget.
 from __future__ import annotations
 
 import inspect
-import math
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any
@@ -25,16 +23,17 @@ import trio
 from attrs import evolve
 
 from .._exceptions import ChildDeclined, InvalidSpec, Mistake
-from .._supervision.context import current, stop_requested, until_stopped
+from .._supervision.context import current, soft_scope, stop_requested
 from .._supervision.core import Core
 from .._supervision.opening import run_core
 from ..policy.failures import Cause, FailureClass
 from ..policy.options import SupervisorOptions
+from ..policy.restart import ChildState
 from ..policy.signals import Phase, SignalKind
 from ..policy.specs import ChildSpec, takes_task_status
 from ..telemetry import events
 from .acting import STOP_REQUESTED
-from .probing import probing
+from .probing import keep_probed
 from .reporter import InstanceReporter, degraded_by
 
 if TYPE_CHECKING:
@@ -151,7 +150,7 @@ async def _open_and_hold(record: InstanceRecord, life: Life, scope: trio.CancelS
     spec = record.spec
     async with _ask_to_connect(record) as connection:
         try:
-            with until_stopped(), trio.CancelScope() as body:
+            with soft_scope() as body:
                 life.attempt, life.body = None, body
                 await _hold(record, life, scope, connection)
         except Exception as exc:
@@ -202,39 +201,26 @@ async def _hold(
         random=record.random,
     )
     try:
-        async with run_core(core, parent) as supervisor, trio.open_nursery() as services:
+        async with run_core(core, parent) as supervisor:
             life.supervisor = supervisor
             await supervisor.start_children([_bound(record, generation, c) for c in children])
             # ... and so may a child have.
             await trio.lowlevel.checkpoint_if_cancelled()
             scope.deadline = float("inf")
             record.signal(SignalKind.OPENED, generation=generation)
-            services.start_soon(_become_stable, record, generation)
-            if spec.channel.overlaps or record.connection.rotate_at is not None:
-                services.start_soon(_rotate_when_due, record, generation)
-            if record.seat is not None and record.seat.is_canary:
-                services.start_soon(record.seat.last_as_canary)
-            with probing(record, generation, connection, services):
-                await trio.sleep_forever()
+            await keep_probed(record, generation, connection, core)
     finally:
         life.supervisor = None
         for child in children:
-            if not record.child_is_parked(child.name):  # its successor's, that is
+            if not _is_parked(record, child.name):  # its successor's, that is
                 record.recover(degraded_by(child.name))
 
 
-async def _rotate_when_due(record: InstanceRecord, generation: int) -> None:
-    while True:
-        at = record.connection.rotate_at
-        with trio.move_on_at(math.inf if at is None else at) as wait:
-            await record.wakeup.wait()
-        if wait.cancelled_caught:
-            record.rotate(generation)
-
-
-async def _become_stable(record: InstanceRecord, generation: int) -> None:
-    await trio.sleep(record.proven_in)
-    record.signal(SignalKind.STABLE, generation=generation)
+def _is_parked(record: InstanceRecord, name: str) -> bool:
+    """Tell whether the present connection has a child of this name that is left down."""
+    supervisor = record.connection_supervisor
+    children = () if supervisor is None else supervisor.which_children()
+    return any(child.name == name and child.state is ChildState.PARKED for child in children)
 
 
 def ask_for_children(what: str, given: object) -> Sequence[ChildSpec]:

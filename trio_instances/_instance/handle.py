@@ -9,7 +9,8 @@ from ..policy.mistakes import MistakeList, member_or_given
 from ..policy.signals import SignalKind
 from ..policy.status import InstanceStatus
 from .acting import DRAIN_REQUESTED, PAUSE_REQUESTED, RECONNECT_REQUESTED
-from .record import InstanceRecord, Queue
+from .pressure import Queue
+from .record import InstanceRecord
 from .snapshot import make_snapshot, make_standing
 
 if TYPE_CHECKING:

@@ -51,6 +51,12 @@ class LifeSigns:
         """The signals of its connection that were told to be silent."""
         return () if self.watch is None else tuple(self.watch.silent)
 
+    def forget(self) -> None:
+        """Its connection is not probed any more, and what its probes said is past."""
+        if self.watch is not None:
+            self.schedule.remove(self.watch)
+            self.watch = None
+
     def saw_frame(self) -> None:
         """Something arrived."""
         self.frame_at = trio.current_time()

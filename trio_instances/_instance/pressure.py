@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..policy.failures import Cause, FailureClass
 from ..policy.health import QueueHealth
@@ -12,7 +12,14 @@ from ..policy.pressure import PressureLevel
 from ..telemetry import events, health_events
 
 if TYPE_CHECKING:
-    from .record import InstanceRecord, Queue
+    from .record import InstanceRecord
+
+
+class Queue(Protocol):
+    """Anything whose occupancy can be watched: Trio's memory channels, or something alike."""
+
+    def statistics(self) -> Any:
+        """Return an object with ``current_buffer_used`` and ``max_buffer_size``."""
 
 
 def queue_health(name: str, queue: Queue) -> QueueHealth:

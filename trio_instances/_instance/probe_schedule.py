@@ -1,7 +1,7 @@
 """The schedule of a runtime's probes: each at its time, at most so many at once, none in the way.
 
 One task and one heap of times serve all connections; a connection that waits for its next probe has
-no task. A probe runs in the nursery of its own connection, and ends with it.
+no task. A probe runs in a task of the schedule's, and ends with its connection, which waits for it.
 
 A probe that is due takes a slot, or its place in the line for one. It gives the slot back when it
 has ended *or its time is up*, so that one that takes no notice of its cancellation is in nobody's
@@ -53,10 +53,20 @@ class ProbeSchedule:
         """Those that run, and have time left."""
         self._sleep = trio.CancelScope()
         self._not_before = -math.inf
+        self._nursery: trio.Nursery | None = None
+        """Of the probes, while it runs; it waits for them, and cancels none."""
 
     @enable_ki_protection
     async def run(self) -> None:
         """Do everything in its time; ends only by cancellation."""
+        async with trio.open_nursery() as nursery:
+            self._nursery = nursery
+            try:
+                await self._keep_time()
+            finally:
+                self._nursery = None
+
+    async def _keep_time(self) -> None:
         while True:
             next_at = self._times[0][0] if self._times else math.inf
             with trio.CancelScope(deadline=max(next_at, self._not_before)) as self._sleep:
@@ -126,15 +136,12 @@ class ProbeSchedule:
             self._set_time(watch, due_at)
 
     def _start_first(self) -> None:
-        while self._line and len(self._slots) < self._at_once:
+        while self._nursery is not None and self._line and len(self._slots) < self._at_once:
             watch, (trigger, since) = self._line.popitem(last=False)
-            if not watch.live:
-                continue
-
             now = trio.current_time()
             self._slots.add(watch)
             self._set_time(watch, now + watch.policy.timeout)
-            watch.start(trigger, waited=now - since)
+            watch.start(self._nursery, trigger, waited=now - since)
 
     def _wait(self, watch: ProbeWatch) -> None:
         self._set_time(watch, watch.due()[0])

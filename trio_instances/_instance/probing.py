@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Awaitable, Callable
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, final
 
 import trio
+from trio.lowlevel import disable_ki_protection, enable_ki_protection
 
+from .._supervision.exits import let_pass
 from ..policy import health, liveness
 from ..policy.failures import PROBE_TIMEOUT, Cause, FailureClass
 from ..policy.health import LivenessSignal, ProbeAction, ProbePolicy, ProbeTrigger, ProbeVerdict
@@ -17,40 +18,36 @@ from ..telemetry import health_events
 from .thread_probe import probed
 
 if TYPE_CHECKING:
+    from .._supervision.core import Core
+    from .handle import Instance
     from .record import InstanceRecord
 
 
-def probing(
-    record: InstanceRecord, generation: int, connection: Any, nursery: trio.Nursery
-) -> AbstractContextManager[None]:
-    """Probe a connection during the block, as its instance's policy says.
+async def keep_probed(record: InstanceRecord, generation: int, connection: Any, core: Core) -> None:
+    """Probe a connection as its instance's policy says; ends only by cancellation.
+
+    Cancelling it ends a probe that runs, and waits for it; its verdict is not taken in any more.
 
     Args:
         record: The instance.
         generation: Which connection it is.
         connection: What the channel's ``connect`` gave.
-        nursery: Of the connection; each probe is a task in it. What runs at the end of the block
-            must be cancelled by it: its verdict is not taken in any more.
+        core: The mechanism of the connection's children.
     """
     policy = record.spec.probe
     judged = record.connected and record.connection.generation == generation
     if policy is None or not judged:  # a listener may have ended it as soon as it was open
-        return nullcontext()
+        await trio.sleep_forever()
+        return
 
-    return _probing(record, ProbeWatch(record, policy, generation, connection, nursery))
-
-
-@contextmanager
-def _probing(record: InstanceRecord, watch: ProbeWatch) -> Iterator[None]:
-    signs = record.signs
-    signs.watch = watch
-    signs.schedule.add(watch)
+    watch = record.signs.watch = ProbeWatch(record, policy, generation, connection, core)
+    record.signs.schedule.add(watch)
     try:
-        yield
+        await trio.sleep_forever()
     finally:
-        signs.schedule.remove(watch)
-        if signs.watch is watch:
+        if watch.live:
             record.forget_probes()
+        await watch.end()
 
 
 @final
@@ -62,17 +59,20 @@ class ProbeWatch:
         policy: When, for how long, and what the verdicts lead to.
         generation: Which connection it is, so that a late verdict judges no other.
         connection: What the channel's ``connect`` gave.
-        nursery: Of the connection.
+        core: The mechanism of the connection's children.
     """
 
     __slots__ = (
         "_connection",
         "_context",
+        "_core",
+        "_ended",
         "_generation",
-        "_nursery",
         "_opened_at",
         "_record",
         "_regular_at",
+        "_trigger",
+        "_waited",
         "budget",
         "once_more",
         "policy",
@@ -87,7 +87,7 @@ class ProbeWatch:
         policy: ProbePolicy,
         generation: int,
         connection: Any,
-        nursery: trio.Nursery,
+        core: Core,
     ) -> None:
         self.policy = policy
         self.budget: trio.CancelScope | None = None
@@ -103,9 +103,12 @@ class ProbeWatch:
         self._record = record
         self._generation = generation
         self._connection = connection
-        self._nursery = nursery
-        # Probes are started by the schedule, and have nothing to do with its surroundings.
+        self._core = core
+        # Probes are made by the schedule, and have nothing to do with its surroundings.
         self._context = copy_context()
+        self._ended: trio.Event | None = None
+        self._trigger = ProbeTrigger.INTERVAL
+        self._waited = 0.0
         self._opened_at = trio.current_time()
         self._regular_at = self._opened_at + policy.wait(record.random.random(), first=True)
 
@@ -122,36 +125,53 @@ class ProbeWatch:
         heard = self._record.signs.heard_since(self._opened_at)
         return liveness.next_probe(self.policy, self.state, heard, self._regular_at)
 
-    def start(self, trigger: ProbeTrigger, *, waited: float) -> None:
+    def start(self, nursery: trio.Nursery, trigger: ProbeTrigger, *, waited: float) -> None:
         """Begin a probe. Told by the schedule, which also ends it when its time is up.
 
         Args:
+            nursery: Of the schedule.
             trigger: Why it is made.
             waited: How long it waited for its turn, in seconds.
         """
         self.once_more = None
-        self.budget = trio.CancelScope()
+        self._trigger, self._waited = trigger, waited
+        # Shielded: it ends with its connection, and not with the schedule.
+        self.budget = trio.CancelScope(shield=True)
         # `start_soon` gives the task a copy of the context in which it is called.
-        self._context.run(self._nursery.start_soon, self._probe, self.budget, trigger, waited)
+        self._context.run(nursery.start_soon, self._probe, self.budget)
 
-    async def _probe(self, budget: trio.CancelScope, trigger: ProbeTrigger, waited: float) -> None:
+    @enable_ki_protection
+    async def _probe(self, budget: trio.CancelScope) -> None:
         probed.set(self._record.signs)  # for this task alone
         began = trio.current_time()
         try:
             cause = await self._ask(budget)
             if self.live:
-                self._take_in(cause, trigger, trio.current_time() - began, waited)
+                self._take_in(cause, trio.current_time() - began)
         finally:
             self.budget = None
             self._record.signs.schedule.ended(self)
+            if self._ended is not None:
+                self._ended.set()
+
+    async def end(self) -> None:
+        """End the probe that runs, if any, and wait for it; nothing cuts this short."""
+        if self.budget is not None:
+            self._ended = trio.Event()
+            self.budget.cancel()
+            with trio.CancelScope(shield=True):
+                await self._ended.wait()
 
     async def _ask(self, budget: trio.CancelScope) -> Cause | None:
         record = self._record
         try:
             with budget:
-                await record.spec.channel.probe(record.handle, self._connection)
+                await _call(record.spec.channel.probe, record.handle, self._connection)
         except Exception as exc:
             return record.classify(exc)
+        except BaseException as exc:
+            ordinary = let_pass(self._core, exc)  # Ctrl-C and its like end the whole tree
+            return None if ordinary is None else record.classify(ordinary)
 
         if budget.cancel_called:  # also when it took no notice of that, and returned in the end
             detail = f"no answer within {self.policy.timeout:g} s"
@@ -159,13 +179,15 @@ class ProbeWatch:
 
         return None
 
-    def _take_in(
-        self, cause: Cause | None, trigger: ProbeTrigger, latency: float, waited: float
-    ) -> None:
+    def _take_in(self, cause: Cause | None, latency: float) -> None:
         record, now = self._record, trio.current_time()
         if now >= self._regular_at:
-            self._regular_at = now + self.policy.wait(record.random.random())
-        state, action = health.step(self.state, self.policy, cause, latency, now, waited=waited)
+            self._regular_at = self.policy.next_regular(
+                self._regular_at, now - latency, now, record.random.random()
+            )
+        state, action = health.step(
+            self.state, self.policy, cause, latency, now, waited=self._waited
+        )
         self.state = state
         if record.bus.listening:
             record.tell(
@@ -175,8 +197,8 @@ class ProbeWatch:
                 latency=latency,
                 streak=state.streak,
                 cause=cause,
-                trigger=trigger,
-                waited=waited,
+                trigger=self._trigger,
+                waited=self._waited,
             )
         if not self.live:
             return  # a listener has ended the connection
@@ -218,3 +240,11 @@ class ProbeWatch:
     ) -> None:
         if self._record.bus.listening:
             self._record.tell(kind, generation=self._generation, signal=signal, elapsed=elapsed)
+
+
+@disable_ki_protection
+async def _call(
+    probe: Callable[[Instance, Any], Awaitable[None]], instance: Instance, connection: Any
+) -> None:
+    # Ctrl-C must be raised in the channel's own code, and not in this package's bookkeeping.
+    await probe(instance, connection)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from random import Random
-from typing import TYPE_CHECKING, Any, Protocol, final
+from typing import TYPE_CHECKING, Any, final
 
 import trio
 from attrs import evolve
@@ -34,15 +34,9 @@ if TYPE_CHECKING:
     from .handle import Instance
     from .life import Life
     from .life_signs import LifeSigns
+    from .pressure import Queue
     from .spec import InstanceSpec
     from .turns import Seat
-
-
-class Queue(Protocol):
-    """Anything whose occupancy can be watched: Trio's memory channels, or something alike."""
-
-    def statistics(self) -> Any:
-        """Return an object with ``current_buffer_used`` and ``max_buffer_size``."""
 
 
 _CONNECTED = frozenset({Phase.CONNECTED, Phase.PROVEN})
@@ -58,6 +52,42 @@ class InstanceRecord:
         random: Where the jitter of its delays comes from.
         signs: What it shows of being alive.
     """
+
+    __slots__ = (
+        "_signalling",
+        "_signals",
+        "_waiters",
+        "bus",
+        "cause",
+        "connected_at",
+        "connection",
+        "core",
+        "failures_in_a_row",
+        "handed_over",
+        "handle",
+        "handovers",
+        "last_restart",
+        "lives",
+        "lost_at",
+        "paused",
+        "pressure",
+        "proven_in",
+        "queues",
+        "random",
+        "reconnect_attempts",
+        "reconnects",
+        "restarting",
+        "restarts",
+        "seat",
+        "session",
+        "signs",
+        "spec",
+        "started_at",
+        "status",
+        "status_since",
+        "supervisor",
+        "wakeup",
+    )
 
     def __init__(self, spec: InstanceSpec, bus: EventBus, random: Random, signs: LifeSigns) -> None:
         now = trio.current_time()
@@ -102,21 +132,12 @@ class InstanceRecord:
         """Runs a generation beside the present one; there while the connection loop runs."""
         self.session: Any = None
         """What a connection has left for its successor."""
-        self.look_again = trio.Event()
-        """Set when the queues are to be looked at before their time."""
         self.wakeup = trio.Event()
+        """Set, and replaced, by `wake`."""
         # Hardly ever more than one, so a list, which weighs a tenth of a deque.
         self._signals: list[tuple[Signal, str | None]] = []
         self._signalling = False
         self._waiters: dict[trio.Event, frozenset[InstanceStatus]] = {}
-
-    def child_is_parked(self, name: str) -> bool:
-        """Tell whether the present connection has a child of this name that is left down."""
-        supervisor = self.connection_supervisor
-        if supervisor is None:
-            return False
-
-        return any(c.name == name and c.state == "parked" for c in supervisor.which_children())
 
     # --- the machines ----------------------------------------------------------------------------
 
@@ -176,10 +197,12 @@ class InstanceRecord:
         for action in actions:
             perform(self, action, before, now)
         if actions:
-            self.wakeup.set()
-            self.wakeup = trio.Event()
-            if after.exhausted:
-                self.look_again.set()  # it may have been away for too long already
+            self.wake()
+
+    def wake(self) -> None:
+        """Have whoever waits for something to do about it look again."""
+        self.wakeup.set()
+        self.wakeup = trio.Event()
 
     def rotate(self, generation: int | None = None) -> None:
         """Have the connection replaced as planned: the new one first, where the channel can."""
@@ -307,7 +330,7 @@ class InstanceRecord:
 
     def forget_probes(self) -> None:
         """What the probes said was about a connection that there is no more."""
-        self.signs.watch = None
+        self.signs.forget()
         self.recover("probe")
 
     def count_restart(self, cause: Cause) -> None:
@@ -336,7 +359,7 @@ class InstanceRecord:
     def watch_queue(self, name: str, queue: Queue) -> None:
         """Count a queue among those that make pressure."""
         self.queues[name] = queue
-        self.look_again.set()
+        self.wake()
 
     def classify(self, exc: Exception) -> Cause:
         """Return the cause of a failure, by the channel's rules and then the library's."""

@@ -267,10 +267,14 @@ class Seat:
         """Whether the others wait for what comes of its connection."""
         return self._turns.machine.breaker.canary is self
 
-    async def last_as_canary(self) -> None:
-        """Let the others follow when the connection, which ends this otherwise, has lasted."""
+    @property
+    def lasts_after(self) -> float:
+        """For how long the connection of a canary must last, in seconds."""
         policy = self._turns.policy.breaker
         assert policy is not None
-        await trio.sleep(policy.stable_after)
+        return policy.stable_after
+
+    def lasted(self) -> None:
+        """Let the others follow, as the connection has lasted."""
         self._turns.machine.lasted(self, trio.current_time())
         self._turns.settle()

@@ -1,4 +1,7 @@
-"""Looking at an instance from time to time: its queues, its drain, and for how long it is away."""
+"""Looking at an instance from time to time: queues, a drain, how long it is connected, or away.
+
+One task and one time serve all of it: a task for each would weigh an instance down by a tenth.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from ..policy.connection import TABLE
-from ..policy.signals import SignalKind
+from ..policy.signals import Phase, SignalKind
 from .acting import DRAIN_REQUESTED
 from .pressure import all_queues, look_at_queues
 
@@ -22,12 +25,13 @@ DRAIN_INTERVAL = 0.05
 async def watch(record: InstanceRecord) -> None:
     """Look at it again and again, whenever something may be due; ends only by cancellation."""
     while True:
-        record.look_again = trio.Event()
+        wakeup = record.wakeup  # of now: what a look leads to may need another
         look_at_queues(record)
         _look_at_drain(record)
+        _look_at_age(record)
         _look_at_absence(record)
         with trio.move_on_at(_next_look(record)):
-            await record.look_again.wait()
+            await wakeup.wait()
 
 
 def _look_at_drain(record: InstanceRecord) -> None:
@@ -39,6 +43,37 @@ def _look_at_drain(record: InstanceRecord) -> None:
     empty = all(queue.used == 0 for queue in all_queues(record))
     if empty or trio.current_time() >= until:
         record.signal(SignalKind.DRAINED, cause=DRAIN_REQUESTED)
+
+
+def _look_at_age(record: InstanceRecord) -> None:
+    """Tell the machine when its connection is stable, or to be replaced; and whoever follows."""
+    now, generation = trio.current_time(), record.connection.generation
+    if now >= _stable_at(record):
+        record.signal(SignalKind.STABLE, generation=generation)
+    if now >= _lasted_at(record):
+        assert record.seat is not None
+        record.seat.lasted()
+    if now >= _rotate_at(record):
+        record.rotate(generation)
+
+
+def _stable_at(record: InstanceRecord) -> float:
+    state = record.connection
+    waits = state.phase is Phase.CONNECTED and not state.stable
+    return record.connected_at + record.proven_in if waits else math.inf
+
+
+def _lasted_at(record: InstanceRecord) -> float:
+    seat = record.seat
+    if seat is None or not record.connected or not seat.is_canary:
+        return math.inf
+
+    return record.connected_at + seat.lasts_after
+
+
+def _rotate_at(record: InstanceRecord) -> float:
+    at = record.connection.rotate_at
+    return math.inf if at is None or not record.connected else at
 
 
 def _look_at_absence(record: InstanceRecord) -> None:
@@ -59,7 +94,7 @@ def _overdue_at(record: InstanceRecord) -> float:
 
 def _next_look(record: InstanceRecord) -> float:
     now = trio.current_time()
-    looks = [_overdue_at(record)]
+    looks = [_overdue_at(record), _stable_at(record), _lasted_at(record), _rotate_at(record)]
     if record.queues:
         looks.append(now + record.spec.pressure.interval)
     if record.connection.drain_by is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 
 import trio
@@ -26,8 +26,7 @@ def stop_requested() -> bool:
     return record is not None and record.stop_asked_at is not None
 
 
-@contextmanager
-def until_stopped() -> Iterator[None]:
+def until_stopped() -> AbstractContextManager[object]:
     """Mark the part of a child that a stop request ends softly.
 
     When the child is asked to stop, what is inside is cancelled, the block is left without an
@@ -40,6 +39,12 @@ def until_stopped() -> Iterator[None]:
     Raises:
         RuntimeError: Outside of any supervised child.
     """
+    return soft_scope()
+
+
+@contextmanager
+def soft_scope() -> Iterator[trio.CancelScope]:
+    """Do what `until_stopped` does, and give the scope of it, to be ended for other reasons too."""
     record = current.get(None)
     if record is None:
         raise RuntimeError("until_stopped() marks a part of a supervised child; this is none")
@@ -49,6 +54,6 @@ def until_stopped() -> Iterator[None]:
         if record.stop_asked_at is not None:
             scope.cancel()
         try:
-            yield
+            yield scope
         finally:
             record.soft_scopes = tuple(each for each in record.soft_scopes if each is not scope)

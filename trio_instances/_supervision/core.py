@@ -52,6 +52,31 @@ class Core:
         random: Where chance comes from.
     """
 
+    __slots__ = (
+        "_idle",
+        "_tasks",
+        "body",
+        "children",
+        "closing",
+        "escalation",
+        "numbers",
+        "nursery",
+        "on_group_exit",
+        "options",
+        "parent",
+        "passed",
+        "path",
+        "random",
+        "reporter",
+        "rounds",
+        "stop_log",
+        "stop_report",
+        "stopped",
+        "turn",
+        "up",
+        "window",
+    )
+
     def __init__(
         self,
         *,
@@ -83,7 +108,7 @@ class Core:
         self.escalation: Escalation | None = None
         self.passed: list[BaseException] = []
         """What no supervisor may keep: Ctrl-C, SystemExit and their like."""
-        self.rounds: set[trio.CancelScope] = set()
+        self.rounds: tuple[trio.CancelScope, ...] = ()
         """Group restarts under way, or waiting for their turn."""
         self.turn = None if options.strategy is Strategy.ONE_FOR_ONE else trio.Lock()
         """Held by whoever restarts a group, or changes the children, one after the other."""

@@ -39,11 +39,11 @@ def queue_round(core: Core, record: ChildRecord, exit_: ChildExit) -> None:
 async def _settle_in_turn(core: Core, record: ChildRecord, exit_: ChildExit) -> None:
     # Shielded like the children: only the supervisor's own stop cancels it.
     with trio.CancelScope(shield=True) as scope:
-        core.rounds.add(scope)
+        core.rounds = (*core.rounds, scope)
         try:
             await _rounds(core, record, exit_)
         finally:
-            core.rounds.discard(scope)
+            core.rounds = tuple(each for each in core.rounds if each is not scope)
     core.left()
 
 

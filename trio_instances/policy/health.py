@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from enum import StrEnum
 from typing import final
 
@@ -112,6 +113,22 @@ class ProbePolicy:
             return self.interval * u
 
         return self.interval * (1 + self.jitter * (2 * u - 1))
+
+    def next_regular(self, due_at: float, began_at: float, ended_at: float, u: float) -> float:
+        """Return when the probe after a regular one is due: an interval after its end.
+
+        A late one keeps its place, which is where it would have been in time, or whole intervals
+        from there: the next comes half an interval earlier or later for it, at most. Otherwise
+        those that were late together would stay together, and grow into one crowd.
+
+        Args:
+            due_at: When it was due.
+            began_at: When it began.
+            ended_at: When it ended.
+            u: A random number in [0, 1].
+        """
+        late = max(0.0, began_at - due_at)
+        return ended_at - math.remainder(late, self.interval) + self.wait(u)
 
     def failures(self, *, passed: bool) -> int:
         """Return how many failures in a row are too many.

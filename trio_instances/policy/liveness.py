@@ -73,11 +73,9 @@ def silent(
         heard: When it was last heard.
         now: The time.
     """
-    thresholds = {
-        signal: policy.threshold(signal, passed=state.passed) for signal in LivenessSignal
-    }
-    return tuple(
-        signal
-        for signal, threshold in thresholds.items()
-        if threshold is not None and now >= heard.at(signal) + threshold
-    )
+    found: tuple[LivenessSignal, ...] = ()
+    for signal, _ in _TRIGGERS:
+        threshold = policy.threshold(signal, passed=state.passed)
+        if threshold is not None and now >= heard.at(signal) + threshold:
+            found = (*found, signal)
+    return found
