@@ -48,7 +48,9 @@ def run(package: Path, caught_by: Worlds | Tests) -> Ran:
         command = ["-c", PLAY, *map(str, caught_by.seeds)]
     else:
         # Without assertions rewritten and without plugins of no use here it starts twice as fast.
-        command = ["-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", caught_by.selected]
+        # No folder of the checkout may stand before the copy's.
+        options = ["-x", "-q", "-p", "no:cacheprovider", "-o", "pythonpath="]
+        command = ["-m", "pytest", *options, caught_by.selected]
     # Neither the folder that it runs in is imported from, nor is what it does measured.
     kept = {key: value for key, value in os.environ.items() if not key.startswith("COV")}
     environment = {**kept, "PYTHONPATH": str(package.parent), "PYTHONDONTWRITEBYTECODE": "1"}
