@@ -123,7 +123,8 @@ class MemoryChannel(Channel[MemoryConnection]):
         server: The far end.
         on_message: Is called with each message, one at a time. When it raises, the receiver has
             crashed: it is restarted, and goes on with the next message.
-        outbox_capacity: Messages that may wait to be sent, also while there is no connection.
+        outbox_capacity: Messages that may wait to be sent, also while there is no connection. The
+            default is our choice: what talks within a process is quick.
     """
 
     channel_type = "memory"
