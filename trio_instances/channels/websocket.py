@@ -131,6 +131,8 @@ class WebSocketConnection:
     async def ping(self) -> None:
         """Send a ping and wait for its pong, for ever; give it a deadline.
 
+        Cancelling gives it up; while a part of the ping is on its way, it ends the connection.
+
         Raises:
             ChannelError: The connection is closed; or the message handler has not let the reader
                 read for a second, so that a pong could not be seen (then the cause is degraded).
