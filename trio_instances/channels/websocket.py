@@ -131,6 +131,8 @@ class WebSocketConnection:
     async def ping(self) -> None:
         """Send a ping and wait for its pong, for ever; give it a deadline.
 
+        Cancelling gives it up; while a part of the ping is on its way, it ends the connection.
+
         Raises:
             ChannelError: The connection is closed; or the message handler has not let the reader
                 read for a second, so that a pong could not be seen (then the cause is degraded).
@@ -196,13 +198,16 @@ class WebSocketChannel(SameByOptions, Channel[WebSocketConnection]):
             as browsers do.
         on_message: Is called with each message, one at a time. When it raises, the receiver has
             crashed: it is restarted on the same connection, and goes on with the next message.
-        outbox_capacity: Messages that may wait to be sent, also while there is no connection.
+        outbox_capacity: Messages that may wait to be sent, also while there is no connection. The
+            default is our choice: a minute of an outage at four messages a second.
         inbox_capacity: Messages that may wait for `on_message`. When there is no room, nothing more
-            is read, pongs included.
-        max_message_size: Bytes, or characters of a text; a greater message ends the connection.
+            is read, pongs included. The default is that of the websockets library.
+        max_message_size: Bytes, or characters of a text; a greater message ends the connection. The
+            default, 1 MiB, is that of trio-websocket and of the websockets library.
         ping: Whether the probe sends a ping and wants a pong. False is for servers that answer
             none: the probe then only finds connections that are known to be closed.
-        close_code: What this side closes with: 1000, 1001, or 3000 to 4999.
+        close_code: What this side closes with: 1000, which RFC 6455 calls a normal closure, 1001,
+            or 3000 to 4999.
         resume_close_code: ... where the session goes on: `Instance.session` is set, and was not
             dropped by the end of this connection. 1000 and 1001 end a session on Discord; 4000 is
             what its clients use.
