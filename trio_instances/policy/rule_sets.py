@@ -235,7 +235,10 @@ class RuleSet:
             return stated
 
         kind = type(exc)
-        row = self._find(RuleKind.ERROR, partial(_names, kind), partial(Seen, exc)) or UNEXPECTED
+        row = (
+            self._find(RuleKind.ERROR, partial(_names, kind.__mro__), partial(Seen, exc))
+            or UNEXPECTED
+        )
         # Not by `evolve`, which asks the class for its fields: that is a tenth of a restart.
         return Cause(
             row.failure_class,
@@ -259,8 +262,8 @@ class RuleSet:
 
 
 @lru_cache(maxsize=256)
-def _names(kind: type[BaseException]) -> tuple[str, ...]:
-    return tuple(map(full_name, kind.__mro__))
+def _names(types: tuple[type, ...]) -> tuple[str, ...]:
+    return tuple(map(full_name, types))
 
 
 def _matches(predicate: Predicate, seen: Seen) -> bool:
