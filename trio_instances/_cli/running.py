@@ -101,9 +101,10 @@ async def run_instances(
         except TrioInstancesError as exc:
             say(f"the runtime has given up: {exc}")
             return ExitCode.GAVE_UP
+        finally:
+            # However the runtime ended: they have nothing to serve, nor to wait for, any more.
+            await services.stop()
 
-        # One that waits to be tried again has nothing to wait for any more.
-        await services.stop()
         say("stopped")
         return reasons[0] if reasons else ExitCode.STOPPED
 
