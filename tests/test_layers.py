@@ -21,9 +21,9 @@ PACKAGE = Path(trio_instances.__file__).parent
 TESTS = Path(__file__).parent
 
 LAYERS = (
-    {"_exceptions", "_attended"},
+    {"_exceptions"},
     {"policy"},
-    {"abc"},
+    {"_attended", "abc"},
     {"telemetry", "channels"},
     {"_supervision"},
     {"_instance"},
