@@ -20,11 +20,12 @@ from ..policy import status
 from ..policy.causes.defaults import classify_failure
 from ..policy.failures import Cause, FailureClass, WhoMustAct
 from ..policy.pressure import PressureLevel
+from ..policy.requested import ROTATION
 from ..policy.signals import ConnectionState, Phase, Signal, SignalKind
 from ..policy.status import Change, InstanceStatus, StatusState
 from ..telemetry import events
 from ..telemetry.status_events import StatusChanged
-from .acting import ROTATION, perform
+from .acting import perform
 
 if TYPE_CHECKING:
     from .._supervision.core import Core

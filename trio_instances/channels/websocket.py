@@ -15,6 +15,7 @@ from attrs import evolve
 from wsproto.connection import ConnectionState
 from wsproto.utilities import LocalProtocolError
 
+from .._attended import attended
 from .._exceptions import ChannelError
 from ..abc import Channel
 from ..policy.causes.defaults import DEFAULTS
@@ -24,7 +25,6 @@ from ..policy.rule_sets import RuleSet
 from ..policy.specs import ChildSpec
 from ._causes import FOUND_HERE, HANDLER_BUSY, SUBPROTOCOL
 from ._handshake import cause_of_failed_handshake
-from ._nursery import open_background_nursery
 from ._options import (
     Headers,
     Message,
@@ -311,7 +311,7 @@ class WebSocketChannel(SameByOptions, Channel[WebSocketConnection]):
         transport = await open_transport(self._target, self._tls, instance.saw_frame, self._causes)
         reader = Reader[Socket](transport)
         try:
-            async with open_background_nursery() as nursery:
+            async with attended() as nursery:
                 upgrade = functools.partial(self._upgrade, extra_headers=list(self._headers))
                 nursery.start_soon(reader.run, upgrade)
                 try:
