@@ -5,9 +5,11 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import AsyncIterator, Callable
+from inspect import signature
 from itertools import product
 from typing import Any
 
+import attrs
 import pytest
 import trio
 from trio.testing import MockClock
@@ -22,6 +24,8 @@ from trio_instances import (
     WhoMustAct,
     open_supervisor,
 )
+from trio_instances._supervision.opening import OpeningOptions
+from trio_instances.policy.specs import ChildOptions
 
 from .conftest import Puppet, Recorder, forever, states, supervised
 
@@ -222,3 +226,10 @@ async def test_whatever_can_be_awaited_will_do(
         await supervisor.start(Waits, name="a", restart="temporary")
         await trio.sleep(2)
         assert recorder.take() == ["started a#1", "returned a#1"]
+
+
+def test_type_checkers_know_every_option() -> None:
+    """What a call hands on by keyword is listed again for them, and never lacks a field."""
+    fields = {each.name for each in attrs.fields(ChildSpec)} - {"name", "run", "args"}
+    assert ChildOptions.__annotations__.keys() == fields
+    assert OpeningOptions.__annotations__.keys() == signature(open_supervisor).parameters.keys()

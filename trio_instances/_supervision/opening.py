@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from functools import partial
 from random import Random
 from types import TracebackType
-from typing import Any, final
+from typing import TypedDict, Unpack, final
 
 import trio
 from trio.lowlevel import enable_ki_protection
@@ -31,6 +31,21 @@ from .stopping import cancel_all
 from .supervisor import Supervisor
 
 OTP_INTENSITY = RestartIntensity()
+
+
+class OpeningOptions(TypedDict, total=False):
+    """What `open_supervisor` takes, for calls that hand it on."""
+
+    strategy: Strategy | str
+    intensity: RestartIntensity
+    auto_shutdown: AutoShutdown | str
+    backoff: Backoff | None
+    classify: Classify
+    max_children: int | None
+    stop_order: StopOrder | str
+    name: str
+    events: EventBus | None
+    random: Random | None
 
 
 def open_supervisor(
@@ -236,7 +251,7 @@ async def supervise(
     specs: Sequence[ChildSpec],
     *,
     task_status: trio.TaskStatus[Supervisor] = trio.TASK_STATUS_IGNORED,
-    **options: Any,
+    **options: Unpack[OpeningOptions],
 ) -> None:
     """Run a whole supervisor as one async function, so that a subtree is an ordinary child.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, final
+from typing import Any, Unpack, final
 
 import trio
 from trio.lowlevel import enable_ki_protection
@@ -13,7 +13,7 @@ from .._exceptions import (
     ChildRunning,
 )
 from ..policy.restart import ChildState, Move
-from ..policy.specs import ChildSpec
+from ..policy.specs import ChildOptions, ChildSpec
 from .context import child_around
 from .core import Core
 from .dump import dump_tree
@@ -72,7 +72,7 @@ class Supervisor:
         run: Callable[..., Awaitable[object]],
         *args: Any,
         name: str | None = None,
-        **options: Any,
+        **options: Unpack[ChildOptions],
     ) -> Child:
         """Start a child and wait until it is ready, like ``nursery.start``.
 
@@ -118,7 +118,7 @@ class Supervisor:
         run: Callable[..., Awaitable[object]],
         *args: Any,
         name: str | None = None,
-        **options: Any,
+        **options: Unpack[ChildOptions],
     ) -> Child:
         """Start a child without waiting for it, like ``nursery.start_soon``.
 

@@ -6,7 +6,7 @@ import functools
 import inspect
 import math
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, cast, final
+from typing import Any, TypedDict, cast, final
 
 from attrs import field, frozen
 
@@ -115,6 +115,18 @@ class ChildSpec:
         wrong.instance("backoff", self.backoff, Backoff, optional=True)
         wrong.instance("intensity", self.intensity, RestartIntensity, optional=True)
         wrong.raise_any()
+
+
+class ChildOptions(TypedDict, total=False):
+    """The fields of `ChildSpec` beside name, function and arguments, for calls that take them."""
+
+    restart: RestartType | str
+    shutdown: float
+    significant: bool
+    essential: bool
+    start_timeout: float
+    backoff: Backoff | None
+    intensity: RestartIntensity | None
 
 
 def takes_task_status(run: Callable[..., object]) -> bool:
