@@ -91,9 +91,9 @@ async def test_an_option_that_nobody_knows_is_refused(
                 case "ChildSpec":
                     puppet.spec(shutdwon=1.0)
                 case "start":
-                    await supervisor.start(puppet.run, name="a", shutdwon=1.0)
+                    await supervisor.start(puppet.run, name="a", shutdwon=1.0)  # type: ignore[call-arg]  # the point
                 case "start_soon":
-                    supervisor.start_soon(puppet.run, name="a", shutdwon=1.0)
+                    supervisor.start_soon(puppet.run, name="a", shutdwon=1.0)  # type: ignore[call-arg]  # the point
         assert (puppet.attempts, states(supervisor)) == (0, {})
 
 
