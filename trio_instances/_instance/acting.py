@@ -26,8 +26,6 @@ _REQUESTED = frozenset(
 )
 """Ends that somebody asked for: they are told of, and are no failures."""
 _UNKNOWN = Cause(FailureClass.RECOVERABLE, "unknown")
-_BUDGETED = frozenset({Phase.QUEUED, Phase.CONNECTING, Phase.CONNECTED, Phase.PROVEN})
-"""Where an instance has something of its connection budget, or counts in it."""
 
 
 def perform(record: InstanceRecord, action: Action, before: ConnectionState, now: float) -> None:
@@ -69,7 +67,7 @@ def _close(record: InstanceRecord, action: Action, before: ConnectionState, now:
         _disconnect(record, action, before, now)
     elif before.phase is Phase.CONNECTING:
         _abandon(record, action, before, now)
-    if record.seat is not None and before.phase in _BUDGETED:
+    if record.seat is not None:  # also while it waits: its last failure counts in the breaker
         record.seat.ended(failed=_is_failure(action.cause))
 
 
