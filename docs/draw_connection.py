@@ -51,7 +51,7 @@ def _diagram() -> str:
     lines += [
         f"    {before} --> {after}: {', '.join(words)}" for (before, after), words in arrows.items()
     ]
-    lines += [f"    {phase} --> [*]" for phase in Phase if not TABLE[phase]]
+    lines += [f"    {phase} --> [*]" for phase in Phase if phase not in {a for a, _ in arrows}]
     return "".join(f"{line}\n" for line in [*lines, "```"])
 
 
@@ -112,10 +112,17 @@ def _effect(phase: Phase, kind: SignalKind) -> str:
         return f"→ `{after.phase}`"
     if after.drain_by is not None:
         return "drains"
+    if after.pause_wanted:
+        return "pauses the next run"
 
     draining = ConnectionState(phase, generation=1, begun=1, drain_by=1.0)
     after, _ = step(draining, Signal(kind), _PROVES_ALONE, 0.0, 0.0)
-    return "" if after == draining else "ends a drain"
+    if after != draining:
+        return "ends a drain"
+
+    paused = ConnectionState(phase, generation=1, begun=1, pause_wanted=True)
+    after, _ = step(paused, Signal(kind), _PROVES_ALONE, 0.0, 0.0)
+    return "" if after == paused else "ends a pause"
 
 
 if __name__ == "__main__":

@@ -116,8 +116,8 @@ MUTANTS = (
     Mutant(
         "a counter that a restart sets back",
         "_instance/record.py",
-        "        self.session = None\n        self.paused = False\n",
-        "        self.session = None\n        self.restarts = 0\n        self.paused = False\n",
+        "        self.session = None\n        self.failures_in_a_row = 0\n",
+        "        self.session = None\n        self.failures_in_a_row = self.restarts = 0\n",
         Worlds((9,)),
     ),
     Mutant(
@@ -202,7 +202,7 @@ MUTANTS = (
     Mutant(
         "a pause that does not outlast an apply",
         "_instance/record.py",
-        "        self.paused = paused\n",
+        "            pause_wanted=before.pause_wanted,\n",
         "",
         Tests("runtime/test_apply.py"),
     ),

@@ -235,21 +235,18 @@ def _judge_children(record: InstanceRecord) -> None:
 
 
 def _drain(record: InstanceRecord, action: Action, _: ConnectionState, __: float) -> None:
-    record.paused = True  # a crash before the drain is over leads to its end, and not back
     if record.bus.listening:
         record.tell(events.InstanceDraining, timeout=action.seconds)
 
 
 def _pause(record: InstanceRecord, *_: object) -> None:
-    record.paused = True
     record.change(Change.PAUSE)
     if record.bus.listening:
         record.tell(events.InstancePaused)
 
 
 def _resume(record: InstanceRecord, _: Action, before: ConnectionState, __: float) -> None:
-    record.paused = False
-    if before.phase is Phase.PAUSED:  # else it was only being drained
+    if before.drain_by is None:  # else it was only being drained
         record.recover("reconnect")
     record.change(Change.RESUME)
     if record.bus.listening:

@@ -16,7 +16,7 @@ from ..policy.options import SupervisorOptions
 from ..policy.signals import Phase, SignalKind
 from ..policy.specs import ChildSpec
 from ..telemetry import events
-from .acting import PAUSE_REQUESTED, STOP_REQUESTED
+from .acting import STOP_REQUESTED
 from .generation import ENDED, ask_for_children, run_generation
 from .reporter import InstanceReporter
 from .snapshot import CONNECTION
@@ -120,10 +120,7 @@ async def _keep_connected_overlapping(record: InstanceRecord) -> None:
 
 def _begin_to_connect(record: InstanceRecord) -> None:
     record.rewind()
-    if record.paused:
-        record.signal(SignalKind.PAUSE, cause=PAUSE_REQUESTED)
-    else:
-        record.signal(SignalKind.START)
+    record.signal(SignalKind.START)
 
 
 async def _live(record: InstanceRecord) -> None:
