@@ -33,6 +33,7 @@ from ..policy.signals import Phase, SignalKind
 from ..policy.specs import ChildSpec, takes_task_status
 from ..telemetry import events
 from .acting import STOP_REQUESTED
+from .life import lived_in
 from .probing import keep_probed
 from .reporter import InstanceReporter, degraded_by
 
@@ -68,7 +69,7 @@ async def _run(record: InstanceRecord, life: Life) -> None:
     cause: Cause | None = None
     try:
         with scope:
-            await _enter_fresh_context()
+            await _enter_fresh_context(life)
             await _wait_for_room(record, life)
             if life.beside and record.seat is not None:
                 await _wait_for_grant(life, record.seat)
@@ -83,7 +84,7 @@ async def _run(record: InstanceRecord, life: Life) -> None:
     _tell_end(record, life, cause, timed_out=late)
 
 
-async def _enter_fresh_context() -> None:
+async def _enter_fresh_context(life: Life) -> None:
     """Drop what an earlier generation may have left in this task's context variables.
 
     There is a checkpoint, as a new context needs one; and a loop of attempts that fail at once must
@@ -91,7 +92,9 @@ async def _enter_fresh_context() -> None:
     """
     context = current.get().context
     assert context is not None
-    trio.lowlevel.current_task().context = context.copy()
+    fresh = context.copy()
+    fresh.run(lived_in.set, life)
+    trio.lowlevel.current_task().context = fresh
     await trio.lowlevel.checkpoint()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, final
 
 import trio
@@ -9,6 +10,7 @@ import trio
 if TYPE_CHECKING:
     from .._supervision.supervisor import Supervisor
     from ..policy.failures import Cause
+    from .record import InstanceRecord
 
 
 @final
@@ -66,3 +68,20 @@ class Life:
         scope = self.body or self.attempt
         if scope is not None:
             scope.cancel()
+
+
+lived_in: ContextVar[Life | None] = ContextVar("trio_instances.lived_in", default=None)
+"""The generation that this task belongs to: its channel, its children, its probes."""
+
+
+def speaks_of_another(record: InstanceRecord) -> bool:
+    """Tell whether this task belongs to a connection that the instance is not judged by.
+
+    That is one that is still being closed, or a successor that is still being made. A task of which
+    nothing else is left, as it outlives its connection, is none of these.
+    """
+    life = lived_in.get()
+    if life is None or life.generation == record.connection.generation:
+        return False
+
+    return record.lives.get(life.generation) is life
