@@ -315,6 +315,15 @@ def test_every_mistake_is_listed() -> None:
     ]
 
 
+def test_no_hint_is_waited_for_longer_than_its_ceiling() -> None:
+    """So a floor above it is refused; what is allowed is where both are one."""
+    with pytest.raises(InvalidSpec, match=r"hint_ceiling.* at least hint_floor \(10\)"):
+        ReconnectPolicy(hint_floor=10.0, hint_ceiling=1.0)
+
+    policy = ReconnectPolicy(hint_floor=10.0, hint_ceiling=10.0)
+    assert policy.delay_after_hint(1, 100.0, 0.0, quick=True) == 10.0
+
+
 def test_nobody_need_be_told() -> None:
     """Attention after no time at all, or never."""
     assert ReconnectPolicy(attention_after=0).attention_after == 0

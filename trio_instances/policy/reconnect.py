@@ -100,6 +100,10 @@ class ReconnectPolicy:
         wrong.number("attention_after", self.attention_after)
         wrong.number("max_age", self.max_age, above=0.0)
         wrong.raise_any()
+        if self.hint_ceiling < self.hint_floor:
+            floor = f"must be at least hint_floor ({self.hint_floor:g})"
+            wrong.add("hint_ceiling", self.hint_ceiling, floor)
+        wrong.raise_any()
 
     def quick(self, attempt: int) -> bool:
         """Tell whether the attempt after number `attempt` is still a quick one."""
