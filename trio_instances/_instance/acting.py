@@ -170,6 +170,8 @@ def _proven(record: InstanceRecord, _: Action, before: ConnectionState, now: flo
 
 
 def _wait(record: InstanceRecord, action: Action, before: ConnectionState, _: float) -> None:
+    if record.connection.exhausted and action.cause is not None:
+        record.degrade("reconnect", action.cause)  # it is so because of this one now
     if record.bus.listening:
         record.tell(
             events.ReconnectScheduled,
