@@ -6,12 +6,11 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from ..policy.failures import Cause, FailureClass
-from ..policy.restart import ChildState
 from ..policy.signals import Action, ActionKind, ConnectionState, Phase
 from ..policy.status import Change
 from ..telemetry import events
 from .life import Life
-from .reporter import degraded_by
+from .reporter import judge_children
 
 if TYPE_CHECKING:
     from .record import InstanceRecord
@@ -230,10 +229,7 @@ def _judge_children(record: InstanceRecord) -> None:
     """Say of a successor's children what was not said while the old connection was there."""
     supervisor = record.connection_supervisor
     for child in () if supervisor is None else supervisor.which_children():
-        if child.state is ChildState.PARKED:
-            record.degrade(degraded_by(child.name), child.last_cause or _UNKNOWN)
-        else:
-            record.recover(degraded_by(child.name))
+        judge_children(record, child.name)
 
 
 def _drain(record: InstanceRecord, action: Action, _: ConnectionState, __: float) -> None:

@@ -28,14 +28,13 @@ from .._supervision.core import Core
 from .._supervision.opening import run_core
 from ..policy.failures import Cause, FailureClass
 from ..policy.options import SupervisorOptions
-from ..policy.restart import ChildState
 from ..policy.signals import Phase, SignalKind
 from ..policy.specs import ChildSpec, takes_task_status
 from ..telemetry import events
 from .acting import STOP_REQUESTED
 from .life import lived_in
 from .probing import keep_probed
-from .reporter import InstanceReporter, degraded_by
+from .reporter import InstanceReporter, judge_children
 
 if TYPE_CHECKING:
     from .life import Life
@@ -215,15 +214,8 @@ async def _hold(
     finally:
         life.supervisor = None
         for child in children:
-            if not _is_parked(record, child.name):  # its successor's, that is
-                record.recover(degraded_by(child.name))
-
-
-def _is_parked(record: InstanceRecord, name: str) -> bool:
-    """Tell whether the present connection has a child of this name that is left down."""
-    supervisor = record.connection_supervisor
-    children = () if supervisor is None else supervisor.which_children()
-    return any(child.name == name and child.state is ChildState.PARKED for child in children)
+            if record.status.reasons:
+                judge_children(record, child.name)
 
 
 def ask_for_children(what: str, given: object) -> Sequence[ChildSpec]:
