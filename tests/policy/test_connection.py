@@ -274,6 +274,14 @@ def test_who_does_not_answer_is_not_waited_for(cause: Cause | None, seconds: flo
     assert evolve(policy, close_timeout=1.0).closing(cause) == 1.0
 
 
+def test_an_end_takes_as_long_as_the_children_and_the_closing_together() -> None:
+    """They stop one after the other, and then it is closed; for ever, where one of them may."""
+    policy = ReconnectPolicy(close_timeout=5.0)
+
+    assert (policy.ending(0.0), policy.ending(12.0)) == (5.0, 17.0)
+    assert policy.ending(math.inf) == math.inf
+
+
 def test_the_policy_takes_words() -> None:
     """Code and configuration files say the same."""
     assert ReconnectPolicy(exhausted="escalate").exhausted is Exhausted.ESCALATE

@@ -33,7 +33,7 @@ from ..policy.specs import ChildSpec, takes_task_status
 from ..telemetry import events
 from .acting import STOP_REQUESTED
 from .life import lived_in
-from .probing import keep_probed
+from .probing import begin_to_probe
 from .reporter import InstanceReporter, judge_children
 
 if TYPE_CHECKING:
@@ -210,12 +210,27 @@ async def _hold(
             await trio.lowlevel.checkpoint_if_cancelled()
             scope.deadline = float("inf")
             record.signal(SignalKind.OPENED, generation=generation)
-            await keep_probed(record, generation, connection, core)
+            watch = begin_to_probe(record, generation, connection, core)
+            try:
+                await trio.sleep_forever()
+            finally:
+                # From here on, as neither a probe nor a child may take notice of it.
+                ending = spec.reconnect.ending(_shutdowns(core))
+                life.gone_by = trio.current_time() + ending
+                if watch is not None:
+                    await watch.end()
     finally:
         life.supervisor = None
         for child in children:
             if record.status.reasons:
                 judge_children(record, child.name)
+
+
+def _shutdowns(core: Core) -> float:
+    """Return for how many seconds its children may take to stop, and theirs, one after another."""
+    return sum(
+        child.spec.shutdown + sum(map(_shutdowns, child.nested)) for child in core.children.values()
+    )
 
 
 def ask_for_children(what: str, given: object) -> Sequence[ChildSpec]:

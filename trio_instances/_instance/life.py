@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, final
 
@@ -31,6 +32,7 @@ class Life:
         "cause",
         "ended",
         "generation",
+        "gone_by",
         "granted",
         "runs",
         "supervisor",
@@ -47,6 +49,8 @@ class Life:
         """Whether there is a task for it."""
         self.whole = trio.CancelScope()
         """Around all of it; its deadline is until when it must have opened, or closed."""
+        self.gone_by = math.inf
+        """When nothing of it may be left, once it ends: also where what lives in it does not."""
         self.attempt: trio.CancelScope | None = self.whole
         """Around an attempt that has no connection yet; cancelling it gives the attempt up, also
         one whose task has not begun with it."""
@@ -57,6 +61,11 @@ class Life:
         self.supervisor: Supervisor | None = None
         """Of the connection's children, while it runs."""
         self.ended = trio.Event()
+
+    @property
+    def due_by(self) -> float:
+        """When it must have opened, or be gone; infinite while it is open."""
+        return min(self.whole.deadline, self.gone_by)
 
     def end(self, cause: Cause | None) -> None:
         """End it: give the attempt up, or begin to close the connection.

@@ -26,31 +26,28 @@ if TYPE_CHECKING:
     from .record import InstanceRecord
 
 
-async def keep_probed(record: InstanceRecord, generation: int, connection: Any, core: Core) -> None:
-    """Probe a connection as its instance's policy says; ends only by cancellation.
-
-    Cancelling it ends a probe that runs, and waits for it; its verdict is not taken in any more.
+def begin_to_probe(
+    record: InstanceRecord, generation: int, connection: Any, core: Core
+) -> ProbeWatch | None:
+    """Probe a connection from now on as its instance's policy says, until the watch's `end`.
 
     Args:
         record: The instance.
         generation: Which connection it is.
         connection: What the channel's ``connect`` gave.
         core: The mechanism of the connection's children.
+
+    Returns:
+        What watches it; None where it is not probed.
     """
     policy = record.spec.probe
     judged = record.connected and record.connection.generation == generation
     if policy is None or not judged:  # a listener may have ended it as soon as it was open
-        await trio.sleep_forever()
-        return
+        return None
 
     watch = record.signs.watch = ProbeWatch(record, policy, generation, connection, core)
     record.signs.schedule.add(watch)
-    try:
-        await trio.sleep_forever()
-    finally:
-        if watch.live:
-            record.forget_probes()
-        await watch.end()
+    return watch
 
 
 @final
@@ -180,10 +177,13 @@ class ProbeWatch:
         self._context.copy().run(self._take_in, cause)
 
     async def end(self) -> None:
-        """End the probe that runs, if any, and wait for it; nothing cuts this short.
+        """Probe no more. End the probe that runs, if any, and wait for it; nothing cuts this short.
 
-        One that takes no notice is told of when a closing should be over, and then again and again.
+        Its verdict is not taken in any more. One that takes no notice is told of when a closing
+        should be over, and then again and again.
         """
+        if self.live:
+            self._record.forget_probes()
         if self.budget is None:
             return
 

@@ -149,6 +149,14 @@ class ReconnectPolicy:
 
         return self.close_timeout
 
+    def ending(self, shutdowns: float) -> float:
+        """Return the seconds after which nothing of a connection may be left, once it ends.
+
+        Args:
+            shutdowns: Seconds that its children may take to stop, all together.
+        """
+        return self.close_timeout + shutdowns
+
     def lifetime(self, u: float) -> float:
         """Return the seconds after which an open connection is replaced.
 
