@@ -108,10 +108,17 @@ def _effect(phase: Phase, kind: SignalKind) -> str:
         return f"→ `{after.phase}`"
     if after.drain_by is not None:
         return "drains"
+    if after.pause_wanted:
+        return "pauses the next run"
 
     draining = ConnectionState(phase, generation=1, begun=1, drain_by=1.0)
     after, _ = step(draining, Signal(kind), _PROVES_ALONE, 0.0, 0.0)
-    return "" if after == draining else "ends a drain"
+    if after != draining:
+        return "ends a drain"
+
+    paused = ConnectionState(phase, generation=1, begun=1, pause_wanted=True)
+    after, _ = step(paused, Signal(kind), _PROVES_ALONE, 0.0, 0.0)
+    return "" if after == paused else "ends a pause"
 
 
 if __name__ == "__main__":

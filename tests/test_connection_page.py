@@ -54,8 +54,9 @@ def test_every_rule_of_the_table_is_an_arrow(phase: Phase) -> None:
     said = " ".join(words for before, _, words in ARROW.findall(PICTURE) if before == phase)
     words = set(re.findall(r"\w+", said))
 
-    assert {kind for kind in TABLE[phase] if kind not in SILENT} <= words
-    assert bool(words) is bool(TABLE[phase])
+    leads = phase not in (Phase.FAILED, Phase.STOPPED)
+    assert not leads or {kind for kind in TABLE[phase] if kind not in SILENT} <= words
+    assert bool(words) is leads
     assert f"| `{phase}` | " in PAGE
 
 

@@ -75,9 +75,10 @@ class Channel(ABC, Generic[C]):
     async def probe(self, instance: Instance, connection: C) -> None:
         """Check the connection actively; raise when it is not healthy.
 
-        It is cancelled when its budget is used up, which counts as a failure. It reports and never
-        acts: what a failure leads to is decided by the instance's probe policy. A check that blocks
-        goes through `thread_probe`.
+        It is cancelled when its budget is used up, which counts as a failure at once, whatever it
+        does then; the next one waits until it has ended, and so does the end of the connection. It
+        reports and never acts: what a failure leads to is decided by the instance's probe policy. A
+        check that blocks goes through `thread_probe`.
         """
 
     def classify(self, exc: Exception) -> Cause:

@@ -189,3 +189,38 @@ async def test_the_timer_is_not_set_again_for_ever(autojump_clock: MockClock, si
             event = await s.log.wait_for(telemetry.InstanceNeedsAttention)
 
         assert event.elapsed == pytest.approx(1000.1)
+
+
+async def test_what_ended_an_old_connection_calls_for_nobody(autojump_clock: MockClock) -> None:
+    """It is connected again, and degraded by something else: by a full queue, long after."""
+    channel = ScriptedChannel()
+    async with scene(channel) as s:
+        await s.bot.wait_status("connected")
+        channel.reader.end(lost(who_must_act="author"))
+        await trio.sleep(3 * 86_400)
+        send, receive = trio.open_memory_channel[int](1)
+        send.send_nowait(0)
+        s.bot.watch_queue("outbox", send)
+        await trio.sleep(5)
+
+        health = s.bot.health()
+        assert (health.status, health.who_must_act) == ("degraded", "nobody")
+        assert s.bot.standing().to_mend is None
+        receive.close()
+
+
+async def test_who_must_act_is_whom_the_newest_attempt_in_vain_names(
+    autojump_clock: MockClock,
+) -> None:
+    """The first five failed by another cause; the reason to be degraded has the newest one."""
+    wrong = lost("wrong", who_must_act="configuration")
+    channel = ScriptedChannel(*[REFUSED] * 5, *[wrong] * 9)
+    async with scene(channel) as s:
+        await s.bot.wait_status("degraded")
+        assert s.bot.health().who_must_act == "nobody"
+        await trio.sleep(100)
+
+        (reason,) = s.bot.health().degraded
+        assert (reason.what, reason.why.reason) == ("reconnect", "wrong")
+        assert s.bot.health().who_must_act == "configuration"
+        assert s.bot.standing().to_mend == reason.why

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
@@ -222,6 +222,27 @@ async def test_what_somebody_asked_for_is_no_failure(autojump_clock: MockClock) 
         await trio.sleep(100)
 
     assert f.log.of(BreakerOpened) == []
+
+
+@pytest.mark.parametrize("verb", [Instance.pause, None])
+async def test_one_that_is_taken_away_while_it_waits_fails_no_more(
+    autojump_clock: MockClock, verb: Callable[[Instance], object] | None
+) -> None:
+    """Paused or stopped before its next attempt, it counts among nobody: not for the breaker."""
+    well, bad = scripted(3), scripted(2, *[REFUSED] * 9)
+    reconnect = ReconnectPolicy(backoff=Backoff(initial=20.0, cap=20.0, jitter="none"))
+    async with fleet(breaking(), *well, *bad, reconnect=reconnect) as f:
+        await trio.sleep(5)
+        for bot in f.bots[3:]:
+            if verb is None:
+                await f.runtime.stop_instance(bot.id)
+            else:
+                verb(bot)
+        well[0].reader.end(lost())
+        await trio.sleep(1)
+
+        assert begun(bad)[2:] == []
+        assert f.log.of(BreakerOpened) == []
 
 
 async def test_without_a_breaker_each_tries_for_itself(autojump_clock: MockClock) -> None:

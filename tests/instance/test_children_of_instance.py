@@ -107,6 +107,41 @@ async def test_an_optional_one_is_parked_and_the_instance_degraded(
         assert s.bot.status is InstanceStatus.DEGRADED
 
 
+async def test_a_child_of_the_connection_by_the_same_name_is_another_one(
+    autojump_clock: MockClock,
+) -> None:
+    """That it runs, is parked, or ends with its connection says nothing of the instance's own."""
+    channel, own, other = ScriptedChannel(), Worker(), Worker()
+    channel.give_own = lambda _: [ChildSpec("worker", own.run, essential=False)]
+    channel.give_children = lambda *_: [ChildSpec("worker", other.run, essential=False)]
+    async with scene(channel) as s:
+
+        def degraded_by() -> list[tuple[str, str]]:
+            return [(reason.what, reason.why.reason) for reason in s.bot.health().degraded]
+
+        await s.bot.wait_status("connected")
+        own.end(degraded("no_dictionary"))
+        await trio.sleep(1)
+        s.bot.reconnect()
+        await trio.sleep(1)
+        assert degraded_by() == [("child:worker", "no_dictionary")]
+
+        other.end(degraded("no_voice"))
+        await trio.sleep(1)
+        assert degraded_by() == [("child:worker", "no_voice")]
+        s.bot.reconnect()
+        await trio.sleep(1)
+        assert degraded_by() == [("child:worker", "no_dictionary")]
+
+        other.end(degraded("no_voice"))
+        await trio.sleep(1)
+        await s.bot.restart_child("worker")
+        assert degraded_by() == [("child:worker", "no_voice")]
+        s.bot.reconnect()
+        await s.log.wait_for(telemetry.InstanceRecovered)
+        assert degraded_by() == []
+
+
 async def test_an_optional_one_that_fails_to_start_does_not_keep_the_instance_down(
     autojump_clock: MockClock,
 ) -> None:

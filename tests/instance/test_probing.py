@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import trio
+from attrs import evolve
 from trio.testing import MockClock
 
 from trio_instances import (
@@ -41,6 +42,12 @@ def probing(*answers: Exception | float) -> tuple[ScriptedChannel, list[float]]:
 
     channel.ask = ask
     return channel, times
+
+
+async def hang_shielded(seconds: float) -> None:
+    """Take no notice of a cancellation."""
+    with trio.CancelScope(shield=True):
+        await trio.sleep(seconds)
 
 
 async def test_probes_come_every_interval_moved_by_chance(autojump_clock: MockClock) -> None:
@@ -87,7 +94,7 @@ async def test_a_probe_has_a_budget(autojump_clock: MockClock) -> None:
 
 
 async def test_a_probe_that_ignores_its_budget_has_failed_too(autojump_clock: MockClock) -> None:
-    """A probe in a thread, for instance, goes on after its cancellation and returns."""
+    """At once; one in a thread, say, may go on and return, and what it says then is too late."""
     channel = ScriptedChannel()
 
     async def ask(_: int) -> None:
@@ -98,7 +105,41 @@ async def test_a_probe_that_ignores_its_budget_has_failed_too(autojump_clock: Mo
     async with scene(channel, probe=EVEN) as s:
         completed = await s.log.wait_for(telemetry.ProbeCompleted)
 
-        assert (completed.verdict, completed.latency) == ("recoverable", 7)
+        assert (completed.verdict, completed.latency) == ("recoverable", 5)
+        await trio.sleep(3)
+        assert len(s.log.of(telemetry.ProbeCompleted)) == 1
+
+
+async def test_a_row_of_one_probe_that_never_ends_is_a_loss(autojump_clock: MockClock) -> None:
+    """Where one failure is enough; it is known while the probe still runs."""
+    channel = ScriptedChannel()
+    channel.ask = lambda _: hang_shielded(1000)
+    policy = evolve(EVEN, failures_to_fail=1)
+    async with scene(channel, probe=policy) as s:
+        completed = await s.log.wait_for(telemetry.ProbeCompleted)
+        lost = await s.log.wait_for(telemetry.InstanceDisconnected)
+
+        assert (lost.at, lost.cause.reason) == (completed.at, "probe_timeout")
+
+
+async def test_a_probe_that_holds_up_a_closing_is_told(autojump_clock: MockClock) -> None:
+    """By the closing's own budget, and again at growing intervals, with where it is; until it ends.
+
+    The next connection waits for it, as nothing of the old one may be left.
+    """
+    channel = ScriptedChannel()
+    channel.ask = lambda _: hang_shielded(100)
+    async with scene(channel, probe=evolve(EVEN, interval=1000.0)) as s:
+        await s.log.wait_for(telemetry.ProbeCompleted)
+        began, told = trio.current_time(), len(s.log)
+        s.bot.reconnect()
+        await s.log.wait_for(telemetry.InstanceConnected, times=2)
+
+        stuck = [each for each in list(s.log)[told:] if isinstance(each, telemetry.HookFailed)]
+        assert [each.at - began for each in stuck] == pytest.approx([10, 20, 40, 80])
+        assert {(each.hook, each.path) for each in stuck} == {("probe", "bot")}
+        assert "hang_shielded" in stuck[0].cause.detail
+        assert trio.current_time() == pytest.approx(began + 95)
 
 
 async def test_a_probe_that_hangs_delays_nothing_else(autojump_clock: MockClock) -> None:

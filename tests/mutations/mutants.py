@@ -116,15 +116,15 @@ MUTANTS = (
     Mutant(
         "a counter that a restart sets back",
         "_instance/record.py",
-        "        self.session = None\n        self.paused = False\n",
-        "        self.session = None\n        self.restarts = 0\n        self.paused = False\n",
+        "        self.session = None\n        self.failures_in_a_row = 0\n",
+        "        self.session = None\n        self.failures_in_a_row = self.restarts = 0\n",
         Worlds((9,)),
     ),
     Mutant(
         "a probe that runs out of time and passes",
         "_instance/probing.py",
-        "if budget.cancel_called:  # also",
-        "if False:  # also",
+        "        self._context.copy().run(self._take_in, cause)",
+        "        self._context.copy().run(self._take_in, None)",
         Worlds((5,)),
     ),
     Mutant(
@@ -202,7 +202,7 @@ MUTANTS = (
     Mutant(
         "a pause that does not outlast an apply",
         "_instance/record.py",
-        "        self.paused = paused\n",
+        "            pause_wanted=before.pause_wanted,\n",
         "",
         Tests("runtime/test_apply.py"),
     ),

@@ -143,7 +143,7 @@ reconnect_policies = st.builds(
     stable_after=seconds,
     needs_data=st.booleans(),
     hint_floor=st.sampled_from([0.0, 1.0, 100.0]),
-    hint_ceiling=st.sampled_from([0.0, 50.0, 259_200.0, math.inf]),
+    hint_ceiling=st.sampled_from([100.0, 259_200.0, math.inf]),
     attention_after=st.sampled_from([0.0, 3.3, 7200.0, math.inf]),
     max_age=st.sampled_from([1.0, 86400.0, math.inf]),
 )

@@ -128,3 +128,13 @@ def test_words_serve_where_members_do() -> None:
 
     assert cause.failure_class is FailureClass.FATAL
     assert cause.who_must_act is WhoMustAct.CREDENTIALS
+
+
+@pytest.mark.parametrize("length", [0, 499, 500, 501, 1_000_000])
+def test_a_detail_is_bounded_wherever_it_is_made(length: int) -> None:
+    """What keeps causes keeps no text of any length; what is cut off can be seen."""
+    detail = Cause("recoverable", "gone", "x" * length).detail
+
+    assert len(detail) == min(length, 500)
+    assert detail.endswith("…") is (length > 500)
+    assert evolve(Cause("recoverable", "gone"), detail="x" * length).detail == detail

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from itertools import product
 
-import attrs
 import pytest
+from attrs import evolve
 
 from trio_instances._exceptions import InvalidSpec
 from trio_instances.policy.backoff import Backoff, Jitter
@@ -21,6 +21,7 @@ LEADS = {
     (Phase.IDLE, SignalKind.START): Phase.CONNECTING,
     (Phase.IDLE, SignalKind.PAUSE): Phase.PAUSED,
     (Phase.IDLE, SignalKind.DRAIN): Phase.PAUSED,
+    (Phase.IDLE, SignalKind.RESUME): Phase.IDLE,
     (Phase.IDLE, SignalKind.STOP): Phase.STOPPED,
     (Phase.QUEUED, SignalKind.GRANTED): Phase.CONNECTING,
     (Phase.QUEUED, SignalKind.PAUSE): Phase.PAUSED,
@@ -61,11 +62,15 @@ LEADS = {
     (Phase.WAITING, SignalKind.STOP): Phase.STOPPED,
     (Phase.PAUSED, SignalKind.RESUME): Phase.CONNECTING,
     (Phase.PAUSED, SignalKind.STOP): Phase.STOPPED,
+    (Phase.STOPPED, SignalKind.PAUSE): Phase.STOPPED,
+    (Phase.STOPPED, SignalKind.DRAIN): Phase.STOPPED,
+    (Phase.STOPPED, SignalKind.RESUME): Phase.STOPPED,
 }
 """Where each signal leads, with a recoverable cause and the default policy, while nothing is
 drained and quick attempts are left."""
 
 PAIRS = list(product(Phase, SignalKind))
+WISHED = [Phase.CONNECTING, Phase.PROVEN, Phase.WAITING, Phase.STOPPED]
 
 
 # --- The table
@@ -109,10 +114,40 @@ def test_a_signal_about_this_generation_counts(phase: Phase, kind: SignalKind) -
     assert named.state == unnamed.state
 
 
-@pytest.mark.parametrize("phase", [Phase.FAILED, Phase.STOPPED])
-def test_failed_and_stopped_have_no_way_out(phase: Phase) -> None:
-    """They are in the table, and empty."""
-    assert TABLE[phase] == {}
+def test_failed_has_no_way_out() -> None:
+    """It is in the table, and empty."""
+    assert TABLE[Phase.FAILED] == {}
+
+
+def test_stopped_has_no_way_out() -> None:
+    """What can be wished there is for the next run, and says so in whichever order it comes."""
+    line = at(Phase.STOPPED)
+    assert {LEADS[Phase.STOPPED, kind] for kind in TABLE[Phase.STOPPED]} == {Phase.STOPPED}
+
+    for wish, actions in [
+        (SignalKind.RESUME, []),
+        (SignalKind.PAUSE, ["pause"]),
+        (SignalKind.DRAIN, []),
+        (SignalKind.RESUME, ["resume"]),
+        (SignalKind.DRAIN, ["pause"]),
+        (SignalKind.PAUSE, []),
+    ]:
+        assert kinds(line.take(Signal(wish, cause=REFUSED))) == actions
+        assert line.state.phase is Phase.STOPPED
+
+
+@pytest.mark.parametrize("phase", [Phase.IDLE, *WISHED])
+@pytest.mark.parametrize("wish", [SignalKind.PAUSE, SignalKind.DRAIN])
+def test_a_wish_to_be_paused_lasts_into_the_next_run(phase: Phase, wish: SignalKind) -> None:
+    """Whenever it was made, also after the end of the last run; until a resume, at any time."""
+    for resumed in (False, True):
+        line = at(phase).tell(wish, SignalKind.STOP)
+        line.state = evolve(line.state, phase=Phase.IDLE)
+        if resumed:
+            line.tell(SignalKind.RESUME)
+        line.tell(SignalKind.START)
+
+        assert line.state.phase is (Phase.CONNECTING if resumed else Phase.PAUSED)
 
 
 def test_every_phase_has_its_row() -> None:
@@ -120,7 +155,7 @@ def test_every_phase_has_its_row() -> None:
     assert set(TABLE) == set(Phase)
 
 
-@pytest.mark.parametrize("phase", [phase for phase in Phase if TABLE[phase]])
+@pytest.mark.parametrize("phase", sorted(set(Phase) - {Phase.FAILED, Phase.STOPPED}))
 def test_from_every_phase_there_is_a_way_to_every_end(phase: Phase) -> None:
     """Nothing is stuck: it can become connected, proven, paused, failed and stopped."""
     signals = [Signal(kind, cause=cause) for kind in SignalKind for cause in (REFUSED, BANNED)]
@@ -236,7 +271,15 @@ def test_who_does_not_answer_is_not_waited_for(cause: Cause | None, seconds: flo
     policy = ReconnectPolicy(close_timeout=5.0, deaf_close_timeout=2.0)
 
     assert policy.closing(cause) == seconds
-    assert attrs.evolve(policy, close_timeout=1.0).closing(cause) == 1.0
+    assert evolve(policy, close_timeout=1.0).closing(cause) == 1.0
+
+
+def test_an_end_takes_as_long_as_the_children_and_the_closing_together() -> None:
+    """They stop one after the other, and then it is closed; for ever, where one of them may."""
+    policy = ReconnectPolicy(close_timeout=5.0)
+
+    assert (policy.ending(0.0), policy.ending(12.0)) == (5.0, 17.0)
+    assert policy.ending(math.inf) == math.inf
 
 
 def test_the_policy_takes_words() -> None:
@@ -278,6 +321,15 @@ def test_every_mistake_is_listed() -> None:
         "attention_after",
         "max_age",
     ]
+
+
+def test_no_hint_is_waited_for_longer_than_its_ceiling() -> None:
+    """So a floor above it is refused; what is allowed is where both are one."""
+    with pytest.raises(InvalidSpec, match=r"hint_ceiling.* at least hint_floor \(10\)"):
+        ReconnectPolicy(hint_floor=10.0, hint_ceiling=1.0)
+
+    policy = ReconnectPolicy(hint_floor=10.0, hint_ceiling=10.0)
+    assert policy.delay_after_hint(1, 100.0, 0.0, quick=True) == 10.0
 
 
 def test_nobody_need_be_told() -> None:

@@ -265,7 +265,7 @@ class ConnectionMachine(RuleBasedStateMachine):
 
     def count(self, before: ConnectionState, action: Action) -> None:
         """Attempts grow by one with each; only proof and the end of a pause begin anew."""
-        resumed = action.kind is ActionKind.RESUME and before.phase is Phase.PAUSED
+        resumed = action.kind is ActionKind.RESUME and before.drain_by is None
         if action.kind is ActionKind.PROVEN or resumed:
             self.begin_to_count()
         if action.kind in (ActionKind.OPEN, ActionKind.LEAVE, ActionKind.PROMOTE):

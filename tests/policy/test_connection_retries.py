@@ -128,7 +128,7 @@ def test_no_hint_parks_an_instance_for_a_year(hint: float, before: int) -> None:
 @pytest.mark.parametrize("cause", [None, REFUSED])
 def test_who_asks_for_no_time_does_not_ask_too_much(cause: Cause | None) -> None:
     """Most failures come without a hint."""
-    assert ReconnectPolicy(hint_ceiling=0.0).refused(cause) is None
+    assert ReconnectPolicy(hint_floor=0.0, hint_ceiling=0.0).refused(cause) is None
 
 
 def test_hints_do_not_save_attempts() -> None:

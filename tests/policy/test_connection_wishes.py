@@ -30,7 +30,7 @@ def test_a_drain_changes_nothing_but_what_is_to_come(phase: Phase) -> None:
     before = line.state
 
     assert line.take(DRAIN) == (Action(ActionKind.DRAIN, seconds=30.0),)
-    assert line.state == evolve(before, drain_by=130.0)
+    assert line.state == evolve(before, drain_by=130.0, pause_wanted=True)
 
 
 @pytest.mark.parametrize("phase", RUNNING)

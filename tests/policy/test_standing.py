@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,8 +20,9 @@ from trio_instances.policy.standing import (
     in_words,
     judge_start,
     overdue,
+    to_mend,
 )
-from trio_instances.policy.status import InstanceStatus
+from trio_instances.policy.status import DegradedReason, InstanceStatus, StatusState
 
 S = InstanceStatus
 POLICY = ReconnectPolicy(connect_timeout=30.0, close_timeout=10.0)
@@ -34,12 +36,12 @@ def standing(
     proven: bool = False,
     connected: bool | None = None,
     due: float = math.inf,
-    cause: Cause | None = None,
+    mend: Cause | None = None,
 ) -> Standing:
     """Return how one instance stands; one that is connected is so by its status."""
     status = InstanceStatus(status)
     is_connected = status is S.CONNECTED if connected is None else connected
-    return Standing(name, status, is_connected, proven, proven, due, cause)
+    return Standing(name, status, is_connected, proven, proven, due, mend, mend)
 
 
 FLEETS = st.lists(
@@ -49,7 +51,7 @@ FLEETS = st.lists(
         st.sampled_from(S),
         proven=st.booleans(),
         connected=st.booleans(),
-        cause=st.none() | st.just(REFUSED),
+        mend=st.none() | st.just(REFUSED),
     ),
     max_size=6,
     unique_by=lambda each: each.instance_id,
@@ -234,17 +236,13 @@ def test_the_time_does_not_count_while_nothing_should_be_connected() -> None:
         ([], "0 instances"),
         ([standing()], "1 instance: 1 connected"),
         (
-            [standing("a", "failed", cause=REFUSED), standing("b"), standing("c")],
+            [standing("a", "failed", mend=REFUSED), standing("b"), standing("c")],
             "3 instances: 2 connected, 1 failed; to be mended: a by credentials (http_401)",
         ),
-        (
-            [standing("a", "degraded", cause=Cause("recoverable", "meh"))],
-            "1 instance: 1 degraded",
-        ),
-        ([standing("a", "connected", cause=REFUSED)], "1 instance: 1 connected"),
+        ([standing("a", "degraded")], "1 instance: 1 degraded"),
         ([standing("a", "failed")], "1 instance: 1 failed"),
         (
-            [standing(name, "failed", cause=REFUSED) for name in "abcde"],
+            [standing(name, "failed", mend=REFUSED) for name in "abcde"],
             (
                 "5 instances: 5 failed; to be mended: a by credentials (http_401), "
                 "b by credentials (http_401), c by credentials (http_401) and 2 more"
@@ -268,9 +266,52 @@ def test_the_counts_add_up(fleet: list[Standing]) -> None:
     assert sum(numbers) == len(fleet)
 
 
-def test_everybody_who_can_act_can_be_named() -> None:
-    """Each word of who must act but "nobody" is told."""
-    for who in WhoMustAct:
-        cause = Cause("fatal", "why", who_must_act=who)
-        named = f"by {who}" in in_words([standing("a", "failed", cause=cause)])
-        assert named is (who is not WhoMustAct.NOBODY)
+@pytest.mark.parametrize("who", sorted(set(WhoMustAct) - {WhoMustAct.NOBODY}))
+def test_everybody_who_can_act_can_be_named(who: WhoMustAct) -> None:
+    """By the cause that says so."""
+    cause = Cause("fatal", "why", who_must_act=who)
+
+    assert f"a by {who} (why)" in in_words([standing("a", "failed", mend=cause)])
+
+
+# --- who must act
+
+MEH = Cause("recoverable", "meh")
+BIG = Cause("recoverable", "message_too_big", who_must_act="configuration")
+
+
+@pytest.mark.parametrize(
+    ("link", "whys", "mend"),
+    [
+        (S.FAILED, [], REFUSED),
+        (S.FAILED, [BIG], REFUSED),
+        (S.CONNECTED, [], None),
+        (S.CONNECTED, [MEH], None),
+        (S.CONNECTED, [MEH, BIG], BIG),
+        (S.RECONNECTING, [], None),
+        (S.RECONNECTING, [BIG, REFUSED], BIG),
+        (S.PAUSED, [BIG], None),
+        (S.STOPPING, [BIG], None),
+    ],
+)
+def test_a_cause_says_who_must_act_while_it_explains_how_an_instance_is(
+    link: InstanceStatus, whys: list[Cause], mend: Cause | None
+) -> None:
+    """What it has failed by, or is degraded by; what ended an old connection is over."""
+    reasons = tuple(DegradedReason(f"child:{n}", why, 0.0) for n, why in enumerate(whys))
+    old = ConnectionState(Phase.PROVEN, cause=REFUSED)
+
+    assert to_mend(StatusState(link, reasons), old, REFUSED) == mend
+
+
+def test_an_operator_must_look_at_what_is_away_for_too_long() -> None:
+    """Where nobody else is named; and why it is away is said."""
+    away = ConnectionState(Phase.WAITING, cause=MEH, needs_attention=True)
+
+    def said(why: Cause) -> Cause | None:
+        reasons = (DegradedReason("reconnect", why, 0.0),)
+        return to_mend(StatusState(S.RECONNECTING, reasons), away, why)
+
+    assert said(MEH) == evolve(MEH, who_must_act="operator")
+    assert said(BIG) == BIG
+    assert to_mend(StatusState(S.CONNECTED), ConnectionState(Phase.PROVEN), None) is None

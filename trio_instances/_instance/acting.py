@@ -7,19 +7,16 @@ from typing import TYPE_CHECKING
 
 from ..policy.failures import Cause, FailureClass
 from ..policy.requested import REQUESTED, STOP_REQUESTED, is_failure
-from ..policy.restart import ChildState
 from ..policy.signals import Action, ActionKind, ConnectionState, Phase
 from ..policy.status import Change
 from ..telemetry import events
 from .life import Life
-from .reporter import degraded_by
+from .reporter import judge_children
 
 if TYPE_CHECKING:
     from .record import InstanceRecord
 
 _UNKNOWN = Cause(FailureClass.RECOVERABLE, "unknown")
-_BUDGETED = frozenset({Phase.QUEUED, Phase.CONNECTING, Phase.CONNECTED, Phase.PROVEN})
-"""Where an instance has something of its connection budget, or counts in it."""
 
 
 def perform(record: InstanceRecord, action: Action, before: ConnectionState, now: float) -> None:
@@ -61,7 +58,7 @@ def _close(record: InstanceRecord, action: Action, before: ConnectionState, now:
         _disconnect(record, action, before, now)
     elif before.phase is Phase.CONNECTING:
         _abandon(record, action, before, now)
-    if record.seat is not None and before.phase in _BUDGETED:
+    if record.seat is not None:  # also while it waits: its last failure counts in the breaker
         record.seat.ended(failed=_is_failure(action.cause))
 
 
@@ -164,6 +161,8 @@ def _proven(record: InstanceRecord, _: Action, before: ConnectionState, now: flo
 
 
 def _wait(record: InstanceRecord, action: Action, before: ConnectionState, _: float) -> None:
+    if record.connection.exhausted and action.cause is not None:
+        record.degrade("reconnect", action.cause)  # it is so because of this one now
     if record.bus.listening:
         record.tell(
             events.ReconnectScheduled,
@@ -222,28 +221,22 @@ def _judge_children(record: InstanceRecord) -> None:
     """Say of a successor's children what was not said while the old connection was there."""
     supervisor = record.connection_supervisor
     for child in () if supervisor is None else supervisor.which_children():
-        if child.state is ChildState.PARKED:
-            record.degrade(degraded_by(child.name), child.last_cause or _UNKNOWN)
-        else:
-            record.recover(degraded_by(child.name))
+        judge_children(record, child.name)
 
 
 def _drain(record: InstanceRecord, action: Action, _: ConnectionState, __: float) -> None:
-    record.paused = True  # a crash before the drain is over leads to its end, and not back
     if record.bus.listening:
         record.tell(events.InstanceDraining, timeout=action.seconds)
 
 
 def _pause(record: InstanceRecord, *_: object) -> None:
-    record.paused = True
     record.change(Change.PAUSE)
     if record.bus.listening:
         record.tell(events.InstancePaused)
 
 
 def _resume(record: InstanceRecord, _: Action, before: ConnectionState, __: float) -> None:
-    record.paused = False
-    if before.phase is Phase.PAUSED:  # else it was only being drained
+    if before.drain_by is None:  # else it was only being drained
         record.recover("reconnect")
     record.change(Change.RESUME)
     if record.bus.listening:

@@ -29,12 +29,12 @@ from .._supervision.opening import run_core
 from ..policy.failures import Cause, FailureClass
 from ..policy.options import SupervisorOptions
 from ..policy.requested import STOP_REQUESTED
-from ..policy.restart import ChildState
 from ..policy.signals import Phase, SignalKind
 from ..policy.specs import ChildSpec, takes_task_status
 from ..telemetry import events
-from .probing import keep_probed
-from .reporter import InstanceReporter, degraded_by
+from .life import lived_in
+from .probing import begin_to_probe
+from .reporter import InstanceReporter, judge_children
 
 if TYPE_CHECKING:
     from .life import Life
@@ -68,7 +68,7 @@ async def _run(record: InstanceRecord, life: Life) -> None:
     cause: Cause | None = None
     try:
         with scope:
-            await _enter_fresh_context()
+            await _enter_fresh_context(life)
             await _wait_for_room(record, life)
             if life.beside and record.seat is not None:
                 await _wait_for_grant(life, record.seat)
@@ -83,7 +83,7 @@ async def _run(record: InstanceRecord, life: Life) -> None:
     _tell_end(record, life, cause, timed_out=late)
 
 
-async def _enter_fresh_context() -> None:
+async def _enter_fresh_context(life: Life) -> None:
     """Drop what an earlier generation may have left in this task's context variables.
 
     There is a checkpoint, as a new context needs one; and a loop of attempts that fail at once must
@@ -91,7 +91,9 @@ async def _enter_fresh_context() -> None:
     """
     context = current.get().context
     assert context is not None
-    trio.lowlevel.current_task().context = context.copy()
+    fresh = context.copy()
+    fresh.run(lived_in.set, life)
+    trio.lowlevel.current_task().context = fresh
     await trio.lowlevel.checkpoint()
 
 
@@ -208,19 +210,27 @@ async def _hold(
             await trio.lowlevel.checkpoint_if_cancelled()
             scope.deadline = float("inf")
             record.signal(SignalKind.OPENED, generation=generation)
-            await keep_probed(record, generation, connection, core)
+            watch = begin_to_probe(record, generation, connection, core)
+            try:
+                await trio.sleep_forever()
+            finally:
+                # From here on, as neither a probe nor a child may take notice of it.
+                ending = spec.reconnect.ending(_shutdowns(core))
+                life.gone_by = trio.current_time() + ending
+                if watch is not None:
+                    await watch.end()
     finally:
         life.supervisor = None
         for child in children:
-            if not _is_parked(record, child.name):  # its successor's, that is
-                record.recover(degraded_by(child.name))
+            if record.status.reasons:
+                judge_children(record, child.name)
 
 
-def _is_parked(record: InstanceRecord, name: str) -> bool:
-    """Tell whether the present connection has a child of this name that is left down."""
-    supervisor = record.connection_supervisor
-    children = () if supervisor is None else supervisor.which_children()
-    return any(child.name == name and child.state is ChildState.PARKED for child in children)
+def _shutdowns(core: Core) -> float:
+    """Return for how many seconds its children may take to stop, and theirs, one after another."""
+    return sum(
+        child.spec.shutdown + sum(map(_shutdowns, child.nested)) for child in core.children.values()
+    )
 
 
 def ask_for_children(what: str, given: object) -> Sequence[ChildSpec]:

@@ -9,6 +9,7 @@ from ..policy.mistakes import MistakeList, member_or_given
 from ..policy.requested import DRAIN_REQUESTED, PAUSE_REQUESTED, RECONNECT_REQUESTED
 from ..policy.signals import SignalKind
 from ..policy.status import InstanceStatus
+from .life import speaks_of_another
 from .pressure import Queue
 from .record import InstanceRecord
 from .snapshot import make_snapshot, make_standing
@@ -232,16 +233,21 @@ class Instance:
     def saw_frame(self) -> None:
         """Report that something arrived on the connection, whatever it was.
 
-        It costs little enough for every frame. `ProbePolicy.transport_silence` counts from it.
+        It costs little enough for every frame. `ProbePolicy.transport_silence` counts from it. What
+        a connection says while it is closed, or still made beside another, is no sign of the
+        present one and does not count; what is said outside of any connection does.
         """
-        self._record.signs.saw_frame()
+        if not speaks_of_another(self._record):
+            self._record.signs.saw_frame()
 
     def saw_event(self) -> None:
         """Report that an event of the application's kind arrived.
 
-        It is something that arrived as well. `ProbePolicy.data_silence` counts from it.
+        It is something that arrived as well. `ProbePolicy.data_silence` counts from it, and
+        ``ReconnectPolicy.needs_data`` waits for it; see `saw_frame` for whose it is.
         """
-        self._record.saw_event()
+        if not speaks_of_another(self._record):
+            self._record.saw_event()
 
     def watch_queue(self, name: str, queue: Queue) -> None:
         """Count a queue's occupancy as pressure.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, final
 
 import trio
@@ -9,6 +11,7 @@ import trio
 if TYPE_CHECKING:
     from .._supervision.supervisor import Supervisor
     from ..policy.failures import Cause
+    from .record import InstanceRecord
 
 
 @final
@@ -29,6 +32,7 @@ class Life:
         "cause",
         "ended",
         "generation",
+        "gone_by",
         "granted",
         "runs",
         "supervisor",
@@ -45,6 +49,8 @@ class Life:
         """Whether there is a task for it."""
         self.whole = trio.CancelScope()
         """Around all of it; its deadline is until when it must have opened, or closed."""
+        self.gone_by = math.inf
+        """When nothing of it may be left, once it ends: also where what lives in it does not."""
         self.attempt: trio.CancelScope | None = self.whole
         """Around an attempt that has no connection yet; cancelling it gives the attempt up, also
         one whose task has not begun with it."""
@@ -56,6 +62,11 @@ class Life:
         """Of the connection's children, while it runs."""
         self.ended = trio.Event()
 
+    @property
+    def due_by(self) -> float:
+        """When it must have opened, or be gone; infinite while it is open."""
+        return min(self.whole.deadline, self.gone_by)
+
     def end(self, cause: Cause | None) -> None:
         """End it: give the attempt up, or begin to close the connection.
 
@@ -66,3 +77,20 @@ class Life:
         scope = self.body or self.attempt
         if scope is not None:
             scope.cancel()
+
+
+lived_in: ContextVar[Life | None] = ContextVar("trio_instances.lived_in", default=None)
+"""The generation that this task belongs to: its channel, its children, its probes."""
+
+
+def speaks_of_another(record: InstanceRecord) -> bool:
+    """Tell whether this task belongs to a connection that the instance is not judged by.
+
+    That is one that is still being closed, or a successor that is still being made. A task of which
+    nothing else is left, as it outlives its connection, is none of these.
+    """
+    life = lived_in.get()
+    if life is None or life.generation == record.connection.generation:
+        return False
+
+    return record.lives.get(life.generation) is life

@@ -3,9 +3,9 @@
 One task and one heap of times serve all connections; a connection that waits for its next probe has
 no task. A probe runs in a task of the schedule's, and ends with its connection, which waits for it.
 
-A probe that is due takes a slot, or its place in the line for one. It gives the slot back when it
-has ended *or its time is up*, so that one that takes no notice of its cancellation is in nobody's
-way.
+A probe that is due takes a slot, or its place in the line for one. It gives the slot back, and has
+its verdict, when it has ended *or its time is up*, so that one that takes no notice of its
+cancellation is in nobody's way.
 """
 
 from __future__ import annotations
@@ -122,8 +122,8 @@ class ProbeSchedule:
             if watch.budget is None:
                 self._queue_if_due(watch, now)
             else:
-                watch.budget.cancel()
                 self._slots.discard(watch)
+                watch.time_is_up()
         self._start_first()
 
     def _queue_if_due(self, watch: ProbeWatch, now: float) -> None:

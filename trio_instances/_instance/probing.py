@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any, final
 import trio
 from trio.lowlevel import disable_ki_protection, enable_ki_protection
 
+from .._supervision.context import current, stop_requested
 from .._supervision.exits import let_pass
+from .._supervision.frames import stack_of
 from ..policy import health, liveness
 from ..policy.failures import PROBE_TIMEOUT, Cause, FailureClass
 from ..policy.health import LivenessSignal, ProbeAction, ProbePolicy, ProbeTrigger, ProbeVerdict
 from ..policy.signals import SignalKind
 from ..telemetry import health_events
+from ..telemetry.events import HookFailed
 from .thread_probe import probed
 
 if TYPE_CHECKING:
@@ -23,31 +26,28 @@ if TYPE_CHECKING:
     from .record import InstanceRecord
 
 
-async def keep_probed(record: InstanceRecord, generation: int, connection: Any, core: Core) -> None:
-    """Probe a connection as its instance's policy says; ends only by cancellation.
-
-    Cancelling it ends a probe that runs, and waits for it; its verdict is not taken in any more.
+def begin_to_probe(
+    record: InstanceRecord, generation: int, connection: Any, core: Core
+) -> ProbeWatch | None:
+    """Probe a connection from now on as its instance's policy says, until the watch's `end`.
 
     Args:
         record: The instance.
         generation: Which connection it is.
         connection: What the channel's ``connect`` gave.
         core: The mechanism of the connection's children.
+
+    Returns:
+        What watches it; None where it is not probed.
     """
     policy = record.spec.probe
     judged = record.connected and record.connection.generation == generation
     if policy is None or not judged:  # a listener may have ended it as soon as it was open
-        await trio.sleep_forever()
-        return
+        return None
 
     watch = record.signs.watch = ProbeWatch(record, policy, generation, connection, core)
     record.signs.schedule.add(watch)
-    try:
-        await trio.sleep_forever()
-    finally:
-        if watch.live:
-            record.forget_probes()
-        await watch.end()
+    return watch
 
 
 @final
@@ -63,14 +63,17 @@ class ProbeWatch:
     """
 
     __slots__ = (
+        "_began_at",
         "_connection",
         "_context",
         "_core",
         "_ended",
+        "_failed",
         "_generation",
         "_opened_at",
         "_record",
         "_regular_at",
+        "_task",
         "_trigger",
         "_waited",
         "budget",
@@ -107,6 +110,11 @@ class ProbeWatch:
         # Probes are made by the schedule, and have nothing to do with its surroundings.
         self._context = copy_context()
         self._ended: trio.Event | None = None
+        self._task: trio.lowlevel.Task | None = None
+        """The probe that runs."""
+        self._began_at = 0.0
+        self._failed = False
+        """Whether that one has used its time up, and has its verdict."""
         self._trigger = ProbeTrigger.INTERVAL
         self._waited = 0.0
         self._opened_at = trio.current_time()
@@ -135,6 +143,7 @@ class ProbeWatch:
         """
         self.once_more = None
         self._trigger, self._waited = trigger, waited
+        self._began_at, self._failed = trio.current_time(), False
         # Shielded: it ends with its connection, and not with the schedule.
         self.budget = trio.CancelScope(shield=True)
         # `start_soon` gives the task a copy of the context in which it is called.
@@ -143,24 +152,64 @@ class ProbeWatch:
     @enable_ki_protection
     async def _probe(self, budget: trio.CancelScope) -> None:
         probed.set(self._record.signs)  # for this task alone
-        began = trio.current_time()
+        self._task = trio.lowlevel.current_task()
+        self._began_at = trio.current_time()
         try:
             cause = await self._ask(budget)
-            if self.live:
-                self._take_in(cause, trio.current_time() - began)
+            if self.live and not self._failed:
+                self._take_in(cause)
         finally:
-            self.budget = None
+            self.budget = self._task = None
             self._record.signs.schedule.ended(self)
             if self._ended is not None:
                 self._ended.set()
 
+    def time_is_up(self) -> None:
+        """End the probe that runs. It has failed now, whenever it ends and whatever it says then.
+
+        Told by the schedule, in whose context nobody is to find himself who is told of it.
+        """
+        assert self.budget is not None
+        self.budget.cancel()
+        self._failed = True
+        detail = f"no answer within {self.policy.timeout:g} s"
+        cause = Cause(FailureClass.RECOVERABLE, PROBE_TIMEOUT, detail)
+        self._context.copy().run(self._take_in, cause)
+
     async def end(self) -> None:
-        """End the probe that runs, if any, and wait for it; nothing cuts this short."""
-        if self.budget is not None:
-            self._ended = trio.Event()
-            self.budget.cancel()
-            with trio.CancelScope(shield=True):
-                await self._ended.wait()
+        """Probe no more. End the probe that runs, if any, and wait for it; nothing cuts this short.
+
+        Its verdict is not taken in any more. One that takes no notice is told of when a closing
+        should be over, and then again and again.
+        """
+        if self.live:
+            self._record.forget_probes()
+        if self.budget is None:
+            return
+
+        began, patience = trio.current_time(), self._record.spec.reconnect.close_timeout
+        ended = self._ended = trio.Event()
+        self.budget.cancel()
+        with trio.CancelScope(shield=True):
+            while not ended.is_set():
+                with trio.move_on_at(began + patience):
+                    await ended.wait()
+                    return
+                patience *= 2
+                self._tell_stuck(trio.current_time() - began)
+
+    def _tell_stuck(self, seconds: float) -> None:
+        if stop_requested():
+            current.get().was_stuck = True  # with it the loop of connections is
+        if self._record.bus.listening:
+            where = "".join(stack_of(self._task)[-1:])
+            detail = f"it has not ended within {seconds:g} s of its cancellation: {where}"
+            self._record.tell(
+                HookFailed,
+                hook="probe",
+                path=self._record.spec.id,
+                cause=Cause(FailureClass.RECOVERABLE, "probe_stuck", detail),
+            )
 
     async def _ask(self, budget: trio.CancelScope) -> Cause | None:
         record = self._record
@@ -173,14 +222,11 @@ class ProbeWatch:
             ordinary = let_pass(self._core, exc)  # Ctrl-C and its like end the whole tree
             return None if ordinary is None else record.classify(ordinary)
 
-        if budget.cancel_called:  # also when it took no notice of that, and returned in the end
-            detail = f"no answer within {self.policy.timeout:g} s"
-            return Cause(FailureClass.RECOVERABLE, PROBE_TIMEOUT, detail)
-
         return None
 
-    def _take_in(self, cause: Cause | None, latency: float) -> None:
+    def _take_in(self, cause: Cause | None) -> None:
         record, now = self._record, trio.current_time()
+        latency = now - self._began_at
         if now >= self._regular_at:
             self._regular_at = self.policy.next_regular(
                 self._regular_at, now - latency, now, record.random.random()

@@ -70,7 +70,6 @@ class InstanceRecord:
         "last_restart",
         "lives",
         "lost_at",
-        "paused",
         "pressure",
         "proven_in",
         "queues",
@@ -104,9 +103,6 @@ class InstanceRecord:
         self.status_since = now
         self.started_at = now
         self.connected_at = now
-        self.paused = False
-        """Whether an operator wants it disconnected, at once or once it is drained; a restart does
-        not change that."""
         self.restarting = False
         """Whether its present stop is half of a restart."""
         self.lost_at: float | None = None
@@ -182,12 +178,17 @@ class InstanceRecord:
             while self._signals:
                 signal, verb = self._signals.pop(0)
                 before = self.connection
-                self._step(signal)
+                if verb is None or not self._over:
+                    self._step(signal)
                 if verb is not None and self.bus.listening:
                     changed = self.connection is not before
                     self.tell(events.InstanceAsked, verb=verb, changed=changed)
         finally:
             self._signalling = False
+
+    @property
+    def _over(self) -> bool:  # no run follows by itself, for which a wish could be kept
+        return self.connection.phase is Phase.STOPPED and self.status.link in _DEAD_ENDS
 
     def _step(self, signal: Signal) -> None:
         before = self.connection
@@ -290,26 +291,30 @@ class InstanceRecord:
         if self.connection.phase in (Phase.FAILED, Phase.STOPPED):
             self.connection = evolve(self.connection, phase=Phase.IDLE, next_retry_at=None)
 
+    def end_pause(self) -> None:
+        """An operator is about to start it anew, which ends a pause; one that comes now stays."""
+        self.connection = evolve(self.connection, drain_by=None, pause_wanted=False)
+
     def renew(self) -> None:
-        """An operator starts it anew: attempts count from nothing, a pause is over."""
-        begun = self.connection.begun
+        """It is to be started anew: attempts count from nothing."""
+        before = self.connection
         self.connection = ConnectionState(
-            generation=begun, begun=begun, budgeted=self.seat is not None
+            generation=before.begun,
+            begun=before.begun,
+            pause_wanted=before.pause_wanted,
+            budgeted=self.seat is not None,
         )
         self.session = None
-        self.paused = False
         self.failures_in_a_row = 0
 
     def become(self, spec: InstanceSpec) -> None:
-        """It is another one from now on, started anew; only a pause outlasts that."""
+        """It is another one from now on, started anew."""
         if spec.channel is not self.spec.channel:
             self.queues.clear()  # they were the old channel's, and so were these
             self.signs.frame_at = self.signs.event_at = None
         self.spec = spec
         self.seat = self._take_seat()
-        paused = self.paused
         self.renew()
-        self.paused = paused
 
     def _take_seat(self) -> Seat | None:
         budget = self.spec.counted_in

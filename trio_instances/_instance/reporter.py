@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .._supervision.reporter import Reporter
+from ..policy.failures import Cause, FailureClass
+from ..policy.restart import ChildState
 
 if TYPE_CHECKING:
     from .._supervision.record import ChildRecord
-    from ..policy.failures import Cause
     from ..policy.restart import Decision
     from .record import InstanceRecord
 
@@ -36,7 +37,7 @@ class InstanceReporter(Reporter):
         """An incarnation is ready, so whatever was degraded without it is well again."""
         super().started(record, now)
         if self._record.status.reasons and self._judges:
-            self._record.recover(degraded_by(record.spec.name))
+            judge_children(self._record, record.spec.name)
 
     def restarting(self, record: ChildRecord, now: float, cause: Cause, decision: Decision) -> None:
         """A child will be started again."""
@@ -54,3 +55,20 @@ class InstanceReporter(Reporter):
 def degraded_by(child: str) -> str:
     """Return what a parked child is called among the reasons of a degradation."""
     return f"child:{child}"
+
+
+def judge_children(record: InstanceRecord, name: str) -> None:
+    """Say of the children of a name that none is left down any more, or which one is.
+
+    A connection may have one that is called as one of the instance's own.
+    """
+    for supervisor in (record.connection_supervisor, record.supervisor):
+        for child in () if supervisor is None else supervisor.which_children():
+            if child.name == name and child.state is ChildState.PARKED:
+                record.degrade(degraded_by(name), child.last_cause or _UNKNOWN)
+                return
+
+    record.recover(degraded_by(name))
+
+
+_UNKNOWN = Cause(FailureClass.RECOVERABLE, "unknown")

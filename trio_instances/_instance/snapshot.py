@@ -10,7 +10,7 @@ from ..policy.failures import WhoMustAct
 from ..policy.health import ChildHealth, HealthSnapshot
 from ..policy.restart import ChildState
 from ..policy.signals import Phase
-from ..policy.standing import Standing, due_by
+from ..policy.standing import Standing, due_by, to_mend
 from ..policy.status import InstanceStatus
 from .pressure import all_queues
 
@@ -63,6 +63,7 @@ def make_snapshot(record: InstanceRecord) -> HealthSnapshot:
 
 def _of_connection(record: InstanceRecord) -> dict[str, Any]:
     state, status = record.connection, record.status.status
+    mend = to_mend(record.status, state, record.cause)
     return {
         "connected": record.connected,
         "proven": state.phase is Phase.PROVEN,
@@ -76,21 +77,8 @@ def _of_connection(record: InstanceRecord) -> dict[str, Any]:
         "handover": state.successor is not None,
         "rotate_at": state.rotate_at,
         "needs_attention": state.needs_attention or status is InstanceStatus.FAILED,
-        "who_must_act": _who_must_act(record),
+        "who_must_act": WhoMustAct.NOBODY if mend is None else mend.who_must_act,
     }
-
-
-def _who_must_act(record: InstanceRecord) -> WhoMustAct:
-    cause, acts = record.cause, WhoMustAct.NOBODY
-    if cause is not None and record.status.status in _SOMETHING_IS_WRONG:
-        acts = cause.who_must_act
-    if record.connection.needs_attention and acts is WhoMustAct.NOBODY:
-        return WhoMustAct.OPERATOR
-
-    return acts
-
-
-_SOMETHING_IS_WRONG = frozenset({InstanceStatus.FAILED, InstanceStatus.DEGRADED})
 
 
 def _children(supervisor: Supervisor | None, *, of_connection: bool) -> tuple[ChildHealth, ...]:
@@ -116,7 +104,7 @@ def make_standing(record: InstanceRecord) -> Standing:
     """Return the few facts by which a fleet is judged."""
     connection = record.connection
     connected = record.connected
-    deadlines = [life.whole.deadline for life in record.lives.values()]
+    deadlines = [life.due_by for life in record.lives.values()]
     return Standing(
         record.spec.id,
         record.status.status,
@@ -125,4 +113,5 @@ def make_standing(record: InstanceRecord) -> Standing:
         connection.phase is Phase.PROVEN,
         due_by(connection, record.spec.reconnect, deadlines),
         record.cause,
+        to_mend(record.status, connection, record.cause),
     )

@@ -13,7 +13,7 @@ from .._supervision.core import Core
 from .._supervision.opening import run_core
 from ..policy.failures import FailureClass
 from ..policy.options import SupervisorOptions
-from ..policy.requested import PAUSE_REQUESTED, STOP_REQUESTED
+from ..policy.requested import STOP_REQUESTED
 from ..policy.signals import Phase, SignalKind
 from ..policy.specs import ChildSpec
 from ..telemetry import events
@@ -120,10 +120,7 @@ async def _keep_connected_overlapping(record: InstanceRecord) -> None:
 
 def _begin_to_connect(record: InstanceRecord) -> None:
     record.rewind()
-    if record.paused:
-        record.signal(SignalKind.PAUSE, cause=PAUSE_REQUESTED)
-    else:
-        record.signal(SignalKind.START)
+    record.signal(SignalKind.START)
 
 
 async def _live(record: InstanceRecord) -> None:

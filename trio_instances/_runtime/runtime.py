@@ -132,7 +132,8 @@ class Runtime(Questions):
     async def restart_instance(self, instance_id: str) -> Instance:
         """Stop an instance if it runs, and start it anew; this also wakes one that has failed.
 
-        Its counters are kept; its attempts count from nothing, and a pause is over.
+        Its counters are kept; its attempts count from nothing, and a pause is over, unless it comes
+        while the instance stops.
 
         Of two at once, one restarts it, and the other returns when that has begun.
 
@@ -149,6 +150,7 @@ class Runtime(Questions):
             SupervisorNotRunning: The runtime has ended, or ends meanwhile.
         """
         record = self._find(instance_id)
+        record.end_pause()
         await self._restart(record, InstanceRecord.renew)
         return record.handle
 

@@ -61,6 +61,10 @@ def step(
 # --- attempts ------------------------------------------------------------------------------------
 
 
+def _start(s: ConnectionState, g: Signal, p: ReconnectPolicy, now: float, u: float) -> Step:
+    return (_pause if s.pause_wanted else _due)(s, g, p, now, u)
+
+
 def _due(s: ConnectionState, g: Signal, p: ReconnectPolicy, now: float, u: float) -> Step:
     queued = evolve(s, phase=Phase.QUEUED, next_retry_at=None)
     return (queued, (Action(ActionKind.QUEUE),)) if s.budgeted else _open(s, g, p, now, u)
@@ -205,22 +209,43 @@ def _outdate(s: ConnectionState, _: Signal, __: ReconnectPolicy, ___: float, ___
 
 
 def _pause(s: ConnectionState, g: Signal, _: ReconnectPolicy, __: float, ___: float) -> Step:
-    after = evolve(_down(s), phase=Phase.PAUSED, next_retry_at=None, drain_by=None)
+    after = evolve(
+        _down(s), phase=Phase.PAUSED, next_retry_at=None, drain_by=None, pause_wanted=True
+    )
     close = Action(ActionKind.CLOSE, g.cause, generation=s.generation)
     return after, (close, *_leave_successor(s, g.cause), Action(ActionKind.PAUSE))
 
 
 def _resume(s: ConnectionState, g: Signal, p: ReconnectPolicy, now: float, u: float) -> Step:
     # An operator who resumes says that things are well again, so the attempts are counted anew.
-    after, actions = _due(_counting_anew(s), g, p, now, u)
+    after, actions = _due(evolve(_counting_anew(s), pause_wanted=False), g, p, now, u)
     return after, (Action(ActionKind.RESUME), *actions)
+
+
+def _begin_paused(
+    s: ConnectionState, _: Signal, __: ReconnectPolicy, ___: float, ____: float
+) -> Step:
+    if s.pause_wanted:
+        return s, ()
+
+    return evolve(s, pause_wanted=True), (Action(ActionKind.PAUSE),)
+
+
+def _begin_anew(
+    s: ConnectionState, _: Signal, __: ReconnectPolicy, ___: float, ____: float
+) -> Step:
+    if not s.pause_wanted:
+        return s, ()
+
+    return evolve(_counting_anew(s), pause_wanted=False), (Action(ActionKind.RESUME),)
 
 
 def _drain(s: ConnectionState, g: Signal, _: ReconnectPolicy, now: float, __: float) -> Step:
     if s.drain_by is not None:
         return s, ()
 
-    after = evolve(s, drain_by=now + g.seconds)
+    # A crash before the drain is over leads to its end, and not back.
+    after = evolve(s, drain_by=now + g.seconds, pause_wanted=True)
     return after, (Action(ActionKind.DRAIN, seconds=g.seconds),)
 
 
@@ -232,7 +257,7 @@ def _undrain(s: ConnectionState, _: Signal, __: ReconnectPolicy, ___: float, ___
     if s.drain_by is None:
         return s, ()
 
-    return evolve(s, drain_by=None), (Action(ActionKind.RESUME),)
+    return evolve(s, drain_by=None, pause_wanted=False), (Action(ActionKind.RESUME),)
 
 
 def _stop(s: ConnectionState, g: Signal, _: ReconnectPolicy, __: float, ___: float) -> Step:
@@ -306,9 +331,10 @@ _OPEN: Mapping[SignalKind, Rule] = {
 
 TABLE: Mapping[Phase, Mapping[SignalKind, Rule]] = {
     Phase.IDLE: {
-        SignalKind.START: _due,
+        SignalKind.START: _start,
         SignalKind.PAUSE: _pause,
         SignalKind.DRAIN: _pause,
+        SignalKind.RESUME: _begin_anew,
         SignalKind.STOP: _stop,
     },
     Phase.QUEUED: {
@@ -344,12 +370,19 @@ TABLE: Mapping[Phase, Mapping[SignalKind, Rule]] = {
         SignalKind.STOP: _stop,
     },
     Phase.FAILED: {},
-    Phase.STOPPED: {},
+    Phase.STOPPED: {
+        SignalKind.PAUSE: _begin_paused,
+        SignalKind.DRAIN: _begin_paused,
+        SignalKind.RESUME: _begin_anew,
+    },
 }
 """What each signal does in each phase. A pair that is missing changes nothing.
 
 So every verb may come at any time, and twice: ``reconnect`` wakes a retry that waits and does not
 double one that runs, or is queued; ``pause`` stays in force until ``resume``.
+
+No signal leads out of ``failed`` or ``stopped``. Another run of the instance may follow the latter,
+and what an operator wishes until then is kept for it.
 """
 
 SUCCESSOR: Mapping[SignalKind, Rule] = {

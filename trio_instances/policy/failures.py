@@ -49,6 +49,17 @@ def _who_must_act(value: WhoMustAct | str) -> WhoMustAct:
     return member_or_given(WhoMustAct, value)
 
 
+MAX_DETAIL = 500
+"""Characters of a text that are kept."""
+
+
+def _bounded(text: str) -> str:
+    if not isinstance(text, str) or len(text) <= MAX_DETAIL:  # what is no text is refused later
+        return text
+
+    return text[: MAX_DETAIL - 1] + "…"
+
+
 @final
 @frozen
 class Cause:
@@ -62,8 +73,8 @@ class Cause:
     """How bad it is, and so what the policies do about it."""
     reason: str
     """A short, stable word for it, such as ``close_4004`` or ``http_429``; not empty."""
-    detail: str = ""
-    """The error's text, for people; bounded to 500 characters."""
+    detail: str = field(default="", converter=_bounded)
+    """The error's text, for people; what is beyond 500 characters is cut off."""
     error_type: str = ""
     """The exception's type name, or nothing where there was no exception."""
     retry_after: float | None = None
@@ -137,9 +148,6 @@ PROBE_TIMEOUT = "probe_timeout"
 Classify = Callable[[Exception], Cause]
 """How an exception becomes a cause. It is called once per failure and must not block."""
 
-MAX_DETAIL = 500
-"""Characters of a text that are kept."""
-
 
 def merge_causes(causes: Iterable[Cause]) -> Cause:
     """Merge several causes of one exit: the worst class wins, hints are kept.
@@ -194,4 +202,4 @@ def text_of(exc: BaseException) -> str:
     except Exception as broken:
         text = f"<its __str__ raised {type(broken).__qualname__}>"
 
-    return text if len(text) <= MAX_DETAIL else text[: MAX_DETAIL - 1] + "…"
+    return _bounded(text)

@@ -336,6 +336,7 @@ class HealthSnapshot:
     """The last failure's text."""
     last_error_class: FailureClass | None = None
     who_must_act: WhoMustAct = WhoMustAct.NOBODY
+    """Who can mend what it has failed by, or is degraded by; nobody for what is over."""
     needs_attention: bool = False
     """Whether it has failed for good, or has been away for so long that somebody should look."""
     draining: bool = False

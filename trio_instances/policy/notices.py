@@ -33,8 +33,9 @@ class InitPolicy:
     overdue_tolerated: int = 0
     """How many instances may be late without stopping the watchdog.
 
-    A late one is a channel that ignores its cancellation, or a mistake of the library. No verb can
-    mend it, only a new process; but that costs all the others their connections.
+    A late one is a channel, a child or a probe that ignores its cancellation, or a mistake of the
+    library. No verb can mend it, only a new process; but that costs all the others their
+    connections.
     """
     failed_stops_watchdog: bool = False
     """Whether a required instance that has failed for good stops the watchdog.

@@ -100,6 +100,10 @@ class ReconnectPolicy:
         wrong.number("attention_after", self.attention_after)
         wrong.number("max_age", self.max_age, above=0.0)
         wrong.raise_any()
+        if self.hint_ceiling < self.hint_floor:
+            floor = f"must be at least hint_floor ({self.hint_floor:g})"
+            wrong.add("hint_ceiling", self.hint_ceiling, floor)
+        wrong.raise_any()
 
     def quick(self, attempt: int) -> bool:
         """Tell whether the attempt after number `attempt` is still a quick one."""
@@ -144,6 +148,14 @@ class ReconnectPolicy:
             return min(self.close_timeout, self.deaf_close_timeout)
 
         return self.close_timeout
+
+    def ending(self, shutdowns: float) -> float:
+        """Return the seconds after which nothing of a connection may be left, once it ends.
+
+        Args:
+            shutdowns: Seconds that its children may take to stop, all together.
+        """
+        return self.close_timeout + shutdowns
 
     def lifetime(self, u: float) -> float:
         """Return the seconds after which an open connection is replaced.

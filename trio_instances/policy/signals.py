@@ -21,7 +21,7 @@ class Phase(StrEnum):
     - ``waiting``: the next attempt has a time.
     - ``paused``: an operator keeps it closed.
     - ``failed``: it is given up.
-    - ``stopped``: its instance ends.
+    - ``stopped``: its instance ends; where that was a crash, another run begins as ``idle``.
     """
 
     IDLE = "idle"
@@ -172,6 +172,8 @@ class ConnectionState:
     """The newest generation that was begun with credentials which are not the present ones."""
     drain_by: float | None = None
     """Until when there is time to send what is left, while an operator drains it."""
+    pause_wanted: bool = False
+    """Whether an operator wants it closed: now, once it is drained, or in its next run."""
     stable: bool = False
     data: bool = False
     budgeted: bool = False

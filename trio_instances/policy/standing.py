@@ -11,12 +11,12 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from typing import final
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from .failures import Cause, WhoMustAct
 from .reconnect import ReconnectPolicy
 from .signals import ConnectionState, Phase
-from .status import InstanceStatus
+from .status import InstanceStatus, StatusState
 
 _S = InstanceStatus
 _LEFT_OUT = frozenset({_S.FAILED, _S.PAUSED, _S.STOPPING, _S.STOPPED})
@@ -43,6 +43,33 @@ class Standing:
     `trio.current_time`; infinite where it waits for nothing that has a time."""
     cause: Cause | None
     """Its last failure of any kind."""
+    to_mend: Cause | None = None
+    """What somebody must act on, and who; see the function of this name."""
+
+
+def to_mend(state: StatusState, connection: ConnectionState, failure: Cause | None) -> Cause | None:
+    """Return the cause that somebody must act on; None where nobody must.
+
+    A cause speaks only while it explains how the instance is: that it has failed, or one of the
+    reasons why it is degraded. What once ended a connection says nothing about the next one.
+
+    Args:
+        state: What is said of the instance, and why.
+        connection: What its connection machine knows.
+        failure: Why it has failed, if it has.
+    """
+    explaining: list[Cause | None] = []
+    if state.status is _S.FAILED:
+        explaining.append(failure)
+    elif state.status is _S.DEGRADED:
+        explaining += [reason.why for reason in state.reasons]
+    for cause in explaining:
+        if cause is not None and cause.who_must_act is not WhoMustAct.NOBODY:
+            return cause
+    if connection.needs_attention and connection.cause is not None:
+        return evolve(connection.cause, who_must_act=WhoMustAct.OPERATOR)
+
+    return None
 
 
 def due_by(
@@ -164,20 +191,13 @@ def in_words(standings: Sequence[Standing]) -> str:
     by_status = Counter(each.status for each in standings)
     counts = ", ".join(f"{by_status[word]} {word}" for word in _S if by_status[word])
     line = f"{total} instance{'' if total == 1 else 's'}" + (f": {counts}" if counts else "")
-    acts = [_who_must_act(each) for each in standings]
-    wanted = [each for each in acts if each]
+    wanted = [
+        f"{each.instance_id} by {each.to_mend.who_must_act} ({each.to_mend.reason})"
+        for each in standings
+        if each.to_mend is not None
+    ]
     if not wanted:
         return line
 
     more = f" and {len(wanted) - _LISTED} more" if len(wanted) > _LISTED else ""
     return f"{line}; to be mended: {', '.join(wanted[:_LISTED])}{more}"
-
-
-def _who_must_act(standing: Standing) -> str:
-    cause = standing.cause
-    if cause is None or standing.status not in (_S.FAILED, _S.DEGRADED):
-        return ""
-    if cause.who_must_act is WhoMustAct.NOBODY:
-        return ""
-
-    return f"{standing.instance_id} by {cause.who_must_act} ({cause.reason})"
