@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any, final
 
 from .._exceptions import ChildNotFound
 from ..policy.mistakes import MistakeList, member_or_given
-from ..policy.signals import SignalKind
+from ..policy.signals import Phase, SignalKind
 from ..policy.status import InstanceStatus
 from .acting import DRAIN_REQUESTED, PAUSE_REQUESTED, RECONNECT_REQUESTED
 from .pressure import Queue
 from .record import InstanceRecord
 from .snapshot import make_snapshot, make_standing
+from .waiting import wait_until
 
 if TYPE_CHECKING:
     from .._supervision.record import Child
@@ -79,10 +80,35 @@ class Instance:
         """Return how it stands: much less than `health`, and much cheaper."""
         return make_standing(self._record)
 
-    async def wait_status(self, *statuses: InstanceStatus | str) -> InstanceStatus:
-        """Wait until it has one of these statuses, however short a time.
+    async def wait_connected(self) -> None:
+        """Wait until it has a connection, for however short a time and whatever else is said of it.
 
-        Cancelling it changes nothing.
+        An instance that is ``degraded`` can have one; see `wait_status` for what is said of it. One
+        that is paused gets none before `resume`, and is waited for. Cancelling it changes nothing.
+
+        Raises:
+            InstanceFailed: It failed for good.
+            InstanceStopped: It was stopped.
+        """
+        await wait_until(self._record, lambda record: record.connected)
+
+    async def wait_proven(self) -> None:
+        """Wait until it has a proven connection, for however short a time, as `wait_connected`.
+
+        That is one that has lasted for `ReconnectPolicy.stable_after` seconds, and has delivered an
+        event where `ReconnectPolicy.needs_data`. Cancelling it changes nothing.
+
+        Raises:
+            InstanceFailed: It failed for good.
+            InstanceStopped: It was stopped.
+        """
+        await wait_until(self._record, lambda record: record.connection.phase is Phase.PROVEN)
+
+    async def wait_status(self, *statuses: InstanceStatus | str) -> InstanceStatus:
+        """Wait until it has one of these statuses, for however short a time.
+
+        It has one at a time: while it is ``degraded`` it is not called ``connected``, though it may
+        be. For a connection, see `wait_connected`. Cancelling it changes nothing.
 
         Args:
             statuses: At least one.
@@ -102,7 +128,7 @@ class Instance:
         if not wanted:
             wrong.add("statuses", statuses, "must be at least one status to wait for")
         wrong.raise_any()
-        return await self._record.wait_status(frozenset(wanted))
+        return await wait_until(self._record, lambda record: record.status.status in wanted)
 
     @property
     def draining(self) -> bool:
