@@ -10,6 +10,7 @@ from .._instance.handle import Instance
 from .._instance.record import InstanceRecord
 from .._instance.snapshot import make_snapshot, make_standing
 from .._supervision.core import Core
+from .._supervision.dump import dump_tree
 from .._supervision.stalls import present_watch
 from .._supervision.tree import SupervisorTree, read_tree
 from ..policy.health import BudgetHealth, HealthSnapshot
@@ -124,6 +125,14 @@ class Questions:
             instance_ids: Which instances to read, where there are such; None reads all.
         """
         return read_tree(self._core, instance_ids)
+
+    def dump(self, instance_ids: Collection[str] | None = None) -> str:
+        """Return `tree` as text: a line for each child, as `Supervisor.dump` has it.
+
+        Args:
+            instance_ids: Which instances to show, where there are such; None shows all.
+        """
+        return dump_tree(self.tree(instance_ids))
 
     def _find(self, instance_id: str) -> InstanceRecord:
         try:

@@ -8,6 +8,7 @@ import attrs
 
 from ..policy.failures import Cause
 from ..policy.health import ProbeVerdict
+from ..policy.in_words import printable
 from ..policy.pressure import PressureLevel
 from .budget_events import BreakerOpened
 from .child_events import (
@@ -119,8 +120,3 @@ def _in_words(name: str, value: object) -> str:
 def _innermost(stack: tuple[object, ...]) -> str:
     """Return where a task is; the whole stack is in the event."""
     return str(stack[-1]).strip() if stack else "?"
-
-
-def printable(text: str) -> str:
-    """Return a text with its unprintable characters escaped: one line, that steers no terminal."""
-    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
