@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from itertools import product
+from typing import Any
 
 import attrs
 import pytest
@@ -278,6 +279,15 @@ def test_every_mistake_is_listed() -> None:
         "attention_after",
         "max_age",
     ]
+
+
+@pytest.mark.parametrize("field", ["backoff", "slow"])
+def test_a_backoff_cannot_say_when_a_connection_is_proven(field: str) -> None:
+    """Nothing would come of it: the policy itself says that, and the error says so."""
+    delays: Any = {field: Backoff(stable_after=5.0)}
+    expected = rf"{field}.stable_after: must be left out \(set ReconnectPolicy.stable_after\)"
+    with pytest.raises(InvalidSpec, match=expected):
+        ReconnectPolicy(**delays)
 
 
 def test_nobody_need_be_told() -> None:
