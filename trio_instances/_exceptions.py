@@ -72,10 +72,9 @@ class Mistake:
     """False when the field is missing, so that `value` means nothing."""
 
     def __str__(self) -> str:
-        if not self.given:
-            return f"{self.place}: {self.expected}"
-
-        return f"{self.place}: {self.expected}, not {_shown(self.value)}"
+        place = f"{self.place}: " if self.place else ""
+        value = f", not {_shown(self.value)}" if self.given else ""
+        return f"{place}{self.expected}{value}"
 
 
 @final
@@ -156,7 +155,7 @@ class ChildAlreadyPresent(ChildError):
 class ChildNotFound(ChildError, KeyError):
     """No child has this name."""
 
-    template = "no child {path!r}: which_children() lists those there are"
+    template = "no child {path!r}: see which_children(), or of an instance health().children"
 
 
 @final

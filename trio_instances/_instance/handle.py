@@ -248,7 +248,17 @@ class Instance:
     # --- reports from the channel and the application --------------------------------------------
 
     def report_failure(self, exc: Exception) -> None:
-        """Report that an operation failed; ten in a row, by default, degrade the instance."""
+        """Report that an operation failed; ten in a row, by default, degrade the instance.
+
+        Args:
+            exc: What it raised.
+
+        Raises:
+            TypeError: It is no `Exception`.
+        """
+        if not isinstance(exc, Exception):
+            raise TypeError(f"a failure must be an Exception, {exc!r} is none")
+
         self._record.report_failure(exc)
 
     def report_success(self) -> None:
@@ -277,8 +287,11 @@ class Instance:
             queue: Either end of a Trio memory channel, or anything with alike ``statistics()``.
 
         Raises:
-            TypeError: The object has no ``statistics`` method.
+            TypeError: The name is no text, or an empty one; or the object has no ``statistics``
+                method.
         """
+        if not isinstance(name, str) or not name:
+            raise TypeError(f"a queue's name must be a text that is not empty, {name!r} is none")
         if not callable(getattr(queue, "statistics", None)):
             raise TypeError(f"queue {name!r} must have a method statistics(), {queue!r} has none")
 
