@@ -188,3 +188,12 @@ def test_a_message_of_another_type_is_refused_at_the_caller() -> None:
     """Only text and bytes are messages."""
     with pytest.raises(TypeError, match="a message is str or bytes, not dict"):
         sendable({})  # type: ignore[arg-type]  # the mistake under test
+
+
+def test_a_channel_says_where_it_leads_and_no_secret() -> None:
+    """A query often has a token, and headers do."""
+    channel = WebSocketChannel(
+        "wss://a.example:8443/feed?token=secret", headers={"Authorization": "secret"}
+    )
+
+    assert repr(channel) == "<WebSocketChannel wss://a.example:8443/feed>"

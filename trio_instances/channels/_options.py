@@ -41,6 +41,10 @@ class Target:
     secure: bool
     """Whether it is ``wss``."""
 
+    def __str__(self) -> str:
+        scheme = "wss" if self.secure else "ws"
+        return f"{scheme}://{self.authority}{self.resource.partition('?')[0]}"
+
 
 def parse_target(wrong: MistakeList, url: object) -> Target | None:
     """Take a URL apart; note what is wrong with it, and return None if anything is."""

@@ -194,8 +194,9 @@ class WebSocketChannel(SameByOptions, Channel[WebSocketConnection]):
         headers: Sent with every handshake, as a mapping or pairs.
         subprotocols: Offered to the server, best first. One that accepts none of them is refused,
             as browsers do.
-        on_message: Is called with each message, one at a time. When it raises, the receiver has
-            crashed: it is restarted on the same connection, and goes on with the next message.
+        on_message: Is called with the instance and each message, ``str`` or ``bytes``, one at a
+            time. When it raises, the receiver has crashed: it is restarted on the same connection,
+            and goes on with the next message.
         outbox_capacity: Messages that may wait to be sent, also while there is no connection.
         inbox_capacity: Messages that may wait for `on_message`. When there is no room, nothing more
             is read, pongs included.
@@ -266,6 +267,10 @@ class WebSocketChannel(SameByOptions, Channel[WebSocketConnection]):
         )
         own = (encoded, self._tls, on_message, ping, outbox_capacity, self._farewell, self._causes)
         self._options = (WebSocketChannel, target, (self._upgrade.keywords, own))
+
+    def __repr__(self) -> str:
+        # Without what may be a secret: the query, which often has a token, and the headers.
+        return f"<{type(self).__qualname__} {self._target}>"
 
     @property
     def causes(self) -> RuleSet:
