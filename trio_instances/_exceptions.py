@@ -88,7 +88,7 @@ class InvalidSpec(TrioInstancesError, ValueError):
 
     def __init__(self, what: str, mistakes: Sequence[Mistake]) -> None:
         self.what = what
-        self.mistakes = tuple(mistakes)
+        self.mistakes: tuple[Mistake, ...] = tuple(mistakes)
         super().__init__(what, self.mistakes)
 
     def __str__(self) -> str:
@@ -296,7 +296,7 @@ class RestartLimitExceeded(Escalation):
     ) -> None:
         super().__init__(path, child, cause)
         self.intensity = intensity
-        self.before = tuple(before)
+        self.before: tuple[tuple[str, Cause], ...] = tuple(before)
         self.args = (path, child, cause, intensity, self.before)
 
     def __str__(self) -> str:

@@ -292,7 +292,7 @@ class InstanceRecord:
 
     def _take_seat(self) -> Seat | None:
         budget = self.spec.counted_in
-        return None if budget is None else budget.seat(self)
+        return None if budget is None else budget._seat(self)  # noqa: SLF001 - no verb of its users
 
     def fail(self, cause: Cause) -> None:
         """It is parked."""

@@ -35,7 +35,7 @@ class Questions:
     def __init__(self, core: Core, feeds: Sequence[SinkFeed]) -> None:
         self.events: EventBus = core.reporter.bus
         """The bus on which everything is told; for a listener that may lose nothing."""
-        self.sleeps = Sleeps()
+        self.sleeps: Sleeps = Sleeps()
         """What the machine has slept; counted by the runtime's own services."""
         self._core = core
         self._feeds = feeds

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from .._instance.handle import Instance
 
 OnMessage = Callable[["Instance", Message], Awaitable[None]]
+"""What is called with each message: an async function of the instance and the message."""
 Socket = trio_websocket.WebSocketConnection
 
 _LAST_WORDS = 1.0

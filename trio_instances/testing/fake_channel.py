@@ -89,7 +89,7 @@ class FakeChannel(Channel[FakeConnection]):
         on_message: Callable[[Instance, object], Awaitable[None]] | None = None,
         overlaps: bool = False,
     ) -> None:
-        self.script = as_script(script)
+        self.script: Script = as_script(script)
         """What each attempt meets; a test may set another one, for the attempts to come."""
         wrong = MistakeList("FakeChannel")
         wrong.number("since", since, at_least=-math.inf, finite=True, optional=True)
@@ -98,11 +98,11 @@ class FakeChannel(Channel[FakeConnection]):
         wrong.boolean("overlaps", overlaps)
         wrong.raise_any()
         self.overlaps = overlaps
-        self.attempts = 0
+        self.attempts: int = 0
         """Attempts that began."""
-        self.living = 0
+        self.living: int = 0
         """Generations of which something is left now."""
-        self.most_living = 0
+        self.most_living: int = 0
         """... and the most there ever were at once."""
         self.credentials: Any = None
         """What `Runtime.update_credentials` has given last."""
