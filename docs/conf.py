@@ -21,7 +21,6 @@ extensions = [
     "myst_parser",
     "sphinx.ext.autodoc",
     "sphinx_copybutton",
-    "sphinxcontrib.mermaid",
     "front_page",
     "public_names",
 ]
@@ -32,9 +31,6 @@ exclude_patterns = ["_build"]
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3
 """Links such as ``deploying.md#systemd`` work down to headings of this depth."""
-myst_fence_as_directive = ["mermaid"]
-
-mermaid_fullscreen_button = "+"
 
 # --- The reference --------------------------------------------------------------------------------
 

@@ -1,6 +1,6 @@
-"""Draws the diagram and the table of the page about the connection lifecycle from its machine.
+"""Draws the picture and the table of the page about the connection lifecycle from its machine.
 
-``python docs/draw_connection.py`` rewrites the page; a test says when that is due.
+``python docs/draw_connection.py`` rewrites both; a test says when that is due.
 """
 
 from __future__ import annotations
@@ -10,12 +10,15 @@ from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 
+from ladders import ladder
+
 from trio_instances.policy.connection import SUCCESSOR, TABLE, step
 from trio_instances.policy.failures import Cause, FailureClass
 from trio_instances.policy.reconnect import ReconnectPolicy
 from trio_instances.policy.signals import ConnectionState, Phase, Signal, SignalKind
 
 PAGE = Path(__file__).parent / "connection.md"
+PICTURE = Path(__file__).parent / "pictures" / "connection.svg"
 CAUSES = (Cause(FailureClass.RECOVERABLE, "gone"), Cause(FailureClass.FATAL, "banned"))
 OPEN = (Phase.CONNECTED, Phase.PROVEN)
 VERBS = {
@@ -26,33 +29,26 @@ VERBS = {
     "drain": SignalKind.DRAIN,
 }
 
-_PLACE = re.compile(r"<!-- drawn: (\w+) -->\n.*?<!-- end -->\n", re.DOTALL)
+_PLACE = re.compile(r"<!-- drawn: verbs -->\n.*?<!-- end -->\n", re.DOTALL)
 _PROVES_ALONE = ReconnectPolicy()
 _PROVES_WITH_DATA = ReconnectPolicy(needs_data=True)
 
 
 def drawn(page: str) -> str:
-    """Return the text of the page with the diagram and the table drawn anew."""
-    pictures = {"phases": _diagram, "verbs": _table}
-    return _PLACE.sub(
-        lambda place: f"<!-- drawn: {place[1]} -->\n\n{pictures[place[1]]()}\n<!-- end -->\n", page
-    )
+    """Return the text of the page with the table drawn anew."""
+    return _PLACE.sub(f"<!-- drawn: verbs -->\n\n{_table()}\n<!-- end -->\n", page)
 
 
-# --- the diagram ---------------------------------------------------------------------------------
+# --- the picture ---------------------------------------------------------------------------------
 
 
-def _diagram() -> str:
-    arrows: dict[tuple[Phase, Phase], dict[str, None]] = {}
+def picture() -> str:
+    """Return the phases and what leads from one to another, as SVG."""
+    arrows: dict[tuple[str, str], dict[str, None]] = {}
     for before, word, after in _moves():
         if after is not before:
             arrows.setdefault((before, after), {})[word] = None
-    lines = ["```mermaid", "stateDiagram-v2", f"    [*] --> {Phase.IDLE}"]
-    lines += [
-        f"    {before} --> {after}: {', '.join(words)}" for (before, after), words in arrows.items()
-    ]
-    lines += [f"    {phase} --> [*]" for phase in Phase if not TABLE[phase]]
-    return "".join(f"{line}\n" for line in [*lines, "```"])
+    return ladder("The phases of a connection", list(Phase), arrows, first=Phase.IDLE)
 
 
 def _moves() -> Iterator[tuple[Phase, str, Phase]]:
@@ -120,3 +116,4 @@ def _effect(phase: Phase, kind: SignalKind) -> str:
 
 if __name__ == "__main__":
     PAGE.write_text(drawn(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    PICTURE.write_text(picture(), encoding="utf-8")

@@ -46,7 +46,9 @@ written as UCUM does: `s` is a second, `1` a share.
 
 
 def _sources() -> dict[str, ast.ClassDef]:
-    paths = [*PACKAGE.glob("telemetry/**/*.py"), *PACKAGE.glob("policy/**/*.py")]
+    # Not all: an event and an error may share a name.
+    places = ("telemetry/**/*.py", "policy/**/*.py", "_instance/spec.py", "_runtime/*settings.py")
+    paths = [path for place in places for path in PACKAGE.glob(place)]
     nodes = [n for path in paths for n in ast.walk(ast.parse(path.read_text(encoding="utf-8")))]
     return {node.name: node for node in nodes if isinstance(node, ast.ClassDef)}
 

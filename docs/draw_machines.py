@@ -1,6 +1,6 @@
 """Draws a child's states and an instance's status on their pages from the machines' tables.
 
-``python docs/draw_machines.py`` rewrites the pages; a test says when that is due.
+``python docs/draw_machines.py`` rewrites page and picture; a test says when that is due.
 """
 
 from __future__ import annotations
@@ -10,48 +10,38 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ladders import ladder
+
 from trio_instances.policy import restart, status
 
 DOCS = Path(__file__).parent
-PAGES = (DOCS / "instances.md", DOCS / "supervision.md")
+PAGE = DOCS / "instances.md"
+PICTURE = DOCS / "pictures" / "child.svg"
 
-_PLACE = re.compile(r"<!-- drawn: (\w+) -->\n.*?<!-- end -->\n", re.DOTALL)
+_PLACE = re.compile(r"<!-- drawn: status -->\n.*?<!-- end -->\n", re.DOTALL)
 
 
 def drawn(page: str) -> str:
-    """Return the text of a page with its diagrams drawn anew."""
-    pictures = {
-        "child": diagram(restart.TRANSITIONS, restart.ChildState.STARTING, restart.Move.REMOVE),
-        "status": table(status.TRANSITIONS, list(status.Change)),
-    }
-    return _PLACE.sub(
-        lambda place: f"<!-- drawn: {place[1]} -->\n\n{pictures[place[1]]}\n<!-- end -->\n", page
-    )
+    """Return the text of the page with its table drawn anew."""
+    lines = table(status.TRANSITIONS, list(status.Change))
+    return _PLACE.sub(f"<!-- drawn: status -->\n\n{lines}\n<!-- end -->\n", page)
+
+
+def picture() -> str:
+    """Return the states of a child as SVG, without its removal, which each of them allows."""
+    arrows: dict[tuple[str, str], list[str]] = {}
+    for before, moves in restart.TRANSITIONS.items():
+        assert not moves or restart.Move.REMOVE in moves
+        for move, after in moves.items():
+            if move != restart.Move.REMOVE:
+                arrows.setdefault((before, after), []).append(move)
+    first, removed = restart.ChildState.STARTING, restart.ChildState.REMOVED
+    states = [state for state in restart.ChildState if state is not removed]
+    return ladder("The states of a child", states, arrows, first=first, column=110)
 
 
 Table = Mapping[Any, Mapping[Any, Any]]
 """What leads from each state to which other."""
-
-
-def diagram(transitions: Table, first: str, everywhere: str) -> str:
-    """Return a table as a diagram of its states, which is good for a few.
-
-    Args:
-        transitions: The table.
-        first: Where it begins.
-        everywhere: What can happen in every state that there is, and so is left out.
-    """
-    arrows: dict[tuple[str, str], list[str]] = {}
-    for before, moves in transitions.items():
-        assert not moves or everywhere in moves
-        for move, after in moves.items():
-            if move != everywhere:
-                arrows.setdefault((before, after), []).append(move)
-    lines = ["```mermaid", "stateDiagram-v2", f"    [*] --> {first}"]
-    lines += [
-        f"    {before} --> {after}: {', '.join(by)}" for (before, after), by in arrows.items()
-    ]
-    return "".join(f"{line}\n" for line in [*lines, "```"])
 
 
 def table(transitions: Table, moves: Sequence[str]) -> str:
@@ -64,5 +54,5 @@ def table(transitions: Table, moves: Sequence[str]) -> str:
 
 
 if __name__ == "__main__":
-    for path in PAGES:
-        path.write_text(drawn(path.read_text(encoding="utf-8")), encoding="utf-8")
+    PAGE.write_text(drawn(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    PICTURE.write_text(picture(), encoding="utf-8")

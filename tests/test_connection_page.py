@@ -15,7 +15,8 @@ from trio_instances.policy.signals import Phase, SignalKind
 DOCS = Path(__file__).parent.parent / "docs"
 PAGE = (DOCS / "connection.md").read_text(encoding="utf-8")
 DRAWING: dict[str, Any] = runpy.run_path(str(DOCS / "draw_connection.py"))
-ARROW = re.compile(r"^    (\w+) --> (\w+): (.+)$", re.MULTILINE)
+ARROW = re.compile(r"<title>(\w+) → (\w+): (.+)</title>")
+PICTURE = (DOCS / "pictures" / "connection.svg").read_text(encoding="utf-8")
 
 SILENT = {
     SignalKind.DATA,  # proves a connection only together with its time
@@ -32,15 +33,17 @@ SILENT = {
 def test_the_page_is_drawn_from_the_table() -> None:
     """A rule that was changed is changed on the page: run ``python docs/draw_connection.py``."""
     assert DRAWING["drawn"](PAGE) == PAGE
+    assert DRAWING["picture"]() == PICTURE
+    assert "](pictures/connection.svg)" in PAGE
 
 
 def test_a_page_that_is_behind_is_noticed() -> None:
     """What stands in a drawing's place is replaced, and nothing beside it."""
-    behind = "before\n<!-- drawn: phases -->\nold\n<!-- end -->\nafter\n"
+    behind = "before\n<!-- drawn: verbs -->\nold\n<!-- end -->\nafter\n"
     drawn = DRAWING["drawn"](behind)
 
-    assert drawn.startswith("before\n<!-- drawn: phases -->\n\n```mermaid\nstateDiagram-v2\n")
-    assert drawn.endswith("\n```\n\n<!-- end -->\nafter\n")
+    assert drawn.startswith("before\n<!-- drawn: verbs -->\n\n| phase |")
+    assert drawn.endswith("|\n\n<!-- end -->\nafter\n")
     assert "old" not in drawn
     assert DRAWING["drawn"](drawn) == drawn
 
@@ -48,7 +51,7 @@ def test_a_page_that_is_behind_is_noticed() -> None:
 @pytest.mark.parametrize("phase", list(Phase))
 def test_every_rule_of_the_table_is_an_arrow(phase: Phase) -> None:
     """A phase that was added is shown, and so is a signal that leads somewhere from it."""
-    said = " ".join(words for before, _, words in ARROW.findall(PAGE) if before == phase)
+    said = " ".join(words for before, _, words in ARROW.findall(PICTURE) if before == phase)
     words = set(re.findall(r"\w+", said))
 
     assert {kind for kind in TABLE[phase] if kind not in SILENT} <= words
@@ -58,7 +61,7 @@ def test_every_rule_of_the_table_is_an_arrow(phase: Phase) -> None:
 
 def test_the_arrows_are_those_that_the_tests_of_the_table_know() -> None:
     """A few of them, found by reading: the drawing is not made by what it is to show alone."""
-    arrows = {(before, after): words for before, after, words in ARROW.findall(PAGE)}
+    arrows = {(before, after): words for before, after, words in ARROW.findall(PICTURE)}
 
     assert arrows["connecting", "connected"] == "opened"
     assert arrows["connected", "proven"] == "stable, data"

@@ -9,6 +9,7 @@ may name, for type checkers, what is built above it. Imports inside functions do
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable, Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -21,9 +22,9 @@ PACKAGE = Path(trio_instances.__file__).parent
 TESTS = Path(__file__).parent
 
 LAYERS = (
-    {"_exceptions", "_attended"},
+    {"_exceptions"},
     {"policy"},
-    {"abc"},
+    {"_attended", "abc"},
     {"telemetry", "channels"},
     {"_supervision"},
     {"_instance"},
@@ -331,6 +332,14 @@ def test_imports_downwards_and_within_a_folder_are_fine(
     )
 
     assert upward_imports(package) == []
+
+
+def test_the_map_of_the_policies_names_every_one() -> None:
+    """It is what a reader begins with, and nothing on it is gone."""
+    here = {path.stem for path in (PACKAGE / "policy").glob("[!_]*")}
+    map_ = ast.get_docstring(ast.parse((PACKAGE / "policy/__init__.py").read_text("utf-8"))) or ""
+
+    assert set(re.findall(r"`(\w+)`", map_)) == here
 
 
 def test_the_tests_of_the_policies_need_no_trio() -> None:

@@ -22,6 +22,12 @@ FRONT = (
     else {}
 )
 DEADLINE = 300.0
+ELSEWHERE = re.compile(
+    r'<(?:script|img|iframe|link)\b[^>]*"(?:https?:)?//[^"]*"'
+    r"|<script\b[^>]*>(?:(?!</script>).)*https?://",
+    re.DOTALL,
+)
+"""What a page loads from another host, by a tag or in a script of its own."""
 
 needs_sphinx = pytest.mark.skipif(not FRONT, reason="needs the extra docs")
 
@@ -72,6 +78,19 @@ def test_the_reference_tells_of_fields_what_the_source_does(site: Path) -> None:
     field = page.partition('id="trio_instances.ReconnectPolicy.hint_floor"')[2]
 
     assert "Seconds that pass at least before an attempt" in field.partition("</dl>")[0]
+
+
+@needs_sphinx
+@pytest.mark.timeout(DEADLINE)
+def test_the_site_needs_no_other_host(site: Path) -> None:
+    """It is whole without a network: no script, no style and no picture comes from elsewhere."""
+    loading = {
+        (page.relative_to(site), match[0])
+        for page in site.rglob("*.html")
+        for match in ELSEWHERE.finditer(page.read_text(encoding="utf-8"))
+    }
+
+    assert loading == set()
 
 
 @needs_sphinx

@@ -121,5 +121,9 @@ class Sink(ABC):
         """
 
     async def aclose(self) -> None:
-        """Release what the sink holds. Called once, after the last `write`."""
+        """Release what the sink holds. Called once, after the last `write`.
+
+        It is cancelled when the sink's time is used up. Where it was before, this is called all the
+        same, and gets as far as its first checkpoint. What it raises is reported.
+        """
         return

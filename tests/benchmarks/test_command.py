@@ -35,6 +35,20 @@ def test_plots_are_drawn_of_each_workload(tmp_path: Path) -> None:
     assert (tmp_path / "benchmark-snapshots.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_plot_can_be_read_on_a_light_page_and_on_a_dark_one(tmp_path: Path) -> None:
+    """It has no background, and all that is drawn stands out from white and from black."""
+    pytest.importorskip("matplotlib")
+    from matplotlib.image import imread  # noqa: PLC0415 - not everybody has it
+
+    options = ["--rounds", "1", "--size", "5", "--plots", str(tmp_path)]
+    CliRunner().invoke(command_for(["snapshots"]), options)
+    picture = imread(tmp_path / "benchmark-snapshots.png")
+    drawn = picture[picture[..., 3] > 0.99][:, :3].mean(axis=1)
+
+    assert picture[0, 0, 3] == 0.0
+    assert 0.3 < drawn.min() <= drawn.max() < 0.7
+
+
 def test_an_unknown_workload_is_refused() -> None:
     """With those that there are."""
     found = CliRunner().invoke(command_for(["snapshots"]), ["speed"])

@@ -68,6 +68,23 @@ async def test_one_that_is_connected_keeps_it(gateway: Gateway, tmp_path: Path) 
     assert running.process.returncode == ExitCode.STOPPED
 
 
+@pytest.mark.parametrize(
+    "run_table",
+    ["http = 0\n", 'when_all_down = "exit"\nall_down_after = 3600\n'],
+    ids=["it serves its endpoint", "it looks whether all are down"],
+)
+async def test_giving_up_ends_the_process_whatever_stood_around_the_runtime(
+    gateway: Gateway, tmp_path: Path, run_table: str
+) -> None:
+    """A service has nothing to serve any more then: it is stopped, and the code is 1."""
+    gateway.admit = lambda _: Refusal(status=401)
+    more = f'[runtime]\non_instance_failure = "escalate"\n[run]\n{run_table}'
+    async with run(write(tmp_path, gateway, "a", more=more)) as running:
+        assert await running.finish() == ExitCode.GAVE_UP
+
+    assert b"the runtime has given up" in running.err
+
+
 async def test_a_failure_that_nothing_is_prepared_for_shows_its_traceback(
     gateway: Gateway, tmp_path: Path
 ) -> None:

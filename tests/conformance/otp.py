@@ -27,6 +27,7 @@ import trio.testing
 from attrs import asdict, define, field, frozen
 
 from trio_instances import (
+    AutoShutdown,
     Child,
     ChildAlreadyPresent,
     ChildAlreadyStarted,
@@ -40,6 +41,8 @@ from trio_instances import (
     ChildState,
     RestartIntensity,
     RestartLimitExceeded,
+    RestartType,
+    Strategy,
     SupervisionError,
     Supervisor,
     SupervisorNotRunning,
@@ -66,6 +69,19 @@ STEPS: Mapping[str, Sequence[str]] = {
     "stop": (),
 }
 """What each step must have."""
+
+CHILD = ("id", "restart", "significant", "start")
+"""What each child must have."""
+
+WORDS: Mapping[str, Sequence[object]] = {
+    "strategy": [*Strategy],
+    "auto_shutdown": [*AutoShutdown],
+    "restart": [*RestartType],
+    "significant": [True, False],
+    "start": ["ok", "error", "ignore"],
+    "how": ["error", "normal"],
+}
+"""What may stand there."""
 
 ERRORS: Mapping[type[Exception], str] = {
     ChildRunning: "error running",
@@ -373,14 +389,27 @@ def read(path: Path) -> list[Recording]:
 
 
 def _check(scenario: Recording) -> None:
-    missing = [key for key in SCENARIO if key not in scenario]
-    for number, step in enumerate(scenario.get("steps", []), 1):
+    _check_part(scenario, "", SCENARIO)
+    for number, child in enumerate(scenario["children"], 1):
+        _check_part(child, f" of child {number}", CHILD)
+    for number, step in enumerate(scenario["steps"], 1):
         op = step.get("op")
         if op not in STEPS:
             raise ValueError(f"step {number}: unknown op {op!r}")
-        missing += [f"{key} of step {number}" for key in (*STEPS[op], "events") if key not in step]
+        _check_part(step, f" of step {number}", (*STEPS[op], "events"))
+        if "spec" in step:
+            _check_part(step["spec"], f" of the spec of step {number}", CHILD)
+
+
+def _check_part(part: Recording, place: str, needed: Sequence[str]) -> None:
+    missing = [key for key in needed if key not in part]
     if missing:
-        raise ValueError(f"missing: {', '.join(missing)}")
+        raise ValueError(f"missing: {', '.join(missing)}{place}")
+    for key in WORDS.keys() & part.keys():
+        given, words = part[key], WORDS[key]
+        each = given if key == "start" else [given]
+        if not each or not all(word in words for word in each):
+            raise ValueError(f"{key}{place} must be of {', '.join(map(str, words))}, not {given!r}")
 
 
 def main(arguments: Sequence[str]) -> int:

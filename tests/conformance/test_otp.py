@@ -181,14 +181,36 @@ def test_the_program_prints_each_divergence_and_exits_1(tmp_path: Path) -> None:
     assert done.returncode == 1
 
 
+def broken(**parts: object) -> str:
+    """Return a recording of which some parts are replaced."""
+    child = {"id": "a", "restart": "permanent", "significant": False, "start": ["ok"]}
+    whole = {**SCENARIOS[0], "children": [child], "steps": [{"op": "start", "events": []}]}
+    if "child" in parts:
+        parts = {"children": [{**child, **parts.pop("child")}]}  # type: ignore[dict-item]  # it is one
+    return json.dumps({**whole, **parts})
+
+
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
         ("not json", "recording.jsonl:1: Expecting value"),
         ("[]", "recording.jsonl:1: "),
         ('{"steps": []}', "missing: strategy, intensity"),
-        ('{"steps": [{"op": "explode"}]}', "step 1: unknown op 'explode'"),
-        ('{"steps": [{"op": "crash", "child": "a"}]}', "how of step 1, events of step 1"),
+        (broken(strategy="two_for_one"), "strategy must be of one_for_one, one_for_all"),
+        (broken(children=[{"id": "a"}]), "missing: restart, significant, start of child 1"),
+        (broken(child={"restart": "often"}), "restart of child 1 must be of permanent"),
+        (broken(child={"start": ["hang"]}), "start of child 1 must be of ok, error, ignore"),
+        (broken(child={"start": []}), "start of child 1 must be of ok, error, ignore"),
+        (broken(steps=[{"op": "explode"}]), "step 1: unknown op 'explode'"),
+        (broken(steps=[{"op": "crash", "child": "a"}]), "missing: how, events of step 1"),
+        (
+            broken(steps=[{"op": "crash", "child": "a", "how": "loudly", "events": []}]),
+            "how of step 1 must be of error, normal, not 'loudly'",
+        ),
+        (
+            broken(steps=[{"op": "start_child", "spec": {"id": "b"}, "events": []}]),
+            "missing: restart, significant, start of the spec of step 1",
+        ),
     ],
 )
 def test_what_is_no_recording_is_refused_with_its_place(

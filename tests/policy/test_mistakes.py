@@ -171,6 +171,36 @@ def test_the_mistakes_of_a_part_are_told_by_their_place_in_the_whole() -> None:
     ]
 
 
+def test_a_part_that_is_refused_adds_its_mistakes() -> None:
+    """Under its own name, or among those of the whole; what comes after it is looked at, too."""
+
+    def make_part(wrong: MistakeList, prefix: str) -> None:
+        with wrong.part(prefix):
+            raise InvalidSpec("Brush", [Mistake("size", 0, "must be at least 1")])
+
+    text = said(
+        lambda w: make_part(w, "brush"), lambda w: make_part(w, ""), lambda w: w.boolean("b", 0)
+    )
+    assert text.splitlines() == [
+        "Paint has 3 mistakes:",
+        "  - brush.size: must be at least 1, not 0",
+        "  - size: must be at least 1, not 0",
+        "  - b: must be True or False, not 0",
+    ]
+
+
+def test_a_part_without_a_mistake_and_one_that_fails_otherwise_are_left_alone() -> None:
+    """Only mistakes are taken over."""
+    wrong = MistakeList("Paint")
+    with wrong.part("a"):
+        made = 1
+    with pytest.raises(ZeroDivisionError), wrong.part("b"):
+        made = 1 // 0
+
+    wrong.raise_any()
+    assert made == 1
+
+
 @pytest.mark.parametrize("value", ["blue", "RED", "", None, 1, [], {}, object()])
 def test_what_is_no_word_is_kept_to_be_refused(value: Any) -> None:
     """A converter never raises, so that the mistake is listed with all others."""

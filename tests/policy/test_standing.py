@@ -117,6 +117,21 @@ def test_nothing_required_is_ready_at_once() -> None:
     assert judge_start([standing(status="failed")], ()).done
 
 
+def test_the_required_ids_are_not_searched_for_each_instance() -> None:
+    """They come as a tuple, and with 10,000 of them a search each would hold the event loop."""
+
+    class Listed(tuple[str, ...]):
+        __slots__ = ()
+
+        def __contains__(self, _: object) -> bool:
+            raise AssertionError("the whole of it is searched")
+
+    found = judge_start([PROVEN, standing("a")], Listed(["ok", "a", "ghost"]))
+
+    assert [each.instance_id for each in found.missing] == ["a"]
+    assert found.unknown == ("ghost",)
+
+
 @given(FLEETS, st.none() | st.sets(st.sampled_from("abcd")))
 def test_ready_is_possible_and_misses_nobody_it_waits_for(
     fleet: list[Standing], required: set[str] | None

@@ -274,6 +274,15 @@ async def test_sinks_get_everything_the_last_events_too(autojump_clock: MockCloc
     assert (quick.closed_at, slow.closed_at) == (13, 16)
 
 
+async def test_sinks_may_come_from_a_generator(autojump_clock: MockClock) -> None:
+    """It is gone through once, and what it gave is looked at and written to."""
+    sink = KeepingSink()
+    async with open_runtime(sinks=(each for each in [sink])):
+        pass
+
+    assert sink.names == ["runtime.started", "runtime.stopping", "runtime.stopped"]
+
+
 async def test_sinks_get_the_last_events_of_a_cancelled_runtime(autojump_clock: MockClock) -> None:
     """The cancellation waits for them, too."""
     sink = KeepingSink(seconds=1.0)

@@ -226,7 +226,7 @@ from trio_instances import open_supervisor
 
 def interrupt(frame, event, arg):
     code = frame.f_code
-    if event == "call" and code.co_name == "{method}" and "contextlib" in code.co_filename:
+    if event == "call" and code.co_name == "{method}" and "_supervision" in code.co_filename:
         sys.setprofile(None)
         signal.raise_signal(signal.SIGINT)
 
@@ -251,7 +251,7 @@ except KeyboardInterrupt:
 
 @pytest.mark.parametrize("method", ["__aenter__", "__aexit__"])
 def test_ctrl_c_between_the_block_and_the_supervisor_loses_nothing(method: str) -> None:
-    """It may come at any line, so also in those of `contextlib` that are called in between."""
+    """It may come at any line, so also where the block is entered, and where it is left."""
     done = subprocess.run(
         [sys.executable, "-X", "dev", "-c", UNLUCKY.format(method=method)],
         capture_output=True,
@@ -261,3 +261,76 @@ def test_ctrl_c_between_the_block_and_the_supervisor_loses_nothing(method: str) 
     )
     assert (done.stdout.splitlines()[-1], done.stderr) == ("interrupted", "")
     assert method == "__aenter__" or done.stdout.splitlines()[0] == "child ended"
+
+
+AT_EVERY_LINE = """
+import itertools, signal, sys
+import trio
+from trio_instances import open_supervisor, until_stopped
+
+CALLED = {"__enter__", "__exit__", "started", "become_ready", "move", "wake"}
+here = countdown = 0
+ended = False
+
+def trace(frame, event, arg):
+    global countdown
+    code = frame.f_code
+    within = "_supervision" in code.co_filename or "contextlib" in code.co_filename
+    if not (here and within and code.co_name in CALLED):
+        return None
+    if event == "line":
+        countdown -= 1
+        if countdown == 0:
+            signal.raise_signal(signal.SIGINT)
+    return trace
+
+async def child(*, task_status):
+    global here, ended
+    try:
+        here = 1
+        task_status.started()
+        with until_stopped():
+            here = 0
+            await trio.lowlevel.checkpoint()
+            here = 1
+        here = 0
+        await trio.sleep_forever()
+    finally:
+        here = 0
+        ended = True
+
+async def main():
+    async with open_supervisor() as supervisor:
+        await supervisor.start(child)
+        await trio.sleep(0.01)
+        if countdown > 0:
+            await supervisor.stop()
+
+for line in itertools.count(1):
+    countdown, ended = line, False
+    try:
+        sys.settrace(trace)
+        trio.run(main)
+    except KeyboardInterrupt:
+        assert ended and countdown <= 0, line
+    else:
+        assert countdown > 0, f"lost at {line}"
+        break
+    finally:
+        sys.settrace(None)
+print(f"interrupted at {line - 1} lines", flush=True)
+"""
+
+
+def test_ctrl_c_at_any_line_of_what_a_child_calls_gets_out() -> None:
+    """It is raised in the child's own code, never in the middle of a change that it has called."""
+    done = subprocess.run(
+        [sys.executable, "-X", "dev", "-c", AT_EVERY_LINE],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    said = done.stdout.split()
+    assert (said[:2], done.stderr) == (["interrupted", "at"], "")
+    assert int(said[2]) > 20

@@ -175,6 +175,18 @@ async def test_bad_arguments_are_refused() -> None:
     assert threading.active_count() == before
 
 
+async def test_every_bad_argument_is_listed() -> None:
+    """Those of the policy, by their own names, and those that are not."""
+    with (
+        pytest.raises(InvalidSpec) as refused,
+        watch_stalls(-1, window=0, warn=3, events=1),  # type: ignore[arg-type]  # the mistakes
+    ):
+        pass
+
+    places = [mistake.place for mistake in refused.value.mistakes]
+    assert places == ["threshold", "window", "events", "warn"]
+
+
 def test_outside_of_trio_there_is_no_loop_to_watch() -> None:
     """It says so, and starts no thread."""
     before = threading.active_count()

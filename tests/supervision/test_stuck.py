@@ -151,3 +151,26 @@ async def test_a_child_that_crashes_while_its_restart_is_cancelled_is_not_run_ag
 
     assert len(runs) == 2
     assert report.failed == 1
+
+
+async def test_a_body_that_ignores_cancellation_around_a_supervisor_is_stuck_too(
+    autojump_clock: MockClock, recorder: Recorder
+) -> None:
+    """Until the supervisor within begins to stop there is nobody else who could report it."""
+
+    async def app() -> None:
+        async with open_supervisor() as inner:
+            inner.start_soon(trio.sleep_forever, name="leaf")
+            with trio.CancelScope(shield=True):
+                await trio.sleep(30)
+
+    async with supervised(recorder, ChildSpec("app", app)) as supervisor:
+        await quiet()
+        report = await supervisor.stop()
+    stuck = recorder.of(telemetry.ChildStuck)
+    assert [(each.path, each.elapsed) for each in stuck] == [
+        ("supervisor/app", pytest.approx(5.0)),
+        ("supervisor/app", pytest.approx(10.0)),
+        ("supervisor/app", pytest.approx(20.0)),
+    ]
+    assert report.stuck == 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import trio
 from trio.testing import MockClock
@@ -249,3 +251,54 @@ async def test_a_supervisor_inside_a_soft_block_is_not_cut_short_either(
         await quiet()
         await supervisor.stop()
     assert drained == ["z", "y", "x"]
+
+
+@pytest.mark.parametrize("shutdown", [5.0, math.inf])
+async def test_it_is_passed_on_by_a_supervisor_around_it(
+    autojump_clock: MockClock, recorder: Recorder, shutdown: float
+) -> None:
+    """The block of a supervisor that is left softly stops its children, and does not wait for them.
+
+    They would otherwise be asked only when the budget of the child around them is over, or never.
+    """
+    log: list[str] = []
+
+    async def leaf(name: str) -> None:
+        with until_stopped():
+            await trio.sleep_forever()
+        log.append(f"{name} asked at {trio.current_time():g}")
+
+    async def app() -> None:
+        async with open_supervisor() as inner:
+            await inner.start(leaf, "a")
+            await inner.start(leaf, "b")
+            with until_stopped():
+                await trio.sleep_forever()
+            log.append("app asked")
+
+    async with supervised(recorder, ChildSpec("app", app, shutdown=shutdown)) as supervisor:
+        await trio.sleep(1)
+        await supervisor.stop()
+    assert log == ["app asked", "b asked at 1", "a asked at 1"]
+
+
+async def test_a_supervisor_opened_after_the_request_waits_for_its_children(
+    autojump_clock: MockClock, recorder: Recorder
+) -> None:
+    """What a child still does in order to end well is its own, within its budget."""
+    log: list[str] = []
+
+    async def goodbye() -> None:
+        await trio.sleep(2)
+        log.append("said goodbye")
+
+    async def app() -> None:
+        with until_stopped():
+            await trio.sleep_forever()
+        async with open_supervisor() as inner:
+            await inner.start(goodbye, restart="temporary")
+
+    async with supervised(recorder, ChildSpec("app", app)) as supervisor:
+        await quiet()
+        await supervisor.stop()
+    assert log == ["said goodbye"]

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import AsyncIterator, Callable
 from itertools import product
 from typing import Any
 
 import pytest
+import trio
 from trio.testing import MockClock
 
-from trio_instances import ChildSpec, InvalidSpec, RestartType
+from trio_instances import (
+    ChildAlreadyStarted,
+    ChildSpec,
+    FatalChildFailure,
+    InvalidSpec,
+    MaxChildrenReached,
+    RestartType,
+    WhoMustAct,
+    open_supervisor,
+)
 
 from .conftest import Puppet, Recorder, forever, states, supervised
 
@@ -79,3 +91,134 @@ async def test_an_option_that_nobody_knows_is_refused(
                 case "start_soon":
                     supervisor.start_soon(puppet.run, name="a", shutdwon=1.0)
         assert (puppet.attempts, states(supervisor)) == (0, {})
+
+
+async def test_every_mistake_of_several_specifications_is_listed(
+    autojump_clock: MockClock, recorder: Recorder
+) -> None:
+    """Whoever has to mend a list wants to hear of all of it, not only of the first."""
+    rubbish: Any = 5
+    specs = [
+        ChildSpec("a", forever),
+        ChildSpec("b", forever, restart="transient", significant=True),
+        rubbish,
+        ChildSpec("a", forever),
+    ]
+    async with supervised(recorder) as supervisor:
+        with pytest.raises(InvalidSpec) as caught:
+            await supervisor.start_children(specs)
+        assert states(supervisor) == {}
+    places = [mistake.place for mistake in caught.value.mistakes]
+    assert places == ["specs[1].significant", "specs[2]", "specs[3].name"]
+
+
+@pytest.mark.parametrize("rubbish", [None, 5, ChildSpec("a", forever)])
+async def test_what_is_no_list_of_specifications_is_refused(
+    autojump_clock: MockClock, rubbish: Any, recorder: Recorder
+) -> None:
+    """A single one is the likely slip; the error names what was given."""
+    async with supervised(recorder) as supervisor:
+        with pytest.raises(InvalidSpec, match="specs: must be a sequence of ChildSpecs, not"):
+            await supervisor.start_children(rubbish)
+
+
+async def test_several_children_of_which_one_cannot_come_start_none(
+    autojump_clock: MockClock, recorder: Recorder
+) -> None:
+    """A name that is taken, or a lack of room, is known before the first is started."""
+    several = [ChildSpec("a", forever), ChildSpec("x", forever)]
+    async with supervised(recorder, ChildSpec("x", forever)) as supervisor:
+        with pytest.raises(ChildAlreadyStarted):
+            await supervisor.start_children(several)
+        assert states(supervisor) == {"x": "running"}
+    async with supervised(recorder, max_children=1) as supervisor:
+        with pytest.raises(MaxChildrenReached):
+            await supervisor.start_children(several)
+        assert states(supervisor) == {}
+
+
+async def one_argument(_: int) -> None:
+    """Take exactly one argument."""
+
+
+def not_async() -> int:
+    """Be no async function."""
+    return 5
+
+
+async def generator() -> AsyncIterator[int]:
+    """Be an async function that nobody can await."""
+    yield 5
+
+
+class Called:
+    """Something that is called, without what it needs."""
+
+    async def __call__(self, _: int) -> None:
+        """Take exactly one argument."""
+
+
+MISFITS = pytest.mark.parametrize(
+    ("run", "args", "said"),
+    [
+        (one_argument, (), "args: must fit what `run` takes .*missing 1 required"),
+        (one_argument, (1, 2), "args: must fit what `run` takes .*takes 1 positional argument"),
+        (functools.partial(one_argument, 1), (2,), "args: must fit what `run` takes"),
+        (Called(), (), "args: must fit what `run` takes"),
+        (not_async, (), "run: must be an async function .*type int"),
+        (generator, (), "run: must be an async function .*type async_generator"),
+    ],
+)
+
+
+@MISFITS
+async def test_a_call_that_cannot_even_begin_is_a_mistake_of_the_specification(
+    *, autojump_clock: MockClock, run: Callable[..., Any], args: tuple[Any, ...], said: str,
+    recorder: Recorder,
+) -> None:  # fmt: skip
+    """`start` raises it as Trio would, bare; nothing has become ready, nothing is tried again."""
+    async with supervised(recorder) as supervisor:
+        with pytest.raises(InvalidSpec, match=said):
+            await supervisor.start(run, *args, name="a")
+        assert (states(supervisor), recorder.take()) == ({}, ["start_failed a#1"])
+
+
+@MISFITS
+async def test_nobody_restarts_a_call_that_cannot_begin(
+    *, autojump_clock: MockClock, run: Callable[..., Any], args: tuple[Any, ...], said: str,
+    recorder: Recorder,
+) -> None:  # fmt: skip
+    """With nobody who waits for the start it is fatal, and for the author to mend."""
+    with pytest.raises(FatalChildFailure, match="must") as caught:
+        async with open_supervisor(events=recorder.bus) as supervisor:
+            supervisor.start_soon(run, *args, name="a")
+    assert caught.value.cause.who_must_act is WhoMustAct.AUTHOR
+    assert recorder.take() == ["start_failed a#1"]
+
+
+async def test_a_type_error_of_the_child_s_own_is_a_crash(
+    autojump_clock: MockClock, recorder: Recorder
+) -> None:
+    """Only the call itself can misfit; what the function does with its arguments is its own."""
+
+    async def crashes() -> None:
+        await one_argument()  # type: ignore[call-arg]  # that is the point
+
+    async with supervised(recorder) as supervisor:
+        await supervisor.start(crashes, name="a", restart="temporary")
+        assert recorder.take() == ["started a#1", "crashed a#1"]
+
+
+async def test_whatever_can_be_awaited_will_do(
+    autojump_clock: MockClock, recorder: Recorder
+) -> None:
+    """A function may return something of its own to be awaited, as one compiled by Cython does."""
+
+    class Waits:
+        def __await__(self) -> Any:
+            return trio.sleep(1).__await__()  # noqa: ASYNC105 - whoever awaits this awaits that
+
+    async with supervised(recorder) as supervisor:
+        await supervisor.start(Waits, name="a", restart="temporary")
+        await trio.sleep(2)
+        assert recorder.take() == ["started a#1", "returned a#1"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -13,7 +14,9 @@ from trio_instances import (
     ChildSpec,
     SupervisionError,
     Supervisor,
+    SupervisorNotRunning,
     open_supervisor,
+    until_stopped,
 )
 
 from .conftest import Puppet, Recorder, forever, quiet, states, supervised
@@ -153,3 +156,105 @@ async def test_a_grandchild_is_refused_as_well_while_its_parent_is_not_ready(
     async with supervised(recorder, Puppet("a").spec(), strategy=strategy) as outer:
         with trio.fail_after(10):
             await outer.start(parent)
+
+
+@GROUPS
+@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("shield", [False, True])
+async def test_a_child_that_is_being_stopped_is_refused_what_would_wait_for_itself(
+    *, autojump_clock: MockClock, verb: str, strategy: str, shield: bool, recorder: Recorder
+) -> None:
+    """Whoever stops it holds the turn until it has ended; so it is told, and does not hang."""
+    refused = trio.Event()
+
+    async def worker() -> None:
+        with until_stopped():
+            await trio.sleep_forever()
+        with (
+            trio.CancelScope(shield=shield),
+            pytest.raises(SupervisionError, match="while it is being stopped"),
+        ):
+            await VERBS[verb](supervisor)
+        refused.set()
+
+    specs = (Puppet("a").spec(), ChildSpec("worker", worker, shutdown=math.inf))
+    async with supervised(recorder, *specs, strategy=strategy) as supervisor:
+        await quiet()
+        with trio.fail_after(10):
+            await supervisor.terminate_child("worker")
+    assert refused.is_set()
+
+
+@GROUPS
+async def test_a_child_that_its_supervisor_stops_at_the_end_hears_that_it_ends(
+    autojump_clock: MockClock, strategy: str, recorder: Recorder
+) -> None:
+    """A supervisor that ends takes no verbs; nobody waits for a turn that does not come."""
+    refused = trio.Event()
+
+    async def worker() -> None:
+        with until_stopped():
+            await trio.sleep_forever()
+        with pytest.raises(SupervisorNotRunning):
+            await supervisor.terminate_child("a")
+        refused.set()
+
+    specs = (Puppet("a").spec(), ChildSpec("worker", worker, shutdown=math.inf))
+    async with supervised(recorder, *specs, strategy=strategy) as supervisor:
+        await quiet()
+        with trio.fail_after(10):
+            await supervisor.stop()
+    assert refused.is_set()
+
+
+@GROUPS
+async def test_what_is_refused_is_not_done(
+    autojump_clock: MockClock, strategy: str, recorder: Recorder
+) -> None:
+    """A refusal leaves the child that it was about as it is, one that is being started included."""
+
+    async def slow(*, task_status: trio.TaskStatus[None]) -> None:
+        await trio.sleep(10)
+        task_status.started()
+        await trio.sleep_forever()
+
+    async def impatient(*, task_status: trio.TaskStatus[None]) -> None:
+        with pytest.raises(SupervisionError):
+            await supervisor.terminate_child("slow")
+        with pytest.raises(SupervisionError):
+            await supervisor.terminate_child("impatient")
+        task_status.started()
+        await trio.sleep_forever()
+
+    async with supervised(recorder, strategy=strategy) as supervisor:
+        supervisor.start_soon(slow, name="slow")
+        await quiet()
+        await supervisor.start(impatient, name="impatient")
+        await trio.sleep(20)
+        assert states(supervisor) == {"slow": "running", "impatient": "running"}
+
+
+@STRATEGIES
+async def test_a_child_does_not_wait_for_its_own_end(
+    autojump_clock: MockClock, strategy: str, recorder: Recorder
+) -> None:
+    """It asks for its stop and goes on to its end, whatever its budget: it would wait in vain."""
+    said: list[str] = []
+
+    async def worker() -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ask)
+            with until_stopped():
+                await trio.sleep_forever()
+            said.append("soft part ended")
+
+    async def ask() -> None:
+        await supervisor.terminate_child("worker")
+        said.append("asked")
+
+    spec = ChildSpec("worker", worker, shutdown=math.inf)
+    async with supervised(recorder, spec, strategy=strategy) as supervisor:
+        with trio.fail_after(10):
+            await quiet()
+        assert states(supervisor) == {"worker": "stopped"}
+    assert sorted(said) == ["asked", "soft part ended"]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import re
 import threading
+import weakref
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -115,7 +117,8 @@ def sdk() -> Iterator[Collected]:
 
 async def test_budgets_the_loop_and_sinks_are_observed(sdk: Collected) -> None:
     """Each by its attributes in the namespace, as what it is now."""
-    observe_runtime(Steady(), meter_provider=sdk.meters)
+    runtime = Steady()
+    observe_runtime(runtime, meter_provider=sdk.meters)
     phase = "trio_instances.breaker.phase"
 
     assert sdk.points() == {
@@ -152,7 +155,8 @@ async def test_budgets_the_loop_and_sinks_are_observed(sdk: Collected) -> None:
 
 async def test_what_only_grows_is_a_counter(sdk: Collected) -> None:
     """And everything else a gauge, each with its unit."""
-    observe_runtime(Steady(), meter_provider=sdk.meters)
+    runtime = Steady()
+    observe_runtime(runtime, meter_provider=sdk.meters)
     metrics = sdk.metrics()
 
     for family in RUNTIME_FAMILIES:
@@ -170,9 +174,12 @@ def test_a_name_follows_the_conventions(family: Any) -> None:
 
 async def test_the_share_of_each_instance_can_be_left_out(sdk: Collected) -> None:
     """Where a series for each is too much."""
-    observe_runtime(Steady(), meter_provider=sdk.meters, by_instance=False)
+    runtime = Steady()
+    observe_runtime(runtime, meter_provider=sdk.meters, by_instance=False)
 
-    assert "loop.share" not in sdk.points()
+    points = sdk.points()
+    assert "loop.busy" in points
+    assert "loop.share" not in points
 
 
 async def test_whether_by_instance_is_yes_or_no() -> None:
@@ -219,19 +226,36 @@ async def test_what_goes_wrong_in_a_look_ends_nothing(sdk: Collected) -> None:
         def list_budget_health(self) -> Sequence[BudgetHealth]:
             raise ValueError("broken")
 
-    observe_runtime(Broken(), meter_provider=sdk.meters)
+    runtime = Broken()
+    observe_runtime(runtime, meter_provider=sdk.meters)
 
     assert await trio.to_thread.run_sync(sdk.points) == {}
 
 
 def test_when_the_run_is_over_there_is_nothing_to_tell(sdk: Collected) -> None:
     """The SDK may collect once more, when it is shut down."""
+    runtime = Steady()
 
     async def main() -> None:
-        observe_runtime(Steady(), meter_provider=sdk.meters)
+        observe_runtime(runtime, meter_provider=sdk.meters)
+        assert sdk.points() != {}
 
     trio.run(main)
 
+    assert sdk.points() == {}
+
+
+async def test_a_runtime_that_nobody_has_any_more_is_not_kept(sdk: Collected) -> None:
+    """The provider may be there for ever; in the same run of Trio, another runtime may be."""
+    channel = MemoryChannel(MemoryServer())
+    gone = weakref.ref(channel)
+    async with open_runtime() as runtime:
+        observe_runtime(runtime, meter_provider=sdk.meters)
+        await runtime.start_instance(InstanceSpec(id="bot", channel=channel))
+    del runtime, channel
+    gc.collect()
+
+    assert gone() is None
     assert sdk.points() == {}
 
 

@@ -8,6 +8,7 @@ import pytest
 from trio_instances.policy.failures import Cause, FailureClass
 from trio_instances.policy.health import LivenessSignal, ProbeVerdict
 from trio_instances.policy.pressure import PressureLevel
+from trio_instances.policy.requested import REQUESTED
 from trio_instances.telemetry import (
     BreakerClosed,
     BreakerOpened,
@@ -43,9 +44,9 @@ def probe(verdict: ProbeVerdict) -> ProbeCompleted:
     return ProbeCompleted(at=0, generation=1, verdict=verdict, latency=0.1234, streak=1, cause=None)
 
 
-def disconnected(reason: str) -> InstanceDisconnected:
+def disconnected(reason: str, *, planned: bool = False) -> InstanceDisconnected:
     """Return the end of a connection."""
-    cause = Cause(FailureClass.RECOVERABLE, reason)
+    cause = Cause(FailureClass.RECOVERABLE, reason, planned=planned)
     return InstanceDisconnected(at=0, generation=1, cause=cause, uptime=9.0)
 
 
@@ -97,7 +98,12 @@ ESCALATED = SupervisorEscalated(
         (stopped(forced=True, cause=None), "WARNING"),
         (stopped(forced=False, cause=CAUSE), "WARNING"),
         (disconnected("close_1006"), "WARNING"),
-        (disconnected("pause_requested"), "INFO"),
+        *(
+            (InstanceDisconnected(at=0, generation=1, cause=cause, uptime=9.0), "INFO")
+            for cause in REQUESTED
+        ),
+        (disconnected("close_1012", planned=True), "INFO"),
+        (disconnected("approval_requested"), "WARNING"),
         (BreakerOpened(at=0, key="k", failed=5, connected=2, delay=1.0), "WARNING"),
         (BreakerClosed(at=0, key="k", elapsed=9.0, canaries=2), "INFO"),
         (RuntimeStarted(at=0), "INFO"),

@@ -405,6 +405,15 @@ def test_every_mistake_of_an_attempt_is_listed() -> None:
     assert places == ["takes", "stays", "refused", "ends", "crashes[0]", "crash"]
 
 
+def test_every_mistake_of_a_channel_is_listed() -> None:
+    """Those of its script and of its faults too, each with its place."""
+    with pytest.raises(InvalidSpec) as raised:
+        FakeChannel([5, Attempt()], faults="x", since=math.nan, on_message=5, overlaps=1)  # type: ignore[list-item,arg-type]  # the mistakes
+
+    places = [mistake.place for mistake in raised.value.mistakes]
+    assert places == ["script.attempts[0]", "faults", "since", "on_message", "overlaps"]
+
+
 @pytest.mark.parametrize(
     ("make", "given"),
     [

@@ -101,9 +101,10 @@ async def run_instances(
         except TrioInstancesError as exc:
             say(f"the runtime has given up: {exc}")
             return ExitCode.GAVE_UP
+        finally:
+            # However the runtime ended: they have nothing to serve, nor to wait for, any more.
+            await services.stop()
 
-        # One that waits to be tried again has nothing to wait for any more.
-        await services.stop()
         say("stopped")
         return reasons[0] if reasons else ExitCode.STOPPED
 
@@ -161,12 +162,16 @@ class JSONOutput(Sink):
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = sys.stdout if stream is None else stream
+        # Its own, so that a reader that takes nothing holds one thread, and not all that Trio has.
+        self._limiter = trio.CapacityLimiter(1)
 
     async def write(self, events: Sequence[Event]) -> None:
         """Write the events. A reader that is slow holds up a thread, and nothing else."""
         offset = time.time() - trio.current_time()
         lines = "".join(json_line(event, offset) for event in events)
-        await trio.to_thread.run_sync(self._write, lines, abandon_on_cancel=True)
+        await trio.to_thread.run_sync(
+            self._write, lines, abandon_on_cancel=True, limiter=self._limiter
+        )
 
     def _write(self, lines: str) -> None:
         self._stream.write(lines)

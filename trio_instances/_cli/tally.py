@@ -9,8 +9,8 @@ from typing import final
 import trio
 from attrs import frozen
 
-from .._instance.acting import STOP_REQUESTED
 from ..policy.failures import PROBE_TIMEOUT, WhoMustAct
+from ..policy.requested import STOP_REQUESTED
 from ..telemetry import Event, child_events, events
 from .fleet import OPTIONAL, WORKER
 

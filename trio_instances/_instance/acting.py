@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from ..policy.failures import Cause, FailureClass
+from ..policy.requested import REQUESTED, STOP_REQUESTED, is_failure
 from ..policy.restart import ChildState
 from ..policy.signals import Action, ActionKind, ConnectionState, Phase
 from ..policy.status import Change
@@ -16,15 +17,6 @@ from .reporter import degraded_by
 if TYPE_CHECKING:
     from .record import InstanceRecord
 
-RECONNECT_REQUESTED = Cause(FailureClass.RECOVERABLE, "reconnect_requested")
-PAUSE_REQUESTED = Cause(FailureClass.RECOVERABLE, "pause_requested")
-STOP_REQUESTED = Cause(FailureClass.RECOVERABLE, "stop_requested")
-DRAIN_REQUESTED = Cause(FailureClass.RECOVERABLE, "drain_requested")
-ROTATION = Cause(FailureClass.RECOVERABLE, "rotation_requested", resumable=True, planned=True)
-_REQUESTED = frozenset(
-    {RECONNECT_REQUESTED, PAUSE_REQUESTED, STOP_REQUESTED, DRAIN_REQUESTED, ROTATION}
-)
-"""Ends that somebody asked for: they are told of, and are no failures."""
 _UNKNOWN = Cause(FailureClass.RECOVERABLE, "unknown")
 _BUDGETED = frozenset({Phase.QUEUED, Phase.CONNECTING, Phase.CONNECTED, Phase.PROVEN})
 """Where an instance has something of its connection budget, or counts in it."""
@@ -74,7 +66,7 @@ def _close(record: InstanceRecord, action: Action, before: ConnectionState, now:
 
 
 def _is_failure(cause: Cause | None) -> bool:
-    return cause is not None and not cause.planned and cause not in _REQUESTED
+    return cause is not None and is_failure(cause)
 
 
 def _disconnect(
@@ -86,7 +78,7 @@ def _disconnect(
     _end(record, before.generation, cause)
     if not cause.resumable:
         record.session = None
-    if cause not in _REQUESTED:
+    if cause not in REQUESTED:
         record.cause = cause
     if record.bus.listening:
         uptime = now - record.connected_at
@@ -99,7 +91,7 @@ def _disconnect(
 def _abandon(record: InstanceRecord, action: Action, before: ConnectionState, now: float) -> None:
     record.change(Change.LOSE)
     elapsed = _end(record, before.generation, action.cause, now)
-    if action.cause is None or action.cause in _REQUESTED:
+    if action.cause is None or action.cause in REQUESTED:
         return
 
     record.cause = action.cause
@@ -112,7 +104,7 @@ def _fail_beside(
     elapsed = _end(record, action.generation, action.cause, now)
     if record.seat is not None:
         record.seat.give_up()
-    if action.cause is not None and action.cause not in _REQUESTED:
+    if action.cause is not None and action.cause not in REQUESTED:
         _tell_failed(record, action, before.besides + 1, elapsed)
 
 

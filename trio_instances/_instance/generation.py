@@ -28,11 +28,11 @@ from .._supervision.core import Core
 from .._supervision.opening import run_core
 from ..policy.failures import Cause, FailureClass
 from ..policy.options import SupervisorOptions
+from ..policy.requested import STOP_REQUESTED
 from ..policy.restart import ChildState
 from ..policy.signals import Phase, SignalKind
 from ..policy.specs import ChildSpec, takes_task_status
 from ..telemetry import events
-from .acting import STOP_REQUESTED
 from .probing import keep_probed
 from .reporter import InstanceReporter, degraded_by
 

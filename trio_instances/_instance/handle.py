@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, final
 
 from .._exceptions import ChildNotFound
 from ..policy.mistakes import MistakeList, member_or_given
+from ..policy.requested import DRAIN_REQUESTED, PAUSE_REQUESTED, RECONNECT_REQUESTED
 from ..policy.signals import Phase, SignalKind
 from ..policy.status import InstanceStatus
-from .acting import DRAIN_REQUESTED, PAUSE_REQUESTED, RECONNECT_REQUESTED
 from .pressure import Queue
 from .record import InstanceRecord
 from .snapshot import make_snapshot, make_standing

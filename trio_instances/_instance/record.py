@@ -19,11 +19,12 @@ from ..policy import status
 from ..policy.causes.defaults import classify_failure
 from ..policy.failures import Cause, WhoMustAct
 from ..policy.pressure import PressureLevel
+from ..policy.requested import ROTATION
 from ..policy.signals import ConnectionState, Phase, Signal, SignalKind
 from ..policy.status import Change, InstanceStatus, StatusState
 from ..telemetry import events
 from ..telemetry.status_events import StatusChanged
-from .acting import ROTATION, perform
+from .acting import perform
 from .waiting import tell_waiters
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ from .._supervision.core import Core
 from .._supervision.opening import run_core
 from ..policy.failures import FailureClass
 from ..policy.options import SupervisorOptions
+from ..policy.requested import PAUSE_REQUESTED, STOP_REQUESTED
 from ..policy.signals import Phase, SignalKind
 from ..policy.specs import ChildSpec
 from ..telemetry import events
-from .acting import PAUSE_REQUESTED, STOP_REQUESTED
 from .generation import ENDED, ask_for_children, run_generation
 from .reporter import InstanceReporter
 from .snapshot import CONNECTION

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import trio
 
 from ..policy.connection import TABLE
+from ..policy.requested import DRAIN_REQUESTED
 from ..policy.signals import Phase, SignalKind
-from .acting import DRAIN_REQUESTED
 from .pressure import all_queues, look_at_queues
 
 if TYPE_CHECKING:

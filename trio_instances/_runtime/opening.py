@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from random import Random
 
@@ -36,7 +36,7 @@ SERVICES = RestartIntensity(max_restarts=3, period=10.0)
 async def open_runtime(
     settings: RuntimeSettings | None = None,
     *,
-    sinks: Sequence[Sink] = (),
+    sinks: Iterable[Sink] = (),
     events: EventBus | None = None,
     random: Random | None = None,
     wall_clock: Callable[[], float] = time.time,
@@ -66,6 +66,7 @@ async def open_runtime(
         Exception: What the body raised, bare.
     """
     settings = RuntimeSettings() if settings is None else settings
+    sinks = tuple(sinks)  # what is looked at here is gone, if it was a generator
     _check(settings, sinks, events, random, wall_clock)
     bus = EventBus() if events is None else events
     random = Random() if random is None else random

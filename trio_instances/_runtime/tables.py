@@ -229,7 +229,7 @@ class TableReader:
         of_channel = {key: given.pop(key) for key in CHANNEL_FIELDS if key in given}
         channel = found.collect("", _make_channel, **of_channel)
         fields = {"id": "missing", **given}
-        spec = found.collect("", InstanceSpec, channel=channel or _needless(), **fields)
+        spec = found.collect("", InstanceSpec, channel=channel or _make_channel(), **fields)
         found.raise_any()
         return cast("InstanceSpec", spec)
 
@@ -335,10 +335,6 @@ def _platform(word: object) -> RuleSet:
 
 def _make_cause(code: str, **given: Any) -> Cause:
     return Cause(**{"failure_class": "", "reason": code, **given})
-
-
-def _needless() -> WebSocketChannel:
-    return WebSocketChannel("ws://needless.invalid")
 
 
 def _kinds_of(cls: type) -> dict[str, Any]:

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import contextvars
 from collections.abc import Callable
+from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any, cast, final
 
 import trio
 
 from .._exceptions import (
+    ChildAlreadyPresent,
+    ChildAlreadyStarted,
     ChildNotFound,
     Escalation,
     InvalidSpec,
@@ -28,7 +31,7 @@ from ..policy.restart import Move, RestartType
 from ..policy.specs import ChildSpec
 from ..policy.strategies import AutoShutdown, Strategy
 from .context import current
-from .record import ChildExit, ChildRecord
+from .record import ACTIVE, ChildExit, ChildRecord
 from .running import run_child
 from .stop_report import StopLog, StopReport
 from .stopping import stop_all
@@ -74,6 +77,7 @@ class Core:
         "stopped",
         "turn",
         "up",
+        "waits",
         "window",
     )
 
@@ -101,6 +105,8 @@ class Core:
         self.nursery: trio.Nursery | None = None
         self.body = trio.CancelScope()
         """Around the block's body: cancelled when the supervisor ends by itself."""
+        self.waits = True
+        """Whether leaving the block waits until the children have ended by themselves."""
         self.closing = False
         self.stopped = trio.Event()
         self.stop_report: StopReport | None = None
@@ -140,9 +146,18 @@ class Core:
         if self._tasks == 0 and self._idle is not None:
             self._idle.set()
 
+    def stop_waiting(self) -> None:
+        """Have the end of the block stop the children, and not wait until they end by themselves.
+
+        For whoever was asked to stop softly: the block can no longer be left by cancelling it.
+        """
+        self.waits = False
+        if self._idle is not None:
+            self._idle.set()
+
     async def wait_idle(self) -> None:
-        """Wait until no task of the supervisor is left."""
-        while self._tasks:
+        """Wait until no task of the supervisor is left, or nobody wants to wait any more."""
+        while self._tasks and self.waits:
             self._idle = trio.Event()
             await self._idle.wait()
 
@@ -159,6 +174,30 @@ class Core:
         self.children[spec.name] = record
         return record
 
+    def name_for(self, run: Callable[..., object], name: str | None) -> str:
+        """Return the name that a child was given, or one of its function's, numbered if need be."""
+        if name is not None:
+            return name
+
+        while isinstance(run, partial):
+            run = run.func
+        base = candidate = getattr(run, "__name__", type(run).__name__).strip("<>")
+        # Counting goes on from the last number: from 1 it would take ever longer.
+        while candidate in self.children:
+            number = self.numbers[base] = self.numbers.get(base, 1) + 1
+            candidate = f"{base}-{number}"
+        return candidate
+
+    def mistakes_of(self, spec: ChildSpec) -> tuple[Mistake, ...]:
+        """Return what contradicts this supervisor, if it is a specification at all."""
+        if not isinstance(spec, ChildSpec):
+            return (Mistake("", spec, "must be a ChildSpec"),)
+        if spec.significant and self.options.auto_shutdown is AutoShutdown.NEVER:
+            expected = "needs a supervisor with auto_shutdown, this one has auto_shutdown='never'"
+            return (Mistake("significant", spec.significant, expected),)
+
+        return ()
+
     def check_spec(self, spec: ChildSpec) -> None:
         """Refuse a spec that contradicts this supervisor.
 
@@ -166,23 +205,35 @@ class Core:
             InvalidSpec: It is no `ChildSpec`; or the child is significant, which needs an
                 `AutoShutdown` other than ``never``.
         """
-        if not isinstance(spec, ChildSpec):
-            wrong = Mistake("spec", spec, "must be a ChildSpec")
-            raise InvalidSpec(f"a child of {self.path!r}", [wrong])
-        if spec.significant and self.options.auto_shutdown is AutoShutdown.NEVER:
-            expected = "needs a supervisor with auto_shutdown, this one has auto_shutdown='never'"
-            raise InvalidSpec(
-                f"ChildSpec {spec.name!r}", [Mistake("significant", spec.significant, expected)]
-            )
+        mistakes = self.mistakes_of(spec)
+        if mistakes:
+            name = getattr(spec, "name", None)
+            what = f"a child of {self.path!r}" if name is None else f"ChildSpec {name!r}"
+            raise InvalidSpec(what, mistakes)
 
-    def check_room(self) -> None:
-        """Refuse to start one child more than allowed.
+    def check_name(self, name: str) -> None:
+        """Refuse a name that is taken.
 
         Raises:
-            MaxChildrenReached: As many as ``max_children`` are up.
+            ChildAlreadyStarted: A running child has it.
+            ChildAlreadyPresent: A child that is down has it.
+        """
+        there = self.children.get(name)
+        if there is None:
+            return
+        if there.state in ACTIVE:
+            raise ChildAlreadyStarted(there.path)
+
+        raise ChildAlreadyPresent(there.path)
+
+    def check_room(self, wanted: int = 1) -> None:
+        """Refuse to start more children than allowed.
+
+        Raises:
+            MaxChildrenReached: With those that are wanted, more than ``max_children`` would be up.
         """
         limit = self.options.max_children
-        if limit is not None and self.up >= limit:
+        if limit is not None and self.up + wanted > limit:
             raise MaxChildrenReached(self.path, limit)
 
     def find(self, name: str) -> ChildRecord:
@@ -207,9 +258,26 @@ class Core:
         record.alive = True
         record.launches += 1
         record.move(Move.START, trio.current_time())
+        self._spawn_child(record, None)
+
+    def _spawn_child(self, record: ChildRecord, delay: float | None) -> None:
         assert record.context is not None
         # The task copies the context that it is spawned in.
-        record.context.run(self.spawn, run_child, self, record, name=record.path)
+        record.context.run(self.spawn, run_child, self, record, delay, name=record.path)
+
+    def task_ended(self, record: ChildRecord, delay: float | None) -> None:
+        """Take note of the end of a child's task.
+
+        Args:
+            record: The child.
+            delay: Seconds after which it is to be restarted in another task, or None.
+        """
+        if delay is None:
+            record.alive = False
+            record.wake()
+        else:
+            self._spawn_child(record, delay)
+        self.left()
 
     def remove(self, record: ChildRecord, now: float) -> None:
         """Forget a child."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 from random import Random
-from typing import Any
+from types import TracebackType
+from typing import Any, final
 
 import trio
+from trio.lowlevel import enable_ki_protection
 
 from .._exceptions import SupervisorNotRunning
 from ..policy.backoff import Backoff
@@ -26,13 +29,11 @@ from .reporter import Reporter
 from .rounds import queue_round
 from .stopping import cancel_all
 from .supervisor import Supervisor
-from .uninterrupted import uninterrupted
 
 OTP_INTENSITY = RestartIntensity()
 
 
-@uninterrupted
-async def open_supervisor(
+def open_supervisor(
     *,
     strategy: Strategy | str = Strategy.ONE_FOR_ONE,
     intensity: RestartIntensity = OTP_INTENSITY,
@@ -44,7 +45,7 @@ async def open_supervisor(
     name: str = "supervisor",
     events: EventBus | None = None,
     random: Random | None = None,
-) -> AsyncIterator[Supervisor]:
+) -> AbstractAsyncContextManager[Supervisor]:
     """Open a supervisor: a nursery that restarts its children.
 
     Leaving the block waits for the children, as a nursery does. An exception in the body, a
@@ -66,8 +67,8 @@ async def open_supervisor(
         events: Where it tells what happens; None takes that of the supervisor around it, if any.
         random: Where the jitter of delays comes from; None takes a generator of the library.
 
-    Yields:
-        The supervisor.
+    Returns:
+        The block, whose target is the supervisor. It belongs where this was called.
 
     Raises:
         InvalidSpec: An argument is not what it must be; all of them are listed.
@@ -98,8 +99,7 @@ async def open_supervisor(
         reporter=_reporter(events, parent),
         random=random,
     )
-    async with run_core(core, parent) as supervisor:
-        yield supervisor
+    return run_core(core, parent)
 
 
 def _reporter(events: EventBus | None, parent: ChildRecord | None) -> Reporter:
@@ -111,36 +111,81 @@ def _reporter(events: EventBus | None, parent: ChildRecord | None) -> Reporter:
     return Reporter(bus, around.instance_id, around.channel_type, around.generation)
 
 
-@uninterrupted
-async def run_core(core: Core, parent: ChildRecord | None) -> AsyncIterator[Supervisor]:
+@final
+class run_core(AbstractAsyncContextManager[Supervisor]):  # noqa: N801 - used as a function is
     """Give a supervisor its nursery, and take it down whatever happens.
 
     Children never raise through the nursery, and the body's exception is kept until the children
     have stopped: so it comes out bare, and the nursery never cancels anything by itself.
+
+    Not a generator: an interrupt in the frames of `contextlib`, which nothing protects, would leave
+    the nursery open and its children lost; and it would be a quarter of what a supervisor weighs.
+    The block itself is not protected.
+
+    Args:
+        core: The supervisor.
+        parent: The child within which it is open, if any.
     """
-    if core.options.strategy is not Strategy.ONE_FOR_ONE:
-        core.on_group_exit = partial(queue_round, core)
-    failure: BaseException | None = None
-    core.parent = parent
-    if parent is not None:
-        parent.nested = (*parent.nested, core)
-    try:
-        async with trio.open_nursery() as nursery:
-            core.nursery = nursery
-            try:
-                with core.body:
-                    yield Supervisor(core)
-                    await core.wait_idle()
-            except BaseException as exc:
-                failure = exc
+
+    __slots__ = ("_core", "_nursery")
+
+    def __init__(self, core: Core, parent: ChildRecord | None) -> None:
+        if core.options.strategy is not Strategy.ONE_FOR_ONE:
+            core.on_group_exit = partial(queue_round, core)
+        core.parent = parent
+        self._core = core
+        self._nursery = trio.open_nursery()
+
+    @enable_ki_protection
+    async def __aenter__(self) -> Supervisor:
+        core = self._core
+        core.nursery = await self._nursery.__aenter__()
+        if core.parent is not None:
+            core.parent.nested = (*core.parent.nested, core)
+        core.body.__enter__()
+        return Supervisor(core)
+
+    @enable_ki_protection
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        core = self._core
+        failure = outcome = error
+        try:
+            failure = await _leave_body(core, error)
             await _stop(core)
-        raise_outcome(core, failure)
+            await self._nursery.__aexit__(None, None, None)
+            outcome = outcome_of(core, failure)
+            if outcome is not None and outcome is not error:
+                raise outcome
+            return outcome is None
+        finally:
+            core.nursery = None
+            if core.parent is not None:
+                core.parent.nested = tuple(n for n in core.parent.nested if n is not core)
+                core.parent.core.absorb_stop_of(core)
+            # What is raised has this frame in its traceback.
+            del error, failure, outcome
+
+
+async def _leave_body(core: Core, error: BaseException | None) -> BaseException | None:
+    """Wait for the children where the body has ended well, and leave the scope around it."""
+    try:
+        try:
+            if error is None:
+                await core.wait_idle()
+        except BaseException as exc:
+            error = exc
+        kind = None if error is None else type(error)
+        traceback = None if error is None else error.__traceback__
+        return None if core.body.__exit__(kind, error, traceback) else error
+    except BaseException as exc:
+        return exc  # what was raised without what the scope has caught of it
     finally:
-        core.nursery = None
-        if parent is not None:
-            parent.nested = tuple(each for each in parent.nested if each is not core)
-            parent.core.absorb_stop_of(core)
-        del failure
+        del error
 
 
 async def _stop(core: Core) -> None:
@@ -159,8 +204,8 @@ async def _stop(core: Core) -> None:
                 cancel_all(core)
 
 
-def raise_outcome(core: Core, failure: BaseException | None) -> None:
-    """Raise what the block is to raise: what passed through, the escalation, the body's exception.
+def outcome_of(core: Core, failure: BaseException | None) -> BaseException | None:
+    """Return what the block is to raise: what passed through, the escalation, the body's exception.
 
     Of several, a `trio.Cancelled` of the body gives way: the scope that it belongs to raises it
     anew where there is something left to cancel. Ctrl-C twice is one interrupt. Any other are
@@ -175,14 +220,11 @@ def raise_outcome(core: Core, failure: BaseException | None) -> None:
         outcomes.append(failure)
     interrupts = [each for each in outcomes if isinstance(each, KeyboardInterrupt)]
     outcomes = [each for each in outcomes if each not in interrupts[1:]]
-    try:
-        if len(outcomes) == 1:
-            raise outcomes[0]
-        if outcomes:
-            message = f"supervisor {core.path!r} ended for several reasons"
-            raise BaseExceptionGroup(message, outcomes)
-    finally:
-        del outcomes, interrupts, failure
+    if len(outcomes) > 1:
+        message = f"supervisor {core.path!r} ended for several reasons"
+        return BaseExceptionGroup(message, outcomes)
+
+    return outcomes[0] if outcomes else None
 
 
 def _tells_only_of_the_end(core: Core, failure: BaseException | None) -> bool:

@@ -9,7 +9,9 @@ begins.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import math
+from collections.abc import Awaitable
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any, final
 
 import trio
@@ -18,6 +20,7 @@ from trio.lowlevel import disable_ki_protection, enable_ki_protection
 from .._exceptions import ChildDeclined, StartTimedOut
 from ..policy.causes.defaults import classify_failure
 from ..policy.restart import ChildState, Exit, Move
+from ..policy.specs import refuse_misfit, refuse_unawaitable
 from .exits import after_exit, let_pass
 from .record import ChildExit, ChildRecord
 
@@ -39,6 +42,7 @@ class Readiness:
         self._record = record
         self._incarnation = record.incarnation
 
+    @enable_ki_protection
     def started(self, value: Any = None) -> None:
         """Say that the child is ready.
 
@@ -64,86 +68,75 @@ class Readiness:
 def _too_late(record: ChildRecord, now: float) -> bool:
     # Before it is ready its scope's deadline is the end of its `start_timeout`. Whether the scope
     # is cancelled says the same, and costs more to ask.
-    return record.scope is not None and now >= record.scope.deadline
+    if record.spec.start_timeout == math.inf or record.scope is None:
+        return False
+
+    return now >= record.scope.deadline
 
 
+@enable_ki_protection
 def become_ready(record: ChildRecord, value: Any, now: float) -> None:
     """Take note that an incarnation is ready."""
     record.value = value
     record.ready_at = now
     record.awaited = False
-    if record.spec.start_timeout != float("inf") and record.scope is not None:
-        record.scope.deadline = float("inf")
+    if record.spec.start_timeout != math.inf and record.scope is not None:
+        record.scope.deadline = math.inf
     record.move(Move.READY, now)
     record.core.reporter.started(record, now)
 
 
 @enable_ki_protection
-async def run_child(core: Core, record: ChildRecord) -> None:
-    """Run a child until it is not to be restarted by this very task."""
-    record.task = trio.lowlevel.current_task()
-    delay: float | None = None
-    try:
-        while True:
-            delay = await _in_one_scope(core, record, delay)
-            if delay is None:
-                return
-    finally:
-        record.alive = False
-        record.task = None
-        record.scope = None
-        record.wake()
-        core.left()
+async def run_child(core: Core, record: ChildRecord, delay: float | None = None) -> None:
+    """Run a child until it is not to be restarted by this very task.
 
+    One scope serves all incarnations: one for each would add a fifth to what a restart costs. When
+    it was cancelled, or still has a deadline, it is used up, and what comes next needs another one:
+    it gets a task of its own.
 
-async def _in_one_scope(core: Core, record: ChildRecord, delay: float | None) -> float | None:
-    """Run incarnations until the child is not to be restarted, or its scope is used up.
-
-    A scope for each incarnation would add a fifth to what a restart costs. One that was cancelled,
-    or that still has a deadline, is left: its end is the incarnation's, and the next needs another.
-
-    Returns:
-        Seconds after which the child is to be restarted in another scope, or None.
+    Args:
+        core: Its supervisor.
+        record: The child.
+        delay: Seconds before the first incarnation here, where that is a restart.
     """
-    if record.stop_asked_at is not None:
-        return after_exit(core, record, None)
-
-    error: BaseException | None = None
+    record.task = trio.lowlevel.current_task()
     # Shielded: only the supervisor cancels its children, one by one, in order.
     scope = record.scope = trio.CancelScope(shield=True)
+    error: BaseException | None = None
     begun = False
     try:
-        with scope:
-            while True:
-                if delay is not None:
-                    await pause(record, delay)
-                begun = True
-                try:
-                    await _begin(record, scope)
-                except Exception as exc:
-                    error = exc
-                if scope.cancel_called or scope.deadline != float("inf"):
-                    break
+        try:
+            with scope:
+                while record.stop_asked_at is None:
+                    if delay is not None:
+                        await pause(record, delay)
+                    begun = True
+                    try:
+                        await _begin(record, scope)
+                    except Exception as exc:
+                        error = exc
+                    # The error's traceback holds this frame, which so must not hold the error.
+                    delay, error, begun = _take_in(core, record, scope, error), None, False
+                    if delay is None or scope.cancel_called or scope.deadline != math.inf:
+                        return
 
-                # The error's traceback holds this frame, so this frame must not hold the error.
-                exit_, error = _exit_of(core, record, scope, error), None
-                begun, delay = False, after_exit(core, record, exit_)
-                del exit_
-                if delay is None:
-                    return None
-
-                _renew_context(record)
-    except BaseException as exc:
-        error = exc
-
-    try:
-        exit_or_none = _exit_of(core, record, scope, error) if begun else None
+                    _renew_context(record)
+        except BaseException as exc:
+            error = exc
+        if begun:
+            delay, error = _take_in(core, record, scope, error), None
+        else:
+            delay = after_exit(core, record, None)
     finally:
-        del error
-    delay = after_exit(core, record, exit_or_none)
-    if delay is not None:
-        _renew_context(record)
-    return delay
+        record.task = None
+        record.scope = None
+        core.task_ended(record, delay)
+
+
+def _take_in(
+    core: Core, record: ChildRecord, scope: trio.CancelScope, error: BaseException | None
+) -> float | None:
+    return after_exit(core, record, _exit_of(core, record, scope, error))
 
 
 def _renew_context(record: ChildRecord) -> None:
@@ -170,32 +163,34 @@ def _begin(record: ChildRecord, scope: trio.CancelScope) -> Awaitable[object]:
     now = trio.current_time()
     record.incarnation += 1
     record.began_at = now
-    spec = record.spec
     if record.state is ChildState.RESTARTING:
         record.move(Move.START, now)
     if not record.takes_status:
-        become_ready(record, None, now)
-        return _call(spec.run, spec.args)
+        return _run(record, None)
 
-    if spec.start_timeout != float("inf"):
-        scope.deadline = now + spec.start_timeout
-    return _call_with_status(spec.run, spec.args, Readiness(record))
+    if record.spec.start_timeout != math.inf:
+        scope.deadline = now + record.spec.start_timeout
+    return _run(record, Readiness(record))
 
 
 # Ctrl-C must not be raised in the middle of this package's bookkeeping, but it must be raised in
 # the child's own code, as it would be in a task of any nursery.
-
-
 @disable_ki_protection
-async def _call(run: Callable[..., Awaitable[object]], args: tuple[Any, ...]) -> None:
-    await run(*args)
-
-
-@disable_ki_protection
-async def _call_with_status(
-    run: Callable[..., Awaitable[object]], args: tuple[Any, ...], status: Readiness
-) -> None:
-    await run(*args, task_status=status)
+async def _run(record: ChildRecord, status: Readiness | None) -> None:
+    spec = record.spec
+    try:
+        if status is None:
+            running = spec.run(*spec.args)
+        else:
+            running = spec.run(*spec.args, task_status=status)
+    except TypeError as exc:
+        refuse_misfit(spec, exc)
+        raise
+    if type(running) is not CoroutineType:
+        refuse_unawaitable(spec, running)
+    if status is None:
+        become_ready(record, None, trio.current_time())
+    await running
 
 
 def _exit_of(

@@ -107,11 +107,12 @@ def watch_stalls(
         RuntimeError: It is not called within `trio.run`.
     """
     wrong = MistakeList("watch_stalls")
+    with wrong.part():
+        policy = StallPolicy(threshold=threshold, warn_after=warn_after, window=window)
     wrong.instance("events", events, EventBus, optional=True)
     if not callable(warn):
         wrong.add("warn", warn, "must be a function of a text")
     wrong.raise_any()
-    policy = StallPolicy(threshold=threshold, warn_after=warn_after, window=window)
     parent = current.get(None)
     if events is None and parent is not None:
         events = parent.core.reporter.bus

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, final
 
 import trio
@@ -10,18 +10,17 @@ import trio
 from .._exceptions import (
     ChildRestarting,
     ChildStartFailed,
-    InvalidSpec,
-    Mistake,
     SupervisionError,
     SupervisorNotRunning,
 )
 from ..policy.failures import Cause, FailureClass
+from ..policy.mistakes import MistakeList
 from ..policy.restart import ChildState, Move, Verdict, after_first_start
-from .context import current
+from ..policy.specs import ChildSpec
+from .context import child_around
 from .stopping import stop_one
 
 if TYPE_CHECKING:
-    from ..policy.specs import ChildSpec
     from .core import Core
     from .record import ChildExit, ChildRecord
 
@@ -36,7 +35,7 @@ class in_turn:  # noqa: N801 - used as a function is; a generator would cost a t
         core: The supervisor.
 
     Raises:
-        SupervisionError: The caller is a child whose own start holds the turn, or runs in one.
+        SupervisionError: The caller is a child whose own start, or stop, may hold the turn.
         SupervisorNotRunning: The supervisor has ended, or is ending.
     """
 
@@ -47,8 +46,8 @@ class in_turn:  # noqa: N801 - used as a function is; a generator would cost a t
 
     async def __aenter__(self) -> None:
         core = self._core
+        core.check_open()
         if core.turn is None:
-            core.check_open()
             return
 
         refuse_to_wait_for_itself(core)
@@ -65,37 +64,58 @@ class in_turn:  # noqa: N801 - used as a function is; a generator would cost a t
 
 
 def refuse_to_wait_for_itself(core: Core) -> None:
-    """Refuse a caller within a child that somebody who is at it already waits for.
+    """Refuse a caller within a child whose start or end is what the turn may be held for.
 
     Raises:
-        SupervisionError: The caller is a child of this supervisor that is not ready, or in one.
+        SupervisionError: The caller is a child of this supervisor, or within one, that is not ready
+            or was asked to stop.
     """
-    record = current.get(None)
-    while record is not None and record.core is not core:
-        record = record.core.parent
-    if record is not None and record.awaited:
+    record = child_around(core)
+    if record is None:
+        return
+    if record.awaited:
         raise SupervisionError(
             f"child {record.path!r} asks its own supervisor for a change before it is ready, and "
             "would wait for itself: call task_status.started() first"
         )
+    if record.stop_asked_at is not None:
+        raise SupervisionError(
+            f"child {record.path!r} asks its own supervisor for a change while it is being "
+            "stopped, and would wait for itself: leave that to a task outside of the child"
+        )
 
 
-def check_together(core: Core, specs: Sequence[ChildSpec]) -> None:
+def check_together(core: Core, specs: Iterable[ChildSpec]) -> Sequence[ChildSpec]:
     """Refuse several specs that cannot be started together.
 
+    Returns:
+        The specs.
+
     Raises:
-        InvalidSpec: One is no `ChildSpec` or contradicts the supervisor; or two have the same name.
+        InvalidSpec: With every mistake: one is no `ChildSpec` or contradicts the supervisor; or two
+            have the same name.
+        ChildAlreadyStarted: A running child has one of the names.
+        ChildAlreadyPresent: A child that is down has one of the names.
+        MaxChildrenReached: There is not room for all of them.
     """
-    mistakes = []
+    wrong = MistakeList(f"the children of {core.path!r}")
+    if not isinstance(specs, Iterable):
+        wrong.add("specs", specs, "must be a sequence of ChildSpecs")
+        wrong.raise_any()
+
+    several = list(specs)
     seen: set[str] = set()
-    for index, spec in enumerate(specs):
-        core.check_spec(spec)
-        if spec.name in seen:
-            place = f"[{index}].name"
-            mistakes.append(Mistake(place, spec.name, "must not be the name of another one"))
-        seen.add(spec.name)
-    if mistakes:
-        raise InvalidSpec(f"the children of {core.path!r}", mistakes)
+    for index, spec in enumerate(several):
+        wrong.extend(f"specs[{index}]", core.mistakes_of(spec))
+        if isinstance(spec, ChildSpec):
+            if spec.name in seen:
+                wrong.add(f"specs[{index}].name", spec.name, "must not be the name of another one")
+            seen.add(spec.name)
+    wrong.raise_any()
+    for spec in several:
+        core.check_name(spec.name)
+    core.check_room(len(several))
+    return several
 
 
 async def launch_and_wait(core: Core, record: ChildRecord, down: Move) -> ChildExit | None:

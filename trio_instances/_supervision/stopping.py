@@ -39,6 +39,8 @@ def request_stop(record: ChildRecord) -> None:
         record.core.reporter.stopping(record, now)
     if record.soft_scopes:
         record.was_soft = True
+        for nested in record.nested:
+            nested.stop_waiting()
         for scope in record.soft_scopes:
             scope.cancel()
         if record.scope is not None:
@@ -192,8 +194,9 @@ class _Watch:
         record = self._record
         cancelled = record.scope is not None and record.scope.cancel_called
         overdue = now >= self._cancelled_at(now) + self._interval
-        # A supervisor within the child reports its own children, and takes the time that they take.
-        if record.nested or not (cancelled and overdue):
+        # A supervisor within the child that stops reports its own children, and takes their time.
+        within = any(nested.stop_log is not None for nested in record.nested)
+        if within or not (cancelled and overdue):
             return
 
         self._interval *= 2

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from functools import partial
 from typing import Any, final
 
 import trio
 from trio.lowlevel import enable_ki_protection
 
 from .._exceptions import (
-    ChildAlreadyPresent,
-    ChildAlreadyStarted,
     ChildRestarting,
     ChildRunning,
 )
 from ..policy.restart import ChildState, Move
 from ..policy.specs import ChildSpec
+from .context import child_around
 from .core import Core
 from .dump import dump_tree
 from .record import ACTIVE, Child, ChildCounts, ChildExit, ChildInfo, ChildRecord, info_of
@@ -26,6 +24,7 @@ from .starting import (
     in_turn,
     launch_and_wait,
     leave_down,
+    refuse_to_wait_for_itself,
     settle_first_start,
     start_failed,
 )
@@ -97,10 +96,13 @@ class Supervisor:
             ChildAlreadyPresent: A child that is down has this name.
             MaxChildrenReached: As many children are up as the supervisor allows.
             StartTimedOut: It was not ready within its ``start_timeout``.
+            ChildStartFailed: Somebody stopped it before it was ready; it is kept, stopped.
+            SupervisionError: Under a group strategy, a child asks for it that is not ready itself,
+                or is being stopped, and would wait for itself.
             SupervisorNotRunning: The supervisor has ended, or ends meanwhile.
             Exception: Whatever the child raised before it was ready, bare.
         """
-        spec = ChildSpec(self._name_for(run, name), run, args, **options)
+        spec = ChildSpec(self._core.name_for(run, name), run, args, **options)
         record, exit_ = await self._start_new(spec)
         if exit_ is not None and exit_.error is not None:
             try:
@@ -136,7 +138,7 @@ class Supervisor:
             MaxChildrenReached: As many children are up as the supervisor allows.
             SupervisorNotRunning: The supervisor has ended, or is ending.
         """
-        record = self._register(ChildSpec(self._name_for(run, name), run, args, **options))
+        record = self._register(ChildSpec(self._core.name_for(run, name), run, args, **options))
         self._core.launch(record, awaited=False)
         return Child(record)
 
@@ -159,6 +161,7 @@ class Supervisor:
             MaxChildrenReached: As many children are up as the supervisor allows.
             ChildStartFailed: From what the child raised before it was ready; nothing is kept. Or
                 somebody stopped it before it was ready; then it is kept, stopped.
+            SupervisionError: It would wait for itself, as in `start`.
             SupervisorNotRunning: The supervisor has ended, or ends meanwhile.
         """
         record, exit_ = await self._start_new(spec)
@@ -179,17 +182,17 @@ class Supervisor:
 
         Raises:
             InvalidSpec: Two specs have the same name, or one is no `ChildSpec` or contradicts this
-                supervisor; nothing was started.
+                supervisor; all mistakes are listed. This and the next three start nothing.
             ChildAlreadyStarted: A running child has one of the names.
             ChildAlreadyPresent: A child that is down has one of the names.
-            MaxChildrenReached: As many children are up as the supervisor allows.
-            ChildStartFailed: An essential one failed before it was ready.
+            MaxChildrenReached: The supervisor does not allow as many children to be up.
+            ChildStartFailed: An essential one failed before it was ready, or somebody stopped it.
+            SupervisionError: It would wait for itself, as in `start`.
             SupervisorNotRunning: The supervisor has ended, or ends meanwhile.
         """
-        specs = list(specs)
-        check_together(self._core, specs)
         children = []
         async with in_turn(self._core):
+            specs = check_together(self._core, specs)
             for spec in specs:
                 record = self._register(spec)
                 exit_ = await launch_and_wait(self._core, record, Move.REMOVE)
@@ -207,21 +210,30 @@ class Supervisor:
         It is not restarted by its supervisor, its siblings are left alone, and nothing is counted.
         One that is between two restarts is not restarted any more; one that is down stays so.
 
-        Cancelling it ends the waiting; the child was asked to stop, and stops.
+        Cancelling it ends the waiting; the child was asked to stop, and stops. A child that asks
+        for its own stop does not wait for it, which it could only do in vain.
 
         Args:
             name: The child's name.
 
         Raises:
             ChildNotFound: No child has this name.
+            SupervisionError: It would wait for itself, as in `start`.
             SupervisorNotRunning: The supervisor has ended, or is ending.
         """
-        record = self._running_core().find(name)
+        core = self._running_core()
+        record = core.find(name)
+        if core.turn is not None:
+            refuse_to_wait_for_itself(core)
+        if child_around(core) is record:
+            request_stop(record)
+            await trio.lowlevel.checkpoint()
+            return
         if record.state is ChildState.STARTING and record.alive:
             request_stop(record)  # a start that hangs holds the turn: it must be possible to end it
-        async with in_turn(self._core):
+        async with in_turn(core):
             if record.state is not ChildState.REMOVED:
-                await stop_one(self._core, record)
+                await stop_one(core, record)
 
     @enable_ki_protection
     async def restart_child(self, name: str) -> Child:
@@ -229,7 +241,8 @@ class Supervisor:
 
         One that waits for the delay before its next restart is restarted now.
 
-        Cancelling it cancels the start, waits for its end, and leaves the child as it was.
+        Cancelling it cancels the start, waits for its end, and leaves the child as it was. A
+        restart whose delay it has cut short is the supervisor's own, and goes on.
 
         Args:
             name: The child's name.
@@ -239,8 +252,7 @@ class Supervisor:
             ChildRunning: It runs.
             ChildRestarting: It is between two restarts without a delay.
             MaxChildrenReached: As many children are up as the supervisor allows.
-            SupervisionError: A child asks for it before it is ready itself, under a group strategy,
-                and would wait for itself.
+            SupervisionError: It would wait for itself, as in `start`.
             ChildStartFailed: From what it raised before it was ready; it stays down.
             SupervisorNotRunning: The supervisor has ended, or ends meanwhile.
         """
@@ -275,6 +287,7 @@ class Supervisor:
             ChildNotFound: No child has this name.
             ChildRunning: It runs.
             ChildRestarting: It is between two restarts.
+            SupervisionError: It would wait for itself, as in `start`.
             SupervisorNotRunning: The supervisor has ended, or is ending.
         """
         async with in_turn(self._core):
@@ -351,30 +364,11 @@ class Supervisor:
         self._core.check_open()
         return self._core
 
-    def _name_for(self, run: Callable[..., object], name: str | None) -> str:
-        if name is not None:
-            return name
-
-        while isinstance(run, partial):
-            run = run.func
-        base = getattr(run, "__name__", type(run).__name__).strip("<>")
-        core, candidate = self._core, base
-        # Counting goes on from the last number: from 1 it would take ever longer.
-        while candidate in core.children:
-            number = core.numbers[base] = core.numbers.get(base, 1) + 1
-            candidate = f"{base}-{number}"
-        return candidate
-
     def _register(self, spec: ChildSpec) -> ChildRecord:
         core = self._running_core()
         core.check_spec(spec)
-        there = core.children.get(spec.name)
-        if there is None:
-            return core.register(spec)
-        if there.state in ACTIVE:
-            raise ChildAlreadyStarted(there.path)
-
-        raise ChildAlreadyPresent(there.path)
+        core.check_name(spec.name)
+        return core.register(spec)
 
     async def _start_new(self, spec: ChildSpec) -> tuple[ChildRecord, ChildExit | None]:
         core = self._core

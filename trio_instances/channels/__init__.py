@@ -6,9 +6,9 @@
 
 from __future__ import annotations
 
-from ._options import Headers
+from ._options import Headers, OnMessage
 from .memory import MemoryChannel, MemoryConnection, MemoryServer
-from .websocket import OnMessage, WebSocketChannel, WebSocketConnection
+from .websocket import WebSocketChannel, WebSocketConnection
 
 __all__ = [
     "Headers",

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import re
 import ssl
-from collections.abc import Iterable, Mapping, Sequence
-from typing import final
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, final
 from urllib.parse import SplitResult, urlsplit
 
 from attrs import frozen
 
 from ..policy.mistakes import MistakeList
 
+if TYPE_CHECKING:
+    from .._instance.handle import Instance
+
 Message = str | bytes
 """A text or a binary message."""
+OnMessage = Callable[["Instance", Message], Awaitable[None]]
+"""What is called with each message: an async function of the instance and the message."""
 Headers = Mapping[str, str] | Iterable[tuple[str, str]]
 """Header names and values, as pairs where a name may come twice."""
 

@@ -97,11 +97,13 @@ class MemoryServer:
         self._arrivals, self._arrived = trio.open_memory_channel[MemoryConnection](capacity)
 
     async def accept(self) -> MemoryConnection:
-        """Return this side's end of the next connection; wait for it."""
+        """Return this side's end of the next connection; wait for it. Cancelling loses none."""
         return await self._arrived.receive()
 
     async def connect(self) -> MemoryConnection:
         """Return the other end of a new connection; wait while too many are not accepted yet.
+
+        When cancelled, there is no new connection.
 
         Raises:
             ChannelError: Connections are refused.
@@ -123,7 +125,8 @@ class MemoryChannel(Channel[MemoryConnection]):
         server: The far end.
         on_message: Is called with each message, one at a time. When it raises, the receiver has
             crashed: it is restarted, and goes on with the next message.
-        outbox_capacity: Messages that may wait to be sent, also while there is no connection.
+        outbox_capacity: Messages that may wait to be sent, also while there is no connection. The
+            default is our choice: what talks within a process is quick.
     """
 
     channel_type = "memory"

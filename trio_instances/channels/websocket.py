@@ -6,7 +6,7 @@ import contextlib
 import functools
 import itertools
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, cast, final
 
 import trio
@@ -15,6 +15,7 @@ from attrs import evolve
 from wsproto.connection import ConnectionState
 from wsproto.utilities import LocalProtocolError
 
+from .._attended import attended
 from .._exceptions import ChannelError
 from ..abc import Channel
 from ..policy.causes.defaults import DEFAULTS
@@ -24,10 +25,10 @@ from ..policy.rule_sets import RuleSet
 from ..policy.specs import ChildSpec
 from ._causes import FOUND_HERE, HANDLER_BUSY, SUBPROTOCOL
 from ._handshake import cause_of_failed_handshake
-from ._nursery import open_background_nursery
 from ._options import (
     Headers,
     Message,
+    OnMessage,
     Target,
     check_close,
     check_tls,
@@ -46,8 +47,6 @@ if TYPE_CHECKING:
 
     from .._instance.handle import Instance
 
-OnMessage = Callable[["Instance", Message], Awaitable[None]]
-"""What is called with each message: an async function of the instance and the message."""
 Socket = trio_websocket.WebSocketConnection
 
 _LAST_WORDS = 1.0
@@ -132,6 +131,8 @@ class WebSocketConnection:
     async def ping(self) -> None:
         """Send a ping and wait for its pong, for ever; give it a deadline.
 
+        Cancelling gives it up; while a part of the ping is on its way, it ends the connection.
+
         Raises:
             ChannelError: The connection is closed; or the message handler has not let the reader
                 read for a second, so that a pong could not be seen (then the cause is degraded).
@@ -195,16 +196,18 @@ class WebSocketChannel(SameByOptions, Channel[WebSocketConnection]):
         headers: Sent with every handshake, as a mapping or pairs.
         subprotocols: Offered to the server, best first. One that accepts none of them is refused,
             as browsers do.
-        on_message: Is called with the instance and each message, ``str`` or ``bytes``, one at a
-            time. When it raises, the receiver has crashed: it is restarted on the same connection,
-            and goes on with the next message.
-        outbox_capacity: Messages that may wait to be sent, also while there is no connection.
+        on_message: Is called with the instance and each message, str or bytes, one at a time. When
+            it raises, the receiver has crashed: it is restarted, and goes on with the next one.
+        outbox_capacity: Messages that may wait to be sent, also while there is no connection. The
+            default is our choice: a minute of an outage at four messages a second.
         inbox_capacity: Messages that may wait for `on_message`. When there is no room, nothing more
-            is read, pongs included.
-        max_message_size: Bytes, or characters of a text; a greater message ends the connection.
+            is read, pongs included. The default is that of the websockets library.
+        max_message_size: Bytes, or characters of a text; a greater message ends the connection. The
+            default, 1 MiB, is that of trio-websocket and of the websockets library.
         ping: Whether the probe sends a ping and wants a pong. False is for servers that answer
             none: the probe then only finds connections that are known to be closed.
-        close_code: What this side closes with: 1000, 1001, or 3000 to 4999.
+        close_code: What this side closes with: 1000, which RFC 6455 calls a normal closure, 1001,
+            or 3000 to 4999.
         resume_close_code: ... where the session goes on: `Instance.session` is set, and was not
             dropped by the end of this connection. 1000 and 1001 end a session on Discord; 4000 is
             what its clients use.
@@ -312,7 +315,7 @@ class WebSocketChannel(SameByOptions, Channel[WebSocketConnection]):
         transport = await open_transport(self._target, self._tls, instance.saw_frame, self._causes)
         reader = Reader[Socket](transport)
         try:
-            async with open_background_nursery() as nursery:
+            async with attended() as nursery:
                 upgrade = functools.partial(self._upgrade, extra_headers=list(self._headers))
                 nursery.start_soon(reader.run, upgrade)
                 try:

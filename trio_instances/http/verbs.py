@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, final
 import trio
 
 from .._exceptions import TrioInstancesError
-from .._instance.handle import Instance
 from .access import Access
 from .answers import Refusal, asked, in_json
 from .door import too_many
@@ -22,10 +21,8 @@ if TYPE_CHECKING:
     from .._runtime.runtime import Runtime
 
 RESTART = "restart"
-_OF_INSTANCES = ("reconnect", "retry_now", "pause", "resume", "drain")
-
-VERBS = (*(verb for verb in _OF_INSTANCES if hasattr(Instance, verb)), RESTART)
-"""Every verb there is."""
+VERBS = ("reconnect", "retry_now", "pause", "resume", "drain", RESTART)
+"""Every verb there is: methods of `Instance` that do not wait, and one of the runtime."""
 
 logger = logging.getLogger("trio_instances.http")
 

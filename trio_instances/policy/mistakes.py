@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from typing import TypeVar, cast
 
@@ -51,10 +53,18 @@ class MistakeList:
     def extend(self, prefix: str, mistakes: tuple[Mistake, ...]) -> None:
         """Take over the mistakes of a part, its field names prefixed."""
         for mistake in mistakes:
-            place = f"{prefix}.{mistake.place}" if mistake.place else prefix
+            place = ".".join(name for name in (prefix, mistake.place) if name)
             self._mistakes.append(
                 Mistake(place, mistake.value, mistake.expected, given=mistake.given)
             )
+
+    @contextmanager
+    def part(self, prefix: str = "") -> Iterator[None]:
+        """Make a part within a block, and take over its mistakes where it has some."""
+        try:
+            yield
+        except InvalidSpec as exc:
+            self.extend(prefix, exc.mistakes)
 
     def number(
         self,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, final
 
 from attrs import evolve, field, frozen
@@ -235,13 +235,21 @@ class RuleSet:
             return stated
 
         kind = type(exc)
-        names = partial(map, full_name, kind.__mro__)
-        row = self._find(RuleKind.ERROR, names, partial(Seen, exc)) or UNEXPECTED
-        return evolve(
-            row,
-            detail=text_of(exc) or row.detail,
-            error_type=kind.__qualname__,
-            retry_after=_wait(row, _asked_wait(exc)),
+        row = (
+            self._find(RuleKind.ERROR, partial(_names, kind.__mro__), partial(Seen, exc))
+            or UNEXPECTED
+        )
+        # Not by `evolve`, which asks the class for its fields: that is a tenth of a restart.
+        return Cause(
+            row.failure_class,
+            row.reason,
+            text_of(exc) or row.detail,
+            kind.__qualname__,
+            _wait(row, _asked_wait(exc)),
+            row.resumable,
+            row.lost,
+            row.planned,
+            row.who_must_act,
         )
 
     def _find(self, kind: RuleKind, keys: Keys, see: See) -> Cause | None:
@@ -251,6 +259,11 @@ class RuleSet:
                 return found
 
         return None
+
+
+@lru_cache(maxsize=256)
+def _names(types: tuple[type, ...]) -> tuple[str, ...]:
+    return tuple(map(full_name, types))
 
 
 def _matches(predicate: Predicate, seen: Seen) -> bool:

@@ -10,6 +10,7 @@ from typing import Any, cast, final
 
 from attrs import field, frozen
 
+from .._exceptions import InvalidSpec, Mistake
 from .backoff import Backoff
 from .intensity import RestartIntensity
 from .mistakes import MistakeList, member_or_given
@@ -46,7 +47,11 @@ class ChildSpec:
     name: str
     """Unique within the supervisor, and a part of the path; so without ``/``."""
     run: Callable[..., Awaitable[object]]
-    """The async function. Each call of it is one incarnation."""
+    """The async function. Each call of it is one incarnation.
+
+    A call that cannot even begin (its arguments do not fit, what it returns cannot be awaited) is
+    an `InvalidSpec`, and fatal.
+    """
     args: tuple[Any, ...] = field(default=(), converter=_args)
     """Its positional arguments, at every incarnation the same."""
     restart: RestartType = field(default=RestartType.PERMANENT, converter=_restart_type)
@@ -133,3 +138,39 @@ def takes_task_status(run: Callable[..., object]) -> bool:
         return "task_status" in inspect.signature(run).parameters
     except (TypeError, ValueError):  # a callable without a signature
         return False
+
+
+def refuse_misfit(spec: ChildSpec, error: TypeError) -> None:
+    """Refuse a call that could not even begin; an error from within what was called is none.
+
+    Args:
+        spec: What was called.
+        error: What the call raised, as the caller caught it.
+
+    Raises:
+        InvalidSpec: From the error, when no frame of what was called is in its traceback.
+    """
+    caught = error.__traceback__
+    if caught is None or caught.tb_next is None:
+        fits = f"must fit what `run` takes ({error})"
+        raise _call_refused(spec, Mistake("args", spec.args, fits)) from error
+
+
+def refuse_unawaitable(spec: ChildSpec, returned: object) -> None:
+    """Refuse what no async function returns.
+
+    Args:
+        spec: What was called.
+        returned: What that returned.
+
+    Raises:
+        InvalidSpec: It cannot be awaited.
+    """
+    if not isinstance(returned, Awaitable):
+        kind = type(returned).__name__
+        is_async = f"must be an async function (its call returned a value of type {kind})"
+        raise _call_refused(spec, Mistake("run", spec.run, is_async))
+
+
+def _call_refused(spec: ChildSpec, mistake: Mistake) -> InvalidSpec:
+    return InvalidSpec(f"ChildSpec {spec.name!r}", [mistake])

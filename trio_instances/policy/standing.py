@@ -118,9 +118,9 @@ def judge_start(standings: Sequence[Standing], required: Collection[str] | None 
         paused = any(each.status is _S.PAUSED for each in standings)
         return Start(done, bool(wanted) or paused, missing)
 
-    known = {each.instance_id for each in standings}
-    unknown = tuple(sorted(set(required) - known))
-    missing = tuple(s for s in standings if s.instance_id in required and not s.proven)
+    names = frozenset(required)
+    unknown = tuple(sorted(names - {each.instance_id for each in standings}))
+    missing = tuple(s for s in standings if s.instance_id in names and not s.proven)
     hopeless = any(each.status is _S.FAILED for each in missing)
     return Start(not missing and not unknown, not hopeless and not unknown, missing, unknown)
 

@@ -10,6 +10,7 @@ from ..policy.failures import Cause
 from ..policy.health import ProbeVerdict
 from ..policy.in_words import printable
 from ..policy.pressure import PressureLevel
+from ..policy.requested import is_failure
 from .budget_events import BreakerOpened
 from .child_events import (
     ChildExited,
@@ -42,7 +43,6 @@ LEVELS: Mapping[type[Event], str] = {
     HookFailed: "ERROR",
     BreakerOpened: "WARNING",
     InstanceDegraded: "WARNING",
-    InstanceDisconnected: "WARNING",
     ChildParked: "WARNING",
     ChildStartFailed: "WARNING",
     ChildRestarting: "WARNING",
@@ -66,8 +66,8 @@ def level_of(event: Event) -> str:
     match event:
         case ProbeCompleted():
             return "DEBUG" if event.verdict is ProbeVerdict.OK else "WARNING"
-        case InstanceDisconnected() if event.cause.reason.endswith("_requested"):
-            return "INFO"
+        case InstanceDisconnected():
+            bad = is_failure(event.cause)
         case PressureChanged():
             bad = event.level is not PressureLevel.NORMAL
         case ChildExited():

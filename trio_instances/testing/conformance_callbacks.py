@@ -30,6 +30,8 @@ async def check_callback(
     A failing one crashes a child of the connection, which is restarted, and neither ends the
     connection nor the messages. A slow one does not keep the connection from closing.
 
+    Cancelling it stops the instance under test in order, and nothing more is checked.
+
     Args:
         make_channel: Returns a new channel that calls what it is given for each message.
         provoke: Makes the far end send this channel one message.

@@ -89,9 +89,12 @@ class FakeChannel(Channel[FakeConnection]):
         on_message: Callable[[Instance, object], Awaitable[None]] | None = None,
         overlaps: bool = False,
     ) -> None:
-        self.script: Script = as_script(script)
-        """What each attempt meets; a test may set another one, for the attempts to come."""
         wrong = MistakeList("FakeChannel")
+        with wrong.part("script"):
+            self.script: Script = as_script(script)
+            """What each attempt meets; a test may set another one, for the attempts to come."""
+        with wrong.part():
+            self._faults = as_schedule(faults)
         wrong.number("since", since, at_least=-math.inf, finite=True, optional=True)
         if on_message is not None and not callable(on_message):
             wrong.add("on_message", on_message, "must be an async function or None")
@@ -112,7 +115,6 @@ class FakeChannel(Channel[FakeConnection]):
         """When messages were handed out, in Trio's time; the last thousand. They are no deeds, or
         nothing else would be kept of a long time."""
         self._on_message = on_message
-        self._faults = as_schedule(faults)
         self._since = since
         self._renewed_at = -math.inf
         self._connections: list[FakeConnection] = []

@@ -136,7 +136,10 @@ class Gateway:
         return GatewayStatistics(open=len(self._clients), **self._counts)
 
     async def wait_client(self, path: str) -> GatewayClient:
-        """Return the newest open connection with this path; wait for one if there is none."""
+        """Return the newest open connection with this path; wait for one if there is none.
+
+        Cancelling changes nothing.
+        """
         while True:
             for client in reversed(self._clients):
                 if client.handshake.path == path:
@@ -144,13 +147,19 @@ class Gateway:
             await self._arrival.wait()
 
     async def send_all(self, message: str | bytes) -> None:
-        """Send a message to every client there is, in turn; one that goes meanwhile is left out."""
+        """Send a message to every client there is, in turn; one that goes meanwhile is left out.
+
+        Cancelling may cut the message to one of them, so it resets that one; the next get none.
+        """
         for client in self.clients:
             with contextlib.suppress(*LOST):
                 await client.send(message)
 
     async def close_all(self, code: int = 1000, reason: str = "", *, grace: float = 5.0) -> None:
-        """Close every open connection with a code, all at once; see `GatewayClient.close`."""
+        """Close every open connection with a code, all at once; see `GatewayClient.close`.
+
+        Cancelling resets those that have not ended.
+        """
         async with trio.open_nursery() as nursery:
             for client in self.clients:
                 nursery.start_soon(partial(client.close, code, reason, grace=grace))
@@ -166,7 +175,10 @@ class Gateway:
         await self._life_ended.wait()
 
     async def revive(self) -> None:
-        """Listen again on the same port; nothing changes where it is alive."""
+        """Listen again on the same port; nothing changes where it is alive.
+
+        When cancelled, it is as dead as before.
+        """
         if self._life.cancel_called:
             await self._life_ended.wait()
         if self._life_ended.is_set():

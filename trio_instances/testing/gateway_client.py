@@ -96,7 +96,7 @@ class GatewayClient:
         reset(self._stream)
 
     async def wait_closed(self) -> None:
-        """Wait until the connection has ended."""
+        """Wait until the connection has ended. Cancelling changes nothing."""
         await self._ended.wait()
 
     async def _transmit(self, event: Event) -> None:
@@ -114,7 +114,10 @@ class GatewayClient:
                 raise
 
     async def converse(self) -> None:
-        """Answer what comes, until the connection has ended; for the gateway alone."""
+        """Answer what comes, until the connection has ended; for the gateway alone.
+
+        Cancelling ends the answers, and `wait_closed`; the gateway then resets the connection.
+        """
         try:
             await self._receive()
         finally:

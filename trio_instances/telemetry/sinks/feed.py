@@ -30,10 +30,11 @@ from typing import TYPE_CHECKING, final
 import trio
 from attrs import define, field, frozen
 
+from ..._attended import attended
 from ...abc import Sink
 from ...policy.backoff import Backoff, Jitter
 from ...policy.causes.defaults import classify_failure
-from ...policy.failures import Cause, FailureClass, flatten
+from ...policy.failures import Cause, FailureClass
 from ...policy.mistakes import MistakeList
 from ..events import HookFailed
 from ..schema import Event
@@ -292,41 +293,14 @@ async def open_sinks(
         SinkFeed(sink, bus, bus.subscribe(max_buffer=max_buffer), flush_timeout, write_timeout)
         for sink in several
     )
-    async with _running(feeds):
-        yield feeds
-
-
-@asynccontextmanager
-async def _running(feeds: Sequence[SinkFeed]) -> AsyncIterator[None]:
-    body: BaseException | None = None
-    bare: BaseException | None = None
-    try:
-        async with trio.open_nursery() as nursery:
-            for feed in feeds:
-                nursery.start_soon(feed.run, name=f"sink {feed.name}")
-            try:
-                yield
-            except BaseException as exc:
-                body = exc
-                raise
-            finally:
-                for feed in feeds:
-                    feed.stop()
-    except BaseExceptionGroup as group:
-        # The nursery is ours, so its wrapping is none of the caller's business. If anything came
-        # out beside what the body raised, or instead of it, the group stays as it is. Leaves are
-        # compared, as the nursery may copy a group that the body raised.
-        if body is None or list(flatten(group)) != list(flatten(body)):
-            raise
-        bare = body
-    finally:
-        body = None  # it would hold this frame, and the frame it, until a collection
-
-    if bare is not None:
+    async with attended() as nursery:
+        for feed in feeds:
+            nursery.start_soon(feed.run, name=f"sink {feed.name}")
         try:
-            raise bare
+            yield feeds
         finally:
-            bare = None
+            for feed in feeds:
+                feed.stop()
 
 
 def _check(

@@ -10,7 +10,8 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+import weakref
+from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
 from functools import partial
 from typing import Final, final
@@ -54,7 +55,8 @@ def observe_runtime(
     """Have the connection budgets, the event loop, and the sinks of a runtime observed.
 
     Each time the SDK collects, in whatever thread, the Trio thread is asked. Where that is blocked
-    for a second, what was seen before is told again; when the run of Trio is over, nothing is.
+    for a second, what was seen before is told again. When the run of Trio is over, or nobody has
+    the runtime any more, nothing is: a provider, which may be there for ever, does not keep it.
 
     Call it once for a runtime. Two runtimes of one process need a meter provider each, as their
     metrics have the same names.
@@ -86,7 +88,8 @@ class _Window:
     """Through which any thread looks at a runtime."""
 
     def __init__(self, runtime: HasParts, token: trio.lowlevel.TrioToken) -> None:
-        self._look: Callable[[], Parts] = partial(Parts.of, runtime)
+        # A meter keeps its callbacks for ever: they must not keep all that a runtime holds.
+        self._runtime = weakref.ref(runtime)
         self._token = token
         self._lock = threading.Lock()
         self._seen = NO_PARTS
@@ -101,6 +104,10 @@ class _Window:
             if time.monotonic() - self._seen_at >= FRESH:
                 self._seen, self._seen_at = self._ask(), time.monotonic()
             return self._seen
+
+    def _look(self) -> Parts:
+        runtime = self._runtime()
+        return NO_PARTS if runtime is None else Parts.of(runtime)
 
     def _ask(self) -> Parts:
         answer: Future[Parts] = Future()
