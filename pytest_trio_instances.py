@@ -6,6 +6,7 @@ every user loads it, and the library with all that it needs only where a fixture
 
 from __future__ import annotations
 
+import inspect
 import os
 import random
 from collections.abc import AsyncIterator, Callable, Generator, Mapping, Sequence
@@ -75,6 +76,22 @@ def seeded_random(request: pytest.FixtureRequest) -> random.Random:
     again = f"{_OPTION}={seed}, or {_VARIABLE}={seed}"
     _notes(request).sections["chance"] = lambda: f"to have it again: {again}"
     return random.Random(f"{seed}:{request.node.nodeid}")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_fixture_setup(
+    fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
+) -> None:
+    """Name the plugin that is missing where none runs the async fixtures."""
+    if fixturedef.func.__module__ != __name__ or not inspect.isasyncgenfunction(fixturedef.func):
+        return
+
+    anyio = "anyio_backend" in request.fixturenames
+    if not anyio and not request.config.pluginmanager.hasplugin("trio"):
+        pytest.fail(
+            f"the fixture {fixturedef.argname!r} needs pytest-trio: pip install pytest-trio",
+            pytrace=False,
+        )
 
 
 # --- what is tested ------------------------------------------------------------------------------

@@ -67,7 +67,7 @@ async def main():
         await bot.wait_status("reconnecting")
         server.repair(token="new")  # which the bot does not know
         try:
-            await bot.wait_status("connected")
+            await bot.wait_connected()
         except InstanceFailed as failed:
             print("must act:", failed.cause.who_must_act)
         await runtime.update_credentials("bot", "new")

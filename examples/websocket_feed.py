@@ -54,13 +54,13 @@ async def main():
         channel = PriceFeed(gateway.url + "/prices", ["EURUSD", "GBPUSD"])
         spec = InstanceSpec(id="prices", channel=channel, reconnect=QUICK)
         feed = await runtime.start_instance(spec)
-        await feed.wait_status("connected")
+        await feed.wait_connected()
         await trio.sleep(0.3)
         await gateway.die()
         await feed.wait_status("reconnecting")
         print("why:", feed.health().cause)
         await gateway.revive()
-        await feed.wait_status("connected")
+        await feed.wait_connected()
         await trio.sleep(0.3)
 
 

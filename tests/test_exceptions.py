@@ -42,7 +42,7 @@ ERRORS: list[tuple[TrioInstancesError, list[str]]] = [
     (ChannelError(CAUSE), ["bad_token", "fatal", "expired"]),
     (ChildAlreadyStarted("s/a"), ["'s/a'", "another name", "terminate"]),
     (ChildAlreadyPresent("s/a"), ["'s/a'", "restart_child", "delete_child"]),
-    (ChildNotFound("s/a"), ["'s/a'", "which_children"]),
+    (ChildNotFound("s/a"), ["'s/a'", "which_children()", "instance health().children"]),
     (ChildRunning("s/a"), ["'s/a'", "terminate_child"]),
     (ChildRestarting("s/a"), ["'s/a'", "wait"]),
     (SupervisorNotRunning("s"), ["'s'", "not running"]),
@@ -130,5 +130,6 @@ def test_a_value_is_shown_bounded_whatever_its_repr_does() -> None:
         def __repr__(self) -> str:
             raise RuntimeError("no")
 
+    assert str(Mistake("", 1, "must be 2")) == "must be 2, not 1"
     assert len(str(Mistake("x", "y" * 10_000, "must be short"))) < 300
     assert "Mute whose repr raised RuntimeError" in str(Mistake("x", Mute(), "must be loud"))

@@ -120,6 +120,22 @@ def test_the_readme_shows_code() -> None:
     assert [block for block in PYTHON if block.page == README]
 
 
+def test_the_first_program_of_the_readme_prints_what_stands_below_it() -> None:
+    """One line, which a newcomer can read."""
+    program, output = [block for block in BLOCKS if block.page == README][:2]
+    done = subprocess.run(
+        [sys.executable, "-c", program.text],
+        check=True,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+    )
+
+    # How long it takes to print it is no promise.
+    assert re.sub(r"\d\.\d s", "0.0 s", done.stdout) == output.text
+
+
 def test_every_fence_of_a_page_is_read() -> None:
     """No block escapes the tests by the way its fence is written."""
     fences = sum(page.read_text(encoding="utf-8").count("```") for page in PAGES)

@@ -72,10 +72,9 @@ class Mistake:
     """False when the field is missing, so that `value` means nothing."""
 
     def __str__(self) -> str:
-        if not self.given:
-            return f"{self.place}: {self.expected}"
-
-        return f"{self.place}: {self.expected}, not {_shown(self.value)}"
+        place = f"{self.place}: " if self.place else ""
+        value = f", not {_shown(self.value)}" if self.given else ""
+        return f"{place}{self.expected}{value}"
 
 
 @final
@@ -89,7 +88,7 @@ class InvalidSpec(TrioInstancesError, ValueError):
 
     def __init__(self, what: str, mistakes: Sequence[Mistake]) -> None:
         self.what = what
-        self.mistakes = tuple(mistakes)
+        self.mistakes: tuple[Mistake, ...] = tuple(mistakes)
         super().__init__(what, self.mistakes)
 
     def __str__(self) -> str:
@@ -156,7 +155,7 @@ class ChildAlreadyPresent(ChildError):
 class ChildNotFound(ChildError, KeyError):
     """No child has this name."""
 
-    template = "no child {path!r}: which_children() lists those there are"
+    template = "no child {path!r}: see which_children(), or of an instance health().children"
 
 
 @final
@@ -297,7 +296,7 @@ class RestartLimitExceeded(Escalation):
     ) -> None:
         super().__init__(path, child, cause)
         self.intensity = intensity
-        self.before = tuple(before)
+        self.before: tuple[tuple[str, Cause], ...] = tuple(before)
         self.args = (path, child, cause, intensity, self.before)
 
     def __str__(self) -> str:

@@ -104,6 +104,9 @@ def test_headers_are_a_mapping_or_pairs(headers: Any) -> None:
         ([("X-One", " secret")], "headers['X-One']"),
         ([("X-One", 1)], "headers['X-One']"),
         (["secret"], "headers"),
+        (["ab"], "headers"),
+        ("", "headers"),
+        (b"", "headers"),
         (7, "headers"),
     ],
 )
@@ -123,6 +126,9 @@ def test_a_bad_header_is_refused_and_its_value_is_not_repeated(headers: Any, fie
         ({"ssl_context": ssl.create_default_context()}, "ssl_context"),
         ({"subprotocols": "v1"}, "subprotocols"),
         ({"subprotocols": 7}, "subprotocols"),
+        ({"subprotocols": b"v1"}, "subprotocols"),
+        ({"subprotocols": {"env": "TOKEN"}}, "subprotocols"),
+        ({"subprotocols": {"v1", "v2"}}, "subprotocols"),
         ({"subprotocols": ["a b"]}, "subprotocols"),
         ({"subprotocols": ["a", "a"]}, "subprotocols"),
         ({"on_message": "yes"}, "on_message"),
@@ -182,3 +188,12 @@ def test_a_message_of_another_type_is_refused_at_the_caller() -> None:
     """Only text and bytes are messages."""
     with pytest.raises(TypeError, match="a message is str or bytes, not dict"):
         sendable({})  # type: ignore[arg-type]  # the mistake under test
+
+
+def test_a_channel_says_where_it_leads_and_no_secret() -> None:
+    """A query often has a token, and headers do."""
+    channel = WebSocketChannel(
+        "wss://a.example:8443/feed?token=secret", headers={"Authorization": "secret"}
+    )
+
+    assert repr(channel) == "<WebSocketChannel wss://a.example:8443/feed>"

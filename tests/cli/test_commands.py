@@ -43,6 +43,8 @@ def test_every_command_documents_its_exit_codes(command: str) -> None:
     result = call(command, "--help")
     assert result.exit_code == 0
     assert "Exit codes: 0 " in result.output
+    if command in {"check", "plan", "top", "tree", "events"}:
+        assert "74 standard output" in " ".join(result.output.split())
 
 
 @pytest.mark.parametrize(
@@ -68,6 +70,24 @@ def test_a_wrong_argument_is_named(arguments: tuple[str, ...], complaint: str) -
     result = call(*arguments)
     assert result.exit_code == 2
     assert complaint in result.output
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full disk to write to")
+@pytest.mark.parametrize("command", ["check", "plan"])
+def test_a_full_disk_has_a_code_and_a_line(command: str, file: Path) -> None:
+    """And no traceback; nor is it a word about the file."""
+    file.write_text(INSTANCE.format("one"), encoding="utf-8")
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "trio_instances", command, file],
+            check=False,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            timeout=30,
+        )
+
+    said = b"trio-instances: standard output: No space left on device\n"
+    assert (done.returncode, done.stderr) == (74, said)
 
 
 def test_check_says_what_a_file_has(file: Path) -> None:

@@ -175,6 +175,18 @@ async def test_what_has_no_statistics_is_refused(autojump_clock: MockClock, rubb
             s.bot.watch_queue("outbox", rubbish)
 
 
+@pytest.mark.parametrize("rubbish", [3, None, b"inbox", ""])
+async def test_a_queue_whose_name_is_no_text_is_refused(
+    autojump_clock: MockClock, rubbish: Any
+) -> None:
+    """Snapshots and events bear it, and could not be read again."""
+    async with scene(ScriptedChannel()) as s:
+        with pytest.raises(TypeError, match="name must be a text"):
+            s.bot.watch_queue(rubbish, trio.open_memory_channel[int](1)[0])
+
+        assert s.bot.health().queues == ()
+
+
 async def test_without_queues_there_is_no_pressure(autojump_clock: MockClock) -> None:
     """And nothing looks for any."""
     async with scene(ScriptedChannel()) as s:

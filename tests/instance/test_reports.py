@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import trio
 from trio.testing import MockClock
@@ -107,6 +109,16 @@ async def test_reports_do_no_harm_in_any_status(autojump_clock: MockClock) -> No
         s.bot.report_success()
 
         assert s.bot.status == "stopped"
+
+
+@pytest.mark.parametrize("rubbish", ["x", None, ValueError, KeyboardInterrupt()])
+async def test_what_is_no_exception_is_no_failure(autojump_clock: MockClock, rubbish: Any) -> None:
+    """It is refused where it is reported; a class is none either, nor what ends a program."""
+    async with scene(ScriptedChannel()) as s:
+        with pytest.raises(TypeError, match="must be an Exception"):
+            s.bot.report_failure(rubbish)
+
+        assert s.bot.health().failures_in_a_row == 0
 
 
 async def test_degradations_add_up(autojump_clock: MockClock) -> None:

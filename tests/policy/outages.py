@@ -48,21 +48,26 @@ def count(policy: ReconnectPolicy, seconds: float, u: float) -> int:
 lengths = st.sampled_from([0.25, 1.0, 3.0, 16.0, 100.0, 250.0])
 """Seconds of outages."""
 
-exact_backoffs = st.builds(
-    Backoff,
-    initial=st.sampled_from([0.0, 0.25, 1.0, 4.0]),
-    factor=st.sampled_from([1.0, 2.0, 4.0]),
-    cap=st.sampled_from([0.5, 2.0, 16.0, 64.0]),
-    jitter=st.sampled_from(Jitter),
-    stable_after=st.sampled_from([0.0, 0.5, 8.0]),
-)
+
+def _exact(stable_after: st.SearchStrategy[float]) -> st.SearchStrategy[Backoff]:
+    return st.builds(
+        lambda initial, cap, **others: Backoff(initial, cap=max(initial, cap), **others),
+        st.sampled_from([0.0, 0.25, 1.0, 4.0]),
+        st.sampled_from([0.5, 2.0, 16.0, 64.0]),
+        factor=st.sampled_from([1.0, 2.0, 4.0]),
+        jitter=st.sampled_from(Jitter),
+        stable_after=stable_after,
+    )
+
+
+exact_backoffs = _exact(st.sampled_from([0.0, 0.5, 8.0]))
 """Delays that floats add exactly, so that a plan and a play can be equal."""
 
 exact_policies = st.builds(
     ReconnectPolicy,
     attempts=st.sampled_from([1, 2, 4, 30]),
-    backoff=exact_backoffs,
-    slow=exact_backoffs,
+    backoff=_exact(st.just(60.0)),
+    slow=_exact(st.just(60.0)),
     exhausted=st.sampled_from(Exhausted),
     stable_after=st.sampled_from([0.0, 0.5, 8.0]),
 )

@@ -117,15 +117,14 @@ rule_sets = st.builds(
 """Sets of one part."""
 
 
-def backoffs() -> st.SearchStrategy[Backoff]:
-    """Draw delays of every shape: none at all, constant, growing, capped below their beginning."""
+def backoffs(stable_after: float | None = None) -> st.SearchStrategy[Backoff]:
+    """Draw delays of every shape: none at all, constant, growing."""
     return st.builds(
-        Backoff,
-        initial=seconds,
+        lambda ends, **others: Backoff(initial=min(ends), cap=max(ends), **others),
+        st.tuples(seconds, seconds),
         factor=st.one_of(st.sampled_from([1, 1.0, 2, 2.0, 1e300]), st.floats(1.0, 10.0)),
-        cap=seconds,
         jitter=st.sampled_from(Jitter),
-        stable_after=seconds,
+        stable_after=seconds if stable_after is None else st.just(stable_after),
     )
 
 
@@ -137,8 +136,8 @@ intensities = st.builds(
 reconnect_policies = st.builds(
     ReconnectPolicy,
     attempts=st.integers(1, 4),
-    backoff=backoffs(),
-    slow=backoffs(),
+    backoff=backoffs(stable_after=60.0),
+    slow=backoffs(stable_after=60.0),
     exhausted=st.sampled_from(Exhausted),
     stable_after=seconds,
     needs_data=st.booleans(),

@@ -16,10 +16,9 @@ from .strategies import backoffs, chances
 attempts = st.one_of(st.integers(0, 20), st.integers(0, 10**6))
 amounts = st.floats(0.0, 1.7e308)
 wild = st.builds(
-    Backoff,
-    initial=amounts,
+    lambda ends, **others: Backoff(initial=min(ends), cap=max(ends), **others),
+    st.tuples(amounts, amounts),
     factor=st.floats(1.0, 1e308),
-    cap=amounts,
     jitter=st.sampled_from(Jitter),
 )
 """Delays out of anything that is accepted, also where the powers leave the range of a float."""
@@ -105,6 +104,12 @@ def test_a_number_that_is_none_is_refused(field: str, value: object) -> None:
         Backoff(**{field: value})  # type: ignore[arg-type]  # that is the point
 
     assert [mistake.place for mistake in caught.value.mistakes] == [field]
+
+
+def test_a_cap_below_the_first_delay_is_refused() -> None:
+    """The first delay would never be what was asked for, as where `initial` alone is given."""
+    with pytest.raises(InvalidSpec, match=r"cap: must be at least initial, which is 60, not 5.0"):
+        Backoff(initial=60)
 
 
 def test_stable_after_may_be_endless() -> None:

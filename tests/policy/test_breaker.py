@@ -234,6 +234,13 @@ def test_every_mistake_is_listed() -> None:
     ]
 
 
+def test_a_backoff_cannot_say_how_long_a_canary_must_last() -> None:
+    """Nothing would come of it: the policy itself says that, and the error says so."""
+    expected = r"backoff.stable_after: must be left out \(set BreakerPolicy.stable_after\), not 5"
+    with pytest.raises(InvalidSpec, match=expected):
+        BreakerPolicy(backoff=Backoff(stable_after=5.0))
+
+
 def test_a_share_of_nothing_is_refused() -> None:
     """It would be open for ever."""
     with pytest.raises(InvalidSpec, match="share"):

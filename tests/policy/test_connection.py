@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from itertools import product
+from typing import Any
 
 import pytest
 from attrs import evolve
@@ -330,6 +331,15 @@ def test_no_hint_is_waited_for_longer_than_its_ceiling() -> None:
 
     policy = ReconnectPolicy(hint_floor=10.0, hint_ceiling=10.0)
     assert policy.delay_after_hint(1, 100.0, 0.0, quick=True) == 10.0
+
+
+@pytest.mark.parametrize("field", ["backoff", "slow"])
+def test_a_backoff_cannot_say_when_a_connection_is_proven(field: str) -> None:
+    """Nothing would come of it: the policy itself says that, and the error says so."""
+    delays: Any = {field: Backoff(stable_after=5.0)}
+    expected = rf"{field}.stable_after: must be left out \(set ReconnectPolicy.stable_after\)"
+    with pytest.raises(InvalidSpec, match=expected):
+        ReconnectPolicy(**delays)
 
 
 def test_nobody_need_be_told() -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from trio_instances._exceptions import InvalidSpec, Mistake
 from trio_instances.policy.mistakes import MistakeList, member_or_given
 
-Check = Callable[[MistakeList], None]
+Check = Callable[[MistakeList], object]
 
 
 class Colour(StrEnum):

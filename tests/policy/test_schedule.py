@@ -29,7 +29,7 @@ PLAYED = {
     ),
     "steady while quick": (ReconnectPolicy(attempts=150, backoff=Backoff(cap=1.0)), (30.0, 76.0)),
     "fixed at last": (ReconnectPolicy(slow=Backoff(10.0, cap=20.0, jitter="none")), (25.0, 90.0)),
-    "fixed": (ReconnectPolicy(backoff=Backoff(jitter="none"), slow=Backoff(9.0)), (7.0, 40.0)),
+    "fixed": (ReconnectPolicy(backoff=Backoff(jitter="none"), slow=Backoff(5.0)), (7.0, 40.0)),
     "gives up": (ReconnectPolicy(exhausted="escalate"), (2.0, 4.0, 30.0)),
     "nothing at first": (ReconnectPolicy(backoff=Backoff(0.0)), (30.0, 100.0)),
 }

@@ -320,3 +320,11 @@ def test_any_row_of_lists_leads_to_exactly_what_is_wanted(
         assert all(channel.most <= 1 and channel.living == 0 for channel in channels.values())
 
     trio.run(play, clock=MockClock(autojump_threshold=0))
+
+
+async def test_what_is_not_several_specifications_is_refused(autojump_clock: MockClock) -> None:
+    """One alone, say; nothing is changed."""
+    async with open_runtime() as runtime:
+        one: Any = spec_of("bot")
+        with pytest.raises(InvalidSpec, match="specs: must be several InstanceSpecs, not Instance"):
+            await runtime.apply(one)

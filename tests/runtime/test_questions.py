@@ -69,6 +69,20 @@ async def test_a_subscriber_gets_what_happens_from_then_on(autojump_clock: MockC
     assert names[-1] == "runtime.stopped"
 
 
+async def test_the_live_tree_is_there_as_text(autojump_clock: MockClock) -> None:
+    """Instances as a supervisor's children are, and all of them unless some are named."""
+    async with open_runtime() as runtime:
+        for name in "ab":
+            await runtime.start_instance(spec_of(name, ScriptedChannel(HANGS)))
+        lines = runtime.dump().splitlines()
+        one = runtime.dump(["b"]).splitlines()
+
+    assert lines[0].startswith("runtime  one_for_one, at most ")
+    assert [line for line in lines if line.startswith(("├─ a  running", "└─ b  running"))]
+    assert one[0] == lines[0]
+    assert one[1].startswith("└─ b  running #1 for 0.0 s")
+
+
 async def test_it_says_how_its_sinks_fare(autojump_clock: MockClock) -> None:
     """In the order in which they were given, now and after its end."""
 

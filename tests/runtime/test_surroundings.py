@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from random import Random
+from typing import Any
 
 import pytest
 import trio
@@ -11,6 +12,7 @@ from trio.testing import MockClock
 from trio_instances import (
     ChildSpec,
     InstanceSpec,
+    InvalidSpec,
     current_child_path,
     open_runtime,
     open_supervisor,
@@ -21,6 +23,14 @@ from trio_instances.testing import EventRecorder
 
 from ..instance.scripted import ScriptedChannel, fatal
 from .instances import slow_to_stop, spec_of
+
+
+async def test_a_sink_that_is_not_in_a_sequence_is_refused(autojump_clock: MockClock) -> None:
+    """By field and value, before anything is opened."""
+    sink: Any = object()
+    with pytest.raises(InvalidSpec, match="sinks: must be a sequence of Sinks, not <object"):
+        async with open_runtime(sinks=sink):
+            pass
 
 
 async def test_a_runtime_lives_within_a_child_of_a_supervisor(autojump_clock: MockClock) -> None:

@@ -49,7 +49,7 @@ async def test_a_child_between_two_restarts_keeps_its_place(
 ) -> None:
     """D12: or the restart would come to one child too many."""
     a = Puppet("a")
-    late = Backoff(initial=10.0, jitter="none")
+    late = Backoff(initial=10.0, cap=10.0, jitter="none")
     async with supervised(recorder, a.spec(backoff=late), max_children=1) as supervisor:
         a.crash()
         await quiet()

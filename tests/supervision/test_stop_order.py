@@ -91,7 +91,7 @@ async def test_a_concurrent_stop_calls_off_what_was_due(
 ) -> None:
     """A child between two restarts is not restarted any more, and one that is down stays down."""
     a, b, c = puppets("abc")
-    specs = [a.spec(backoff=Backoff(initial=10.0)), b.spec(), c.spec(restart="transient")]
+    specs = [a.spec(backoff=Backoff(initial=10.0, cap=10.0)), b.spec(), c.spec(restart="transient")]
     async with supervised(recorder, *specs, stop_order="concurrent") as supervisor:
         a.crash()
         c.finish()

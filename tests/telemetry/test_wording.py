@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import attrs
 import pytest
 
 from trio_instances.policy.failures import Cause, FailureClass
@@ -192,3 +193,11 @@ def test_an_unknown_place_is_said_so() -> None:
     stuck = ChildStuck(at=0, path="b", child="b", incarnation=1, elapsed=1.0, stack=())
 
     assert one_line(stuck) == "child.stuck b incarnation=1 elapsed=1s stack=?"
+
+
+def test_an_escalation_tells_of_the_intensity_only_where_it_was_the_reason() -> None:
+    """A fatal failure gives up at once: restarts that might have been would read as restarts."""
+    fatal = attrs.evolve(ESCALATED, exceeded=False)
+
+    assert " restarts=1 period=5s exceeded=yes: " in one_line(ESCALATED)
+    assert one_line(fatal).startswith("supervisor.escalated a child=a/b: timeout")

@@ -19,6 +19,7 @@ from attrs import evolve
 from trio.testing import MockClock
 
 from trio_instances import Cause, ChildSpec, Instance
+from trio_instances.abc import Channel
 from trio_instances.channels import MemoryChannel, MemoryServer, WebSocketChannel
 from trio_instances.testing import (
     Attempt,
@@ -52,6 +53,30 @@ async def test_the_memory_channel_keeps_to_the_rules(
     nursery.start_soon(serve, server)
 
     await check_channel(lambda: MemoryChannel(server))
+
+
+async def test_a_server_that_the_test_has_just_begun_is_not_taken_for_the_channels() -> None:
+    """Its task begins to listen, in tasks of its own, only when the check is under way."""
+
+    class Tcp(Channel[trio.SocketStream]):
+        channel_type = "tcp"
+
+        @asynccontextmanager
+        async def connect(self, instance: Instance) -> AsyncIterator[trio.SocketStream]:
+            async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
+                yield stream
+
+    async def read(stream: trio.SocketStream) -> None:
+        async for _ in stream:
+            pass
+
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    port = listener.socket.getsockname()[1]
+    with trio.fail_after(60):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(trio.serve_listeners, read, [listener])
+            await check_channel(Tcp)
+            nursery.cancel_scope.cancel()
 
 
 @pytest.mark.parametrize("scheme", ["ws", "wss"])

@@ -158,6 +158,18 @@ def test_it_works_without_hypothesis(
     done.assert_outcomes(passed=7)
 
 
+@pytest.mark.parametrize("fixture", ["instance_runtime", "supervisor"])
+def test_without_pytest_trio_it_says_what_is_missing(
+    pytester: pytest.Pytester, fixture: str
+) -> None:
+    """Which pytest itself cannot know."""
+    pytester.makepyfile(f"async def test({fixture}):\n    pass\n")
+
+    done = pytester.runpytest_inprocess(*PLUGIN, "-p", "no:trio")
+    done.stdout.fnmatch_lines([f"*the fixture '{fixture}' needs pytest-trio: pip install*"])
+    done.assert_outcomes(errors=1)
+
+
 def test_settings_and_options_are_overridden_as_fixtures_are(run: Run) -> None:
     """By a fixture of the same name, nearer to the test."""
     done = run(

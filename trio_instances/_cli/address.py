@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 
 from attrs import field, frozen
 
+from ..policy.in_words import printable
 from ..policy.listening import is_loopback
-from ..telemetry.wording import printable
 from .exit_codes import AskedCode
 
 _MAX_QUOTED = 300

@@ -78,8 +78,9 @@ def top(
     other as plain text.
 
     Exit codes: 0 with --once, every instance that is shown is proven; 1 with --once, one is not, or
-    none is shown; 2 wrong arguments; 69 the endpoint cannot be reached; 76 it is none, or of
-    another version; 77 it wants another token; 130 interrupted.
+    none is shown; 2 wrong arguments; 69 the endpoint cannot be reached; 74 standard output takes
+    no more; 76 it is no endpoint, or of another version; 77 it wants another token; 130
+    interrupted.
     """
     look = Look(wanted=Wanted(text, frozenset(statuses)), interval=interval, once=once)
     _run(url, token, lambda remote: run_top(remote, look))
@@ -95,7 +96,8 @@ def tree(*, url: str, token: str | None, instance: str | None, as_json: bool) ->
     Every child with its state, its restarts, its last failure, and where it waits.
 
     Exit codes: 0 printed; 2 wrong arguments, or no such instance; 69 the endpoint cannot be
-    reached; 76 it is none, or of another version; 77 it wants another token; 130 interrupted.
+    reached; 74 standard output takes no more; 76 it is no endpoint, or of another version; 77 it
+    wants another token; 130 interrupted.
     """
     _run(url, token, lambda remote: run_tree(remote, instance, as_json=as_json))
 
@@ -121,8 +123,8 @@ def events(
     loss, is said on standard error.
 
     Exit codes: 0 whoever read it has stopped to; 2 wrong arguments, or no such instance or
-    position; 69 the endpoint cannot be reached; 76 it is none, or of another version; 77 it wants
-    another token; 130 interrupted.
+    position; 69 the endpoint cannot be reached; 74 standard output takes no more; 76 it is no
+    endpoint, or of another version; 77 it wants another token; 130 interrupted.
     """
     wanted = Telling(instance=instance, after=after, level=level, as_json=as_json)
     _run(url, token, lambda remote: run_events(remote, wanted, _say))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import faulthandler
+import os
 import sys
 import traceback
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import NoReturn
@@ -28,7 +30,7 @@ from ..policy.plan import plan as make_plan
 from ..telemetry.sinks.loguru_sink import LoguruSink
 from .asking import COMMANDS
 from .demo import MINIMUM, Demo, play_demo
-from .exit_codes import ExitCode
+from .exit_codes import AskedCode, ExitCode
 from .operations import CannotServe
 from .plan_tables import print_plan
 from .running import JSONOutput, run_instances
@@ -123,12 +125,14 @@ def run(*, file: Path, as_json: bool, http: str | None) -> None:
 def check(*, file: Path) -> None:
     """Say whether a TOML FILE is right; start nothing.
 
-    Exit codes: 0 it is, 2 it has mistakes, each of which is listed with its place.
+    Exit codes: 0 it is, 2 it has mistakes, each of which is listed with its place, 74 standard
+    output takes no more.
     """
     config = _load(file)
     count = len(config.instances)
     ids = [spec.id for spec in config.instances]
-    click.echo(f"{count} instance{'s' if count > 1 else ''}: {listed(ids)}")
+    with _printing():
+        click.echo(f"{count} instance{'s' if count > 1 else ''}: {listed(ids)}")
 
 
 @main.command()
@@ -140,11 +144,27 @@ def plan(*, file: Path) -> None:
     and by budget, and which policies are probably not meant. The outages
     are those of a provider that refuses each attempt at once, for as long as they last.
 
-    Exit codes: 0 whatever is found out, 2 the file has mistakes.
+    Exit codes: 0 whatever is found out, 2 the file has mistakes, 74 standard output takes no more.
     """
     config = _load(file)
     found = make_plan(config.instances, config.settings)
-    print_plan(found, Console(width=_WIDTH, highlight=False))
+    with _printing():
+        print_plan(found, Console(width=_WIDTH, highlight=False))
+
+
+@contextmanager
+def _printing() -> Iterator[None]:
+    """End the process where standard output takes no more, as on a full disk; say so."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise  # its reader has stopped to: click ends without a word
+    except OSError as exc:
+        _say(f"standard output: {exc.strerror}")
+        # What is in the buffer would be tried, and fail, once more at the end of the process.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(AskedCode.OUTPUT)
 
 
 def _run(file: Path, http: str | None, *, as_json: bool) -> ExitCode:

@@ -13,9 +13,9 @@ from rich.text import Text
 
 from ..policy.breaker import BreakerPhase
 from ..policy.failures import WhoMustAct
+from ..policy.in_words import printable
 from ..policy.pressure import PressureLevel
 from ..policy.status import InstanceStatus
-from ..telemetry.wording import printable
 from .answer import Budget, Row
 from .overview import Line, Overview
 from .urgency import Urgency, Wanted, by_urgency, urgency_of, why_in_words

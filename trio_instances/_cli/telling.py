@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, final
 
 from attrs import frozen
 
-from ..telemetry.wording import printable
+from ..policy.in_words import printable
 from .exit_codes import AskedCode
 from .following import Bye, Gap, Happened, Lost, News, Opened, Pulse, follow
 from .output import Output

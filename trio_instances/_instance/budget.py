@@ -66,8 +66,8 @@ class ConnectionBudget:
         """
         return self._in_this_run().health()
 
-    def seat(self, record: InstanceRecord) -> Seat:
-        """Return an instance's dealings with it; for the library alone.
+    def _seat(self, record: InstanceRecord) -> Seat:
+        """Return an instance's dealings with it.
 
         Raises:
             RuntimeError: It is in use in another Trio run.

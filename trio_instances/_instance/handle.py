@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any, final
 from .._exceptions import ChildNotFound
 from ..policy.mistakes import MistakeList, member_or_given
 from ..policy.requested import DRAIN_REQUESTED, PAUSE_REQUESTED, RECONNECT_REQUESTED
-from ..policy.signals import SignalKind
+from ..policy.signals import Phase, SignalKind
 from ..policy.status import InstanceStatus
 from .life import speaks_of_another
 from .pressure import Queue
 from .record import InstanceRecord
 from .snapshot import make_snapshot, make_standing
+from .waiting import wait_until
 
 if TYPE_CHECKING:
     from .._supervision.record import Child
@@ -80,10 +81,35 @@ class Instance:
         """Return how it stands: much less than `health`, and much cheaper."""
         return make_standing(self._record)
 
-    async def wait_status(self, *statuses: InstanceStatus | str) -> InstanceStatus:
-        """Wait until it has one of these statuses, however short a time.
+    async def wait_connected(self) -> None:
+        """Wait until it has a connection, for however short a time and whatever else is said of it.
 
-        Cancelling it changes nothing.
+        An instance that is ``degraded`` can have one; see `wait_status` for what is said of it. One
+        that is paused gets none before `resume`, and is waited for. Cancelling it changes nothing.
+
+        Raises:
+            InstanceFailed: It failed for good.
+            InstanceStopped: It was stopped.
+        """
+        await wait_until(self._record, lambda record: record.connected)
+
+    async def wait_proven(self) -> None:
+        """Wait until it has a proven connection, for however short a time, as `wait_connected`.
+
+        That is one that has lasted for `ReconnectPolicy.stable_after` seconds, and has delivered an
+        event where `ReconnectPolicy.needs_data`. Cancelling it changes nothing.
+
+        Raises:
+            InstanceFailed: It failed for good.
+            InstanceStopped: It was stopped.
+        """
+        await wait_until(self._record, lambda record: record.connection.phase is Phase.PROVEN)
+
+    async def wait_status(self, *statuses: InstanceStatus | str) -> InstanceStatus:
+        """Wait until it has one of these statuses, for however short a time.
+
+        It has one at a time: while it is ``degraded`` it is not called ``connected``, though it may
+        be. For a connection, see `wait_connected`. Cancelling it changes nothing.
 
         Args:
             statuses: At least one.
@@ -103,7 +129,7 @@ class Instance:
         if not wanted:
             wrong.add("statuses", statuses, "must be at least one status to wait for")
         wrong.raise_any()
-        return await self._record.wait_status(frozenset(wanted))
+        return await wait_until(self._record, lambda record: record.status.status in wanted)
 
     @property
     def draining(self) -> bool:
@@ -223,7 +249,17 @@ class Instance:
     # --- reports from the channel and the application --------------------------------------------
 
     def report_failure(self, exc: Exception) -> None:
-        """Report that an operation failed; ten in a row, by default, degrade the instance."""
+        """Report that an operation failed; ten in a row, by default, degrade the instance.
+
+        Args:
+            exc: What it raised.
+
+        Raises:
+            TypeError: It is no `Exception`.
+        """
+        if not isinstance(exc, Exception):
+            raise TypeError(f"a failure must be an Exception, {exc!r} is none")
+
         self._record.report_failure(exc)
 
     def report_success(self) -> None:
@@ -257,8 +293,11 @@ class Instance:
             queue: Either end of a Trio memory channel, or anything with alike ``statistics()``.
 
         Raises:
-            TypeError: The object has no ``statistics`` method.
+            TypeError: The name is no text, or an empty one; or the object has no ``statistics``
+                method.
         """
+        if not isinstance(name, str) or not name:
+            raise TypeError(f"a queue's name must be a text that is not empty, {name!r} is none")
         if not callable(getattr(queue, "statistics", None)):
             raise TypeError(f"queue {name!r} must have a method statistics(), {queue!r} has none")
 

@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, Any, final
 import trio
 from attrs import evolve
 
-from .._exceptions import InstanceFailed, InstanceStopped
 from ..policy import connection as machine
 from ..policy import status
 from ..policy.causes.defaults import classify_failure
-from ..policy.failures import Cause, FailureClass, WhoMustAct
+from ..policy.failures import Cause, WhoMustAct
 from ..policy.pressure import PressureLevel
 from ..policy.requested import ROTATION
 from ..policy.signals import ConnectionState, Phase, Signal, SignalKind
@@ -26,6 +25,7 @@ from ..policy.status import Change, InstanceStatus, StatusState
 from ..telemetry import events
 from ..telemetry.status_events import StatusChanged
 from .acting import perform
+from .waiting import tell_waiters
 
 if TYPE_CHECKING:
     from .._supervision.core import Core
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from .pressure import Queue
     from .spec import InstanceSpec
     from .turns import Seat
+    from .waiting import Waiter
 
 
 _CONNECTED = frozenset({Phase.CONNECTED, Phase.PROVEN})
@@ -57,7 +58,6 @@ class InstanceRecord:
     __slots__ = (
         "_signalling",
         "_signals",
-        "_waiters",
         "bus",
         "cause",
         "connected_at",
@@ -86,6 +86,7 @@ class InstanceRecord:
         "status",
         "status_since",
         "supervisor",
+        "waiters",
         "wakeup",
     )
 
@@ -131,10 +132,11 @@ class InstanceRecord:
         """What a connection has left for its successor."""
         self.wakeup = trio.Event()
         """Set, and replaced, by `wake`."""
+        self.waiters: list[Waiter] = []
+        """Who waits until something is so of it; looked at by `tell_waiters`."""
         # Hardly ever more than one, so a list, which weighs a tenth of a deque.
         self._signals: list[tuple[Signal, str | None]] = []
         self._signalling = False
-        self._waiters: dict[trio.Event, frozenset[InstanceStatus]] = {}
 
     # --- the machines ----------------------------------------------------------------------------
 
@@ -199,6 +201,7 @@ class InstanceRecord:
         for action in actions:
             perform(self, action, before, now)
         if actions:
+            tell_waiters(self)
             self.wake()
 
     def wake(self) -> None:
@@ -244,33 +247,10 @@ class InstanceRecord:
 
         now = trio.current_time() if at is None else at
         elapsed, self.status_since = now - self.status_since, now
-        for event, wanted in list(self._waiters.items()):
-            if not event.is_set() and (after in wanted or after in _DEAD_ENDS):
-                event.set()
-                self._waiters[event] = frozenset({after})
+        tell_waiters(self)
         if self.bus.listening:
             # After the waiters, as a listener may change the status again.
             self.tell(StatusChanged, at=now, status=after, previous=before, elapsed=elapsed)
-
-    async def wait_status(self, wanted: frozenset[InstanceStatus]) -> InstanceStatus:
-        """Wait until the status is, for however short a moment, one of those wanted."""
-        now = self.status.status
-        if now not in wanted and now not in _DEAD_ENDS:
-            event = trio.Event()
-            self._waiters[event] = wanted
-            try:
-                await event.wait()
-                (now,) = self._waiters[event]
-            finally:
-                del self._waiters[event]
-        else:
-            await trio.lowlevel.checkpoint()
-        if now in wanted:
-            return now
-        if now is InstanceStatus.FAILED:
-            raise InstanceFailed(self.spec.id, self.cause or _UNKNOWN)
-
-        raise InstanceStopped(self.spec.id)
 
     # --- what happens to it ----------------------------------------------------------------------
 
@@ -318,7 +298,7 @@ class InstanceRecord:
 
     def _take_seat(self) -> Seat | None:
         budget = self.spec.counted_in
-        return None if budget is None else budget.seat(self)
+        return None if budget is None else budget._seat(self)  # noqa: SLF001 - no verb of its users
 
     def fail(self, cause: Cause) -> None:
         """It is parked."""
@@ -397,5 +377,3 @@ _ASKED_BEFORE = {
     Phase.CONNECTING: Change.CONNECT,
 }
 """By the phase that a run begins in, where that is not the first one: what has happened."""
-_DEAD_ENDS = frozenset({InstanceStatus.FAILED, InstanceStatus.STOPPED})
-_UNKNOWN = Cause(FailureClass.FATAL, "unknown")

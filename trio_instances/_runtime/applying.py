@@ -47,8 +47,11 @@ def check_wanted(specs: Iterable[InstanceSpec]) -> tuple[InstanceSpec, ...]:
     Raises:
         InvalidSpec: Something is no specification, or two share an id or a channel object.
     """
-    wanted = tuple(specs)
     wrong = MistakeList("apply")
+    if not isinstance(specs, Iterable):
+        wrong.add("specs", specs, "must be several InstanceSpecs")
+        wrong.raise_any()
+    wanted = tuple(specs)
     ids: dict[str, int] = {}
     channels: dict[int, int] = {}
     for index, spec in enumerate(wanted):

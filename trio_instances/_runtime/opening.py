@@ -131,10 +131,13 @@ async def _running(
 
 
 def _check(
-    settings: object, sinks: Sequence[object], bus: object, random: object, wall_clock: object
+    settings: object, sinks: object, bus: object, random: object, wall_clock: object
 ) -> None:
     wrong = MistakeList("open_runtime")
     wrong.instance("settings", settings, RuntimeSettings)
+    if not isinstance(sinks, Sequence):
+        wrong.add("sinks", sinks, "must be a sequence of Sinks")
+        sinks = ()
     for index, sink in enumerate(sinks):
         wrong.instance(f"sinks[{index}]", sink, Sink)
     wrong.instance("events", bus, EventBus, optional=True)

@@ -10,6 +10,7 @@ from .._instance.handle import Instance
 from .._instance.record import InstanceRecord
 from .._instance.snapshot import make_snapshot, make_standing
 from .._supervision.core import Core
+from .._supervision.dump import dump_tree
 from .._supervision.stalls import present_watch
 from .._supervision.tree import SupervisorTree, read_tree
 from ..policy.health import BudgetHealth, HealthSnapshot
@@ -34,7 +35,7 @@ class Questions:
     def __init__(self, core: Core, feeds: Sequence[SinkFeed]) -> None:
         self.events: EventBus = core.reporter.bus
         """The bus on which everything is told; for a listener that may lose nothing."""
-        self.sleeps = Sleeps()
+        self.sleeps: Sleeps = Sleeps()
         """What the machine has slept; counted by the runtime's own services."""
         self._core = core
         self._feeds = feeds
@@ -124,6 +125,14 @@ class Questions:
             instance_ids: Which instances to read, where there are such; None reads all.
         """
         return read_tree(self._core, instance_ids)
+
+    def dump(self, instance_ids: Collection[str] | None = None) -> str:
+        """Return `tree` as text: a line for each child, as `Supervisor.dump` has it.
+
+        Args:
+            instance_ids: Which instances to show, where there are such; None shows all.
+        """
+        return dump_tree(self.tree(instance_ids))
 
     def _find(self, instance_id: str) -> InstanceRecord:
         try:

@@ -60,8 +60,8 @@ class Runtime(Questions):
         feeds: Sequence[SinkFeed] = (),
     ) -> None:
         super().__init__(core, feeds)
-        self.settings = settings
-        self.ending = ending
+        self.settings: RuntimeSettings = settings
+        self.ending: RuntimeEnding = ending
         """How far its end is."""
         self._supervisor = supervisor
         self._random = core.random

@@ -6,17 +6,22 @@
 
 from __future__ import annotations
 
+from ._options import Headers, OnMessage
 from .memory import MemoryChannel, MemoryConnection, MemoryServer
 from .websocket import WebSocketChannel, WebSocketConnection
 
 __all__ = [
+    "Headers",
     "MemoryChannel",
     "MemoryConnection",
     "MemoryServer",
+    "OnMessage",
     "WebSocketChannel",
     "WebSocketConnection",
 ]
 
 # Tracebacks and reprs show the path that a user imports.
 for _name in __all__:
-    globals()[_name].__module__ = __name__
+    _public = globals()[_name]
+    if isinstance(_public, type):
+        _public.__module__ = __name__

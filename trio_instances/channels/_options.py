@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import re
 import ssl
-from collections.abc import Iterable, Mapping
-from typing import final
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, final
 from urllib.parse import SplitResult, urlsplit
 
 from attrs import frozen
 
 from ..policy.mistakes import MistakeList
 
+if TYPE_CHECKING:
+    from .._instance.handle import Instance
+
 Message = str | bytes
 """A text or a binary message."""
+OnMessage = Callable[["Instance", Message], Awaitable[None]]
+"""What is called with each message: an async function of the instance and the message."""
 Headers = Mapping[str, str] | Iterable[tuple[str, str]]
 """Header names and values, as pairs where a name may come twice."""
 
@@ -40,6 +45,10 @@ class Target:
     """Path and query."""
     secure: bool
     """Whether it is ``wss``."""
+
+    def __str__(self) -> str:
+        scheme = "wss" if self.secure else "ws"
+        return f"{scheme}://{self.authority}{self.resource.partition('?')[0]}"
 
 
 def parse_target(wrong: MistakeList, url: object) -> Target | None:
@@ -98,10 +107,8 @@ def parse_headers(wrong: MistakeList, headers: Headers) -> list[tuple[bytes, byt
 
     A value is never repeated in a mistake, because headers carry credentials.
     """
-    try:
-        pairs = list(headers.items() if isinstance(headers, Mapping) else headers)
-        named = [(name, value) for name, value in pairs]
-    except (TypeError, ValueError):
+    named = _pairs(headers)
+    if named is None:
         wrong.add("headers", _HIDDEN, "must be a mapping, or pairs of a name and a value")
         return []
 
@@ -118,15 +125,27 @@ def parse_headers(wrong: MistakeList, headers: Headers) -> list[tuple[bytes, byt
     return encoded
 
 
+def _pairs(headers: Headers) -> list[tuple[str, str]] | None:
+    try:
+        pairs = list(headers.items() if isinstance(headers, Mapping) else headers)
+        named = [(name, value) for name, value in pairs]
+    except (TypeError, ValueError):
+        return None
+
+    # A text of two letters would pass for a pair, and an empty one for no headers.
+    texts = any(isinstance(given, str | bytes) for given in (headers, *pairs))
+    return None if texts else named
+
+
 def _fits(value: object) -> bool:
     fits = isinstance(value, str) and value.isascii() and value.isprintable()
     return fits and value == str(value).strip()
 
 
-def parse_subprotocols(wrong: MistakeList, subprotocols: Iterable[str]) -> tuple[str, ...]:
-    """Return the subprotocols; note what is wrong with them."""
-    if isinstance(subprotocols, str) or not isinstance(subprotocols, Iterable):
-        wrong.add("subprotocols", subprotocols, "must be several texts, such as ('v1',)")
+def parse_subprotocols(wrong: MistakeList, subprotocols: Sequence[str]) -> tuple[str, ...]:
+    """Return the subprotocols; note what is wrong with them. Their order is a preference."""
+    if isinstance(subprotocols, str | bytes) or not isinstance(subprotocols, Sequence):
+        wrong.add("subprotocols", subprotocols, "must be a sequence of texts, such as ['v1']")
         return ()
 
     names = tuple(subprotocols)

@@ -6,7 +6,7 @@ import contextlib
 import functools
 import itertools
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, cast, final
 
 import trio
@@ -28,6 +28,7 @@ from ._handshake import cause_of_failed_handshake
 from ._options import (
     Headers,
     Message,
+    OnMessage,
     Target,
     check_close,
     check_tls,
@@ -46,7 +47,6 @@ if TYPE_CHECKING:
 
     from .._instance.handle import Instance
 
-OnMessage = Callable[["Instance", Message], Awaitable[None]]
 Socket = trio_websocket.WebSocketConnection
 
 _LAST_WORDS = 1.0
@@ -196,8 +196,8 @@ class WebSocketChannel(SameByOptions, Channel[WebSocketConnection]):
         headers: Sent with every handshake, as a mapping or pairs.
         subprotocols: Offered to the server, best first. One that accepts none of them is refused,
             as browsers do.
-        on_message: Is called with each message, one at a time. When it raises, the receiver has
-            crashed: it is restarted on the same connection, and goes on with the next message.
+        on_message: Is called with the instance and each message, str or bytes, one at a time. When
+            it raises, the receiver has crashed: it is restarted, and goes on with the next one.
         outbox_capacity: Messages that may wait to be sent, also while there is no connection. The
             default is our choice: a minute of an outage at four messages a second.
         inbox_capacity: Messages that may wait for `on_message`. When there is no room, nothing more
@@ -271,6 +271,10 @@ class WebSocketChannel(SameByOptions, Channel[WebSocketConnection]):
         )
         own = (encoded, self._tls, on_message, ping, outbox_capacity, self._farewell, self._causes)
         self._options = (WebSocketChannel, target, (self._upgrade.keywords, own))
+
+    def __repr__(self) -> str:
+        # Without what may be a secret: the query, which often has a token, and the headers.
+        return f"<{type(self).__qualname__} {self._target}>"
 
     @property
     def causes(self) -> RuleSet:

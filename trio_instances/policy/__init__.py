@@ -15,7 +15,7 @@ The rest is what they are made of, and what is decided beside them:
 - children and supervisors: `specs`, `options`, `strategies`, `intensity`, `backoff`
 - failures: `failures`, `requested`, `retry_after`. What one means is data: `rules`, which compose
   in `rule_sets`, and those that are shipped, in `causes`, where users find all of these
-- health: `health`, `liveness`, `pressure`, `stalls`, `sleep`
+- health: `health`, `in_words`, `liveness`, `pressure`, `stalls`, `sleep`
 - a fleet: `desired`, `standing`, `notices`, `listening`
 - the plan of one: `plan`, `schedule`, `spread`, `crash_loop`, `rationed`, `concerns`
 - `mistakes`: every one of a specification in one error

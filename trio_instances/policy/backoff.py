@@ -23,6 +23,9 @@ class Jitter(StrEnum):
     NONE = "none"
 
 
+_STABLE_AFTER = 60.0
+
+
 def _jitter(value: Jitter | str) -> Jitter:
     return member_or_given(Jitter, value)
 
@@ -34,6 +37,9 @@ class Backoff:
 
     Jitter is applied inside the cap, so that no delay ever exceeds it. The defaults are those of a
     reconnect: 0.25 s doubling to 5 s.
+
+    Raises:
+        InvalidSpec: With every mistake.
     """
 
     initial: float = 0.25
@@ -44,14 +50,19 @@ class Backoff:
     """Seconds that no delay exceeds."""
     jitter: Jitter = field(default=Jitter.FULL, converter=_jitter)
     """How chance shortens a delay; full, after AWS's study of retries under contention."""
-    stable_after: float = 60.0
-    """Seconds (or the last step, if longer) that a child must run for its delays to start anew."""
+    stable_after: float = _STABLE_AFTER
+    """Seconds (or the last step, if longer) that a child must run for its delays to start anew.
+
+    It is for children alone. What else takes delays has a ``stable_after`` of its own, and refuses
+    one here.
+    """
 
     def __attrs_post_init__(self) -> None:
         wrong = MistakeList("Backoff")
-        wrong.number("initial", self.initial, finite=True)
+        right = wrong.number("initial", self.initial, finite=True)
         wrong.number("factor", self.factor, at_least=1.0, finite=True)
-        wrong.number("cap", self.cap, finite=True)
+        if wrong.number("cap", self.cap, finite=True) and right and self.cap < self.initial:
+            wrong.add("cap", self.cap, f"must be at least initial, which is {self.initial:g}")
         wrong.member("jitter", self.jitter, Jitter)
         wrong.number("stable_after", self.stable_after)
         wrong.raise_any()
@@ -96,3 +107,19 @@ class Backoff:
             attempt: How many retries were made in a row.
         """
         return max(self.stable_after, self.step(attempt))
+
+
+def check_delays(wrong: MistakeList, field: str, backoff: object, instead: str) -> None:
+    """Check that a field is a `Backoff` of which the delays are all that is asked for.
+
+    Args:
+        wrong: Where the mistakes are noted.
+        field: The field's name.
+        backoff: What it holds.
+        instead: What to set in place of the backoff's own `stable_after`.
+    """
+    wrong.instance(field, backoff, Backoff)
+    if isinstance(backoff, Backoff) and backoff.stable_after != _STABLE_AFTER:
+        wrong.add(
+            f"{field}.stable_after", backoff.stable_after, f"must be left out (set {instead})"
+        )

@@ -14,7 +14,7 @@ from typing import final
 
 from attrs import evolve, frozen
 
-from .backoff import Backoff, Jitter
+from .backoff import Backoff, Jitter, check_delays
 from .mistakes import MistakeList
 
 
@@ -46,7 +46,7 @@ class BreakerPolicy:
         wrong.number("share", self.share, above=0.0, at_most=1.0)
         wrong.whole("minimum", self.minimum, at_least=1)
         wrong.number("window", self.window, above=0.0, finite=True)
-        wrong.instance("backoff", self.backoff, Backoff)
+        check_delays(wrong, "backoff", self.backoff, "BreakerPolicy.stable_after")
         wrong.number("stable_after", self.stable_after, finite=True)
         wrong.number("patience", self.patience, above=0.0, finite=True)
         wrong.raise_any()

@@ -79,18 +79,18 @@ class Budget:
     def __init__(self, policy: BudgetPolicy, day: DayWindow | None = None) -> None:
         self._policy = policy
         self._rate = TokenBucket(policy.attempts_per_second, policy.burst)
-        self.day = DayWindow() if day is None else day
+        self.day: DayWindow = DayWindow() if day is None else day
         """What was spent of the day; counted also where that is not limited, as it may be later."""
         self._attempting: set[Member] = set()
         # Not a plain dict, whose first key is the slower to find the more came before it.
         self._line: OrderedDict[Member, float] = OrderedDict()
         """When each of those that wait joined."""
         self._places: dict[Member, int] | None = None
-        self.granted = 0
+        self.granted: int = 0
         """How many attempts have been granted so far."""
-        self.waited = 0.0
+        self.waited: float = 0.0
         """For how many seconds these had waited, all together."""
-        self.openings = 0
+        self.openings: int = 0
         """How often the breaker has opened."""
         self._breaker = BreakerState()
         self._window = None if policy.breaker is None else FailureWindow(policy.breaker)

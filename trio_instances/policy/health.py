@@ -10,6 +10,7 @@ from attrs import evolve, frozen
 
 from .breaker import BreakerPhase
 from .failures import Cause, FailureClass, WhoMustAct
+from .in_words import health_line
 from .mistakes import MistakeList
 from .pressure import PressureLevel
 from .restart import ChildState
@@ -313,7 +314,8 @@ class BudgetHealth:
 class HealthSnapshot:
     """Everything there is to know about one instance at one moment.
 
-    Times are seconds of `trio.current_time`, durations are seconds.
+    Times are seconds of `trio.current_time`, durations are seconds. As a text it is one line for
+    people, with what matters most.
     """
 
     instance_id: str
@@ -377,3 +379,6 @@ class HealthSnapshot:
     degraded: tuple[DegradedReason, ...] = ()
     budget: BudgetHealth | None = None
     """What its connection attempts are counted in, with others'; None where nothing is."""
+
+    def __str__(self) -> str:
+        return health_line(self)

@@ -49,7 +49,7 @@ class RestartWindow:
     __slots__ = ("_limit", "_period", "_reasons", "_times", "intensity")
 
     def __init__(self, intensity: RestartIntensity) -> None:
-        self.intensity = intensity
+        self.intensity: RestartIntensity = intensity
         self._limit = intensity.max_restarts
         self._period = intensity.period
         # Made when needed: an empty deque weighs as much as a fifth of an idle child, and most

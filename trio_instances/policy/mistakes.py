@@ -76,10 +76,10 @@ class MistakeList:
         at_most: float = math.inf,
         finite: bool = False,
         optional: bool = False,
-    ) -> None:
-        """Check that a field is a number within bounds; NaN never is."""
+    ) -> bool:
+        """Check that a field is a number within bounds, as NaN never is, and return whether."""
         if optional and value is None:
-            return
+            return True
 
         amount = _as_float(value)
         fits = at_least <= amount <= at_most
@@ -88,7 +88,7 @@ class MistakeList:
         if finite and math.isinf(amount):
             fits = False
         if fits:
-            return
+            return True
 
         bound = f"above {above:g}" if above is not None else f"at least {at_least:g}"
         if at_most != math.inf:
@@ -96,6 +96,7 @@ class MistakeList:
         kind = "a finite number" if finite else "a number"
         none = ", or None" if optional else ""
         self.add(field, value, f"must be {kind} {bound}{none}")
+        return False
 
     def whole(
         self,

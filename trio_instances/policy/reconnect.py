@@ -8,7 +8,7 @@ from typing import final
 
 from attrs import field, frozen
 
-from .backoff import Backoff, Jitter
+from .backoff import Backoff, Jitter, check_delays
 from .failures import PROBE_TIMEOUT, Cause
 from .mistakes import MistakeList, member_or_given
 
@@ -87,8 +87,8 @@ class ReconnectPolicy:
     def __attrs_post_init__(self) -> None:
         wrong = MistakeList("ReconnectPolicy")
         wrong.whole("attempts", self.attempts, at_least=1)
-        wrong.instance("backoff", self.backoff, Backoff)
-        wrong.instance("slow", self.slow, Backoff)
+        for name in ("backoff", "slow"):
+            check_delays(wrong, name, getattr(self, name), "ReconnectPolicy.stable_after")
         wrong.member("exhausted", self.exhausted, Exhausted)
         wrong.number("stable_after", self.stable_after, finite=True)
         wrong.boolean("needs_data", self.needs_data)

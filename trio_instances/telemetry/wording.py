@@ -8,6 +8,7 @@ import attrs
 
 from ..policy.failures import Cause
 from ..policy.health import ProbeVerdict
+from ..policy.in_words import printable
 from ..policy.pressure import PressureLevel
 from ..policy.requested import is_failure
 from .budget_events import BreakerOpened
@@ -56,6 +57,8 @@ and the runtime is dealing with it.
 """
 
 _NOT_SAID_AGAIN = frozenset({"at", "instance_id", "channel_type", "path", "cause"})
+_INTENSITY = frozenset({"restarts", "period", "exceeded"})
+"""Of an escalation for which it was no reason: there, ``restarts=5`` would read as a count."""
 
 
 def level_of(event: Event) -> str:
@@ -87,9 +90,11 @@ def one_line(event: Event) -> str:
     cause: Cause | None = getattr(event, "cause", None)
     path: str | None = getattr(event, "path", None)
     words = [event.name, *_subject(event.instance_id, path)]
+    fatal = isinstance(event, SupervisorEscalated) and not event.exceeded
+    unsaid = _NOT_SAID_AGAIN | _INTENSITY if fatal else _NOT_SAID_AGAIN
     for field in attrs.fields(type(event)):
         value = getattr(event, field.name)
-        said = field.name in _NOT_SAID_AGAIN or (field.name == "child" and value in (path or ""))
+        said = field.name in unsaid or (field.name == "child" and value in (path or ""))
         if not said and value is not None:
             words.append(f"{field.name}={_in_words(field.name, value)}")
 
@@ -119,8 +124,3 @@ def _in_words(name: str, value: object) -> str:
 def _innermost(stack: tuple[object, ...]) -> str:
     """Return where a task is; the whole stack is in the event."""
     return str(stack[-1]).strip() if stack else "?"
-
-
-def printable(text: str) -> str:
-    """Return a text with its unprintable characters escaped: one line, that steers no terminal."""
-    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)

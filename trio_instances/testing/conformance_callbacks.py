@@ -127,7 +127,7 @@ async def _connect(
     bot = await start(spec)
     try:
         with trio.fail_after(limit):
-            await bot.wait_status("connected")
+            await bot.wait_connected()
     except Exception as exc:
         raise BrokenRule("a channel connects", said(exc)) from exc
     return bot

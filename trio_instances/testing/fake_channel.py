@@ -91,7 +91,7 @@ class FakeChannel(Channel[FakeConnection]):
     ) -> None:
         wrong = MistakeList("FakeChannel")
         with wrong.part("script"):
-            self.script = as_script(script)
+            self.script: Script = as_script(script)
             """What each attempt meets; a test may set another one, for the attempts to come."""
         with wrong.part():
             self._faults = as_schedule(faults)
@@ -101,11 +101,11 @@ class FakeChannel(Channel[FakeConnection]):
         wrong.boolean("overlaps", overlaps)
         wrong.raise_any()
         self.overlaps = overlaps
-        self.attempts = 0
+        self.attempts: int = 0
         """Attempts that began."""
-        self.living = 0
+        self.living: int = 0
         """Generations of which something is left now."""
-        self.most_living = 0
+        self.most_living: int = 0
         """... and the most there ever were at once."""
         self.credentials: Any = None
         """What `Runtime.update_credentials` has given last."""

@@ -46,9 +46,9 @@ class FakeConnection:
         self.attempt = attempt
         self.opened_at = now
         """When it was connected, in Trio's time."""
-        self.received = 0
+        self.received: int = 0
         """Messages that were received, those that the child crashed at included."""
-        self.child_starts = 0
+        self.child_starts: int = 0
         """Incarnations of its child so far."""
         self._instance = instance
         self._faults = faults

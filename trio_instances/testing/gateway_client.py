@@ -49,7 +49,7 @@ class GatewayClient:
         """Set it to False for a peer that is gone although its socket is open."""
         self.answers_close = True
         """Set it to False for a peer that leaves a closing handshake hanging."""
-        self.close_delay = 0.0
+        self.close_delay: float = 0.0
         """Seconds from the client's close frame to the answer; ``math.inf``: it leaves it hanging,
         as without `answers_close`."""
         self._stream = stream

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import final
 
 import trio
+import trio.testing
 
 from .rules import BrokenRule
 
@@ -92,6 +93,9 @@ async def leaving_nothing(rule: str, what: str) -> AsyncIterator[None]:
     Raises:
         BrokenRule: It did leave something. It is not looked for where the block raised.
     """
+    # What the test itself has just begun, such as a server's tasks, is not to be taken for ours.
+    with trio.move_on_after(_PAUSES[-1]):
+        await trio.testing.wait_all_tasks_blocked()
     before = Leftovers()
     yield
     if left := await before.settled():

@@ -40,7 +40,7 @@ class EventRecorder:
         wrong = MistakeList("EventRecorder")
         wrong.whole("keep", keep, at_least=1)
         wrong.raise_any()
-        self.bus = EventBus()
+        self.bus: EventBus = EventBus()
         """A bus of its own, for what is tested."""
         self._events: deque[Event] = deque(maxlen=keep)
         self._more = trio.Event()

@@ -109,14 +109,17 @@ def causes(
 
 
 def backoffs() -> st.SearchStrategy[Backoff]:
-    """Draw delays: none, constant, growing, capped below their beginning."""
+    """Draw delays of children: none, constant, growing."""
+    return _delays(stable_after=_spans(0.0, 300.0))
+
+
+def _delays(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Backoff]:
     return st.builds(
-        Backoff,
-        initial=st.just(0.0) | _spans(0.01, 60.0),
+        lambda ends, **others: Backoff(initial=min(ends), cap=max(ends), **others),
+        st.tuples(st.just(0.0) | _spans(0.01, 60.0), _spans(0.0, 300.0)),
         factor=st.sampled_from([1.0, 2.0]) | st.floats(1.0, 10.0),
-        cap=_spans(0.0, 300.0),
         jitter=st.sampled_from(Jitter),
-        stable_after=_spans(0.0, 300.0),
+        **fields,
     )
 
 
@@ -130,8 +133,8 @@ def reconnect_policies() -> st.SearchStrategy[ReconnectPolicy]:
     return st.builds(
         ReconnectPolicy,
         attempts=st.integers(1, 8),
-        backoff=backoffs(),
-        slow=backoffs(),
+        backoff=_delays(),
+        slow=_delays(),
         exhausted=st.sampled_from(Exhausted),
         stable_after=_spans(0.0, 120.0),
         needs_data=st.booleans(),
@@ -182,7 +185,7 @@ def breaker_policies() -> st.SearchStrategy[BreakerPolicy]:
         share=st.floats(0.1, 1.0),
         minimum=st.integers(1, 10),
         window=_spans(1.0, 120.0),
-        backoff=backoffs(),
+        backoff=_delays(),
         stable_after=_spans(0.0, 30.0),
         patience=_spans(1.0, 120.0),
     )

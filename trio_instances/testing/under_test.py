@@ -13,7 +13,6 @@ import trio.testing
 from .._runtime.opening import open_runtime
 from .._runtime.runtime import Runtime
 from .._runtime.settings import RuntimeSettings
-from .._supervision.dump import dump_tree
 from .._supervision.opening import open_supervisor
 from .._supervision.supervisor import Supervisor
 from .expectations import (
@@ -66,7 +65,7 @@ class TestEnd:
                 yield runtime
                 await _settle()
             finally:
-                self._keep(dump_tree(runtime.tree()))
+                self._keep(runtime.dump())
                 self._pending += pending_of_runtime(runtime)
 
     @asynccontextmanager

@@ -54,7 +54,7 @@ class JSONLinesSink(Sink):
     def __init__(
         self, path: str | os.PathLike[str], *, max_bytes: int | None = None, keep: int = 5
     ) -> None:
-        self.path = Path(path)
+        self.path: Path = Path(path)
         self.max_bytes = max_bytes
         self.keep = keep
         wrong = MistakeList("JSONLinesSink")
