@@ -25,7 +25,7 @@ from ..policy.status import Change, InstanceStatus, StatusState
 from ..telemetry import events
 from ..telemetry.status_events import StatusChanged
 from .acting import perform
-from .waiting import tell_waiters
+from .waiting import DEAD_ENDS, tell_waiters
 
 if TYPE_CHECKING:
     from .._supervision.core import Core
@@ -190,7 +190,7 @@ class InstanceRecord:
 
     @property
     def _over(self) -> bool:  # no run follows by itself, for which a wish could be kept
-        return self.connection.phase is Phase.STOPPED and self.status.link in _DEAD_ENDS
+        return self.connection.phase is Phase.STOPPED and self.status.link in DEAD_ENDS
 
     def _step(self, signal: Signal) -> None:
         before = self.connection

@@ -14,7 +14,7 @@ from ..policy.status import InstanceStatus
 if TYPE_CHECKING:
     from .record import InstanceRecord
 
-_DEAD_ENDS = frozenset({InstanceStatus.FAILED, InstanceStatus.STOPPED})
+DEAD_ENDS = frozenset({InstanceStatus.FAILED, InstanceStatus.STOPPED})
 _UNKNOWN = Cause(FailureClass.FATAL, "unknown")
 
 
@@ -43,7 +43,7 @@ class Waiter:
             return
 
         self.so, self.status = self._is_so(record), record.status.status
-        if self.so or self.status in _DEAD_ENDS:
+        if self.so or self.status in DEAD_ENDS:
             self.over.set()
 
 
