@@ -94,6 +94,11 @@ class Answer:
     budgets: tuple[Budget, ...]
     instances: tuple[Row, ...]
 
+    @property
+    def run(self) -> str:
+        """Which run of the endpoint answers: the first part of its ids."""
+        return self.position.rpartition("-")[0]
+
 
 def read_answer(data: Mapping[str, Any]) -> Answer:
     """Return an answer as a value.
