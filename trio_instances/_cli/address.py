@@ -12,7 +12,7 @@ from ..telemetry.wording import printable
 from .exit_codes import AskedCode
 
 _MAX_QUOTED = 300
-_PATHS = frozenset({"/events", "/instances", "/livez", "/metrics", "/readyz", "/tree"})
+_PATHS = frozenset({"/events", "/instances", "/lately", "/livez", "/metrics", "/readyz", "/tree"})
 
 
 class BadAddress(ValueError):

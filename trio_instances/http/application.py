@@ -48,6 +48,7 @@ def make_application(runtime: Runtime, settings: Settings, feed: Feed, work: Wor
         Route("/metrics", Metrics(runtime).metrics),
         Route("/tree", Trees(runtime, turns).tree),
         Route("/events", Stream(runtime, feed, settings.max_readers).events),
+        Route("/lately", fleet.lately),
         Route("/instances", fleet.instances),
         Route("/instances/{instance_id}", fleet.instance),
         Route("/instances/{instance_id}/events", fleet.recent_events),

@@ -58,7 +58,8 @@ async def serve_operations(
         port: The port; 0 takes any that is free. The default is ours, and has no other meaning.
         token: What a request must bring as ``Authorization: Bearer ...`` to do anything, and on
             other than loopback addresses to see anything. None refuses every verb.
-        replay: Events that are kept for readers that come back.
+        replay: Events that are kept for readers that come back. One half are the newest; the other
+            half the newest before those, without the probes that passed like the one before.
         max_readers: Readers of events at a time; more are asked to come later.
         stop_timeout: Seconds that the end may take; a supervisor's own budget is 5.
         task_status: Told the URL when it listens.

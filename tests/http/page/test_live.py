@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 
 from trio_instances import BudgetPolicy, ConnectionBudget
 
-from ...instance.scripted import HANGS, lost
+from ...instance.scripted import HANGS, fatal, lost
 from .browsers import Browser, chip, row, rows
 from .sites import site
 
@@ -252,3 +252,16 @@ async def test_what_concerns_all_is_shown_beside_the_table(browser: Browser) -> 
         await here.do(
             lambda page: expect(page.locator("#lately-list")).to_contain_text("breaker.opened")
         )
+
+
+async def test_what_concerned_all_before_the_page_was_opened_is_there(browser: Browser) -> None:
+    """As far as it is kept, each once, also what happens while it is read."""
+    async with site(browser) as here:
+        await here.start("bad", fatal("no_money"))
+        await here.runtime.instance("bad").wait_status("failed")
+        await here.visit()
+        failures = "#lately-list li:has-text('instance.failed')"
+        await here.do(lambda page: expect(page.locator(failures)).to_contain_text("bad: no_money"))
+        await here.start("worse", fatal("no_money"))
+
+        await here.do(lambda page: expect(page.locator(failures)).to_have_count(2))
