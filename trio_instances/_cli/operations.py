@@ -44,6 +44,7 @@ async def serve(
         port=address.port,
         token=given.http_token,
         replay=given.http_replay,
+        metrics_by_instance=given.metrics_by_instance,
     )
     try:
         child = await services.start(

@@ -61,6 +61,8 @@ class RunSettings:
     """What its requests must bring to do anything, and beyond loopback to see anything."""
     http_replay: int = 10_000
     """Events that it keeps; a fleet of thousands fills that many when it starts."""
+    metrics_by_instance: bool = True
+    """Whether the series of its ``/metrics`` bear an instance's id."""
 
     def __attrs_post_init__(self) -> None:
         wrong = MistakeList("RunSettings")
@@ -70,6 +72,7 @@ class RunSettings:
         wrong.instance("stalls", self.stalls, StallPolicy, optional=True)
         check_token(wrong, "http_token", self.http_token)
         wrong.whole("http_replay", self.http_replay, at_least=1)
+        wrong.boolean("metrics_by_instance", self.metrics_by_instance)
         if isinstance(self.http, Address):
             check_port(wrong, "http", self.http.port)
             check_guarded(wrong, "http", self.http.host, self.http_token)

@@ -45,7 +45,7 @@ def make_application(runtime: Runtime, settings: Settings, feed: Feed, work: Wor
         Route("/", Page(runtime, access).page),
         Route("/livez", fleet.livez),
         Route("/readyz", fleet.readyz),
-        Route("/metrics", Metrics(runtime).metrics),
+        Route("/metrics", Metrics(runtime, settings).metrics),
         Route("/tree", Trees(runtime, turns).tree),
         Route("/events", Stream(runtime, feed, settings.max_readers).events),
         Route("/lately", fleet.lately),
