@@ -99,6 +99,8 @@ async def test_what_is_not_quite_the_token_opens_nothing(given: str) -> None:
         headers = [("authorization", given.encode("latin-1"))]
         answer = await endpoint.get("/instances", headers=headers)
     assert answer.status_code == 401
+    assert answer.json()["error"] == "wrong_token"
+    assert answer.json()["detail"].startswith("that is not the endpoint's token: ")
 
 
 async def test_the_scheme_is_read_in_any_case() -> None:

@@ -18,6 +18,7 @@ MAX_BODY = 16 * 1024
 _BODY_TIMEOUT = 10.0
 _ALWAYS_OPEN = frozenset({"/", "/livez", "/readyz"})
 """What needs no token anywhere: the page, which knows nothing, and what orchestrators ask."""
+_BRING = "bring it as the header 'Authorization: Bearer TOKEN'"
 
 
 @final
@@ -89,12 +90,10 @@ class Door:
             delay = self._access.guess_delay(trio.current_time())
             if delay > 0.0:
                 raise too_many("wrong tokens", delay)
-        raise Refusal(
-            401,
-            "token_needed",
-            "bring the endpoint's token as the header 'Authorization: Bearer TOKEN'",
-            headers={"www-authenticate": "Bearer"},
-        )
+            detail = f"that is not the endpoint's token: {_BRING}"
+            raise Refusal(401, "wrong_token", detail, headers={"www-authenticate": "Bearer"})
+        detail = f"this needs the endpoint's token: {_BRING}"
+        raise Refusal(401, "token_needed", detail, headers={"www-authenticate": "Bearer"})
 
 
 def too_many(what: str, delay: float) -> Refusal:
