@@ -265,3 +265,28 @@ async def test_what_concerned_all_before_the_page_was_opened_is_there(browser: B
         await here.start("worse", fatal("no_money"))
 
         await here.do(lambda page: expect(page.locator(failures)).to_have_count(2))
+
+
+async def test_a_loss_is_an_alert_and_the_seconds_since_are_none(browser: Browser) -> None:
+    """A screen reader says once what has happened, and does not count."""
+    async with site(browser) as here:
+        await here.start("bot")
+        await here.visit()
+        here.relay.cut()
+
+        def look(page: Page) -> None:
+            expect(page.get_by_role("alert")).to_have_text(
+                "The connection to the endpoint is lost."
+            )
+            page.evaluate(
+                """() => {
+                  window.said = 0;
+                  const count = new MutationObserver(() => { window.said += 1; });
+                  for (const each of document.querySelectorAll("[role=alert], [role=status]"))
+                    count.observe(each, {subtree: true, childList: true, characterData: true});
+                }"""
+            )
+            page.wait_for_timeout(2500)
+            assert page.evaluate("window.said") == 0
+
+        await here.do(look)

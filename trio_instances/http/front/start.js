@@ -154,7 +154,7 @@ function start() {
   $("grid").addEventListener("keydown", gridKey);
   document.addEventListener("keydown", pageKey);
   window.addEventListener("resize", () => repaint("table"));
-  window.addEventListener("online", () => live.wake());
+  window.addEventListener("online", () => { if (live.phase !== "locked") live.wake(); });
   window.addEventListener("hashchange", readView);
   window.addEventListener("popstate", readView);
   readView();
