@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from random import Random
 from typing import final
 
@@ -294,6 +294,31 @@ async def test_a_terminal_is_filled_and_left_as_it_was(number: signal.Signals) -
     assert max(map(len, seen.last)) <= 70
     assert any(line.startswith("bot-7 ") for line in seen.last[:8])
     assert "more" in "".join(seen.last[-1:])
+
+
+async def test_q_ends_it_and_leaves_the_terminal_as_it_was() -> None:
+    """Without Enter, and without a trace of the keys that were pressed; others do nothing."""
+    import termios  # noqa: PLC0415 - not everywhere
+
+    async with site() as here:
+        await here.start("bot")
+        async with terminal(here.url, width=70, height=20) as seen:
+            before = termios.tcgetattr(seen.master)
+            await seen.wait_shown(b"bot ")
+            os.write(seen.master, b"xyz")
+            await seen.wait_shown(b"live ")
+            seen.shown = b""
+            await seen.wait_shown(b"live ")
+            os.write(seen.master, b"q")
+            with suppress(OSError):  # EIO is the end of a terminal
+                await seen.wait_shown(b"never")
+            assert await seen.process.wait() == AskedCode.WELL
+
+            after = termios.tcgetattr(seen.master)
+
+    assert after == before
+    assert LEAVE in seen.shown[-30:]
+    assert b"xyz" not in seen.shown
 
 
 async def test_a_lost_endpoint_is_told_and_found_again() -> None:

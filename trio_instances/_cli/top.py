@@ -22,6 +22,7 @@ from .address import NotAnswered
 from .answer import FIELDS, Answer, BadAnswer, read_answer
 from .exit_codes import AskedCode
 from .following import AGAIN, News, Opened, follow
+from .keys import cancel_at_key
 from .output import Output
 from .overview import SNAPSHOTS, Overview
 from .picture import Frame, picture
@@ -34,6 +35,8 @@ _MANY = 500
 """Named instances from which on all are asked for at once."""
 _QUERY = 6000
 """Bytes of ids in one request; a server takes some 16,000 for the whole of its head."""
+_END = b"q"
+"""The key that ends it."""
 _PIPE_WIDTH = 120
 """Columns where no terminal says how many there are."""
 
@@ -52,7 +55,7 @@ class Look:
 
 
 async def run_top(remote: Remote, look: Look) -> AskedCode:
-    """Show a fleet until cancelled; or once.
+    """Show a fleet until cancelled, or until ``q`` is pressed; or once.
 
     Raises:
         NotAnswered: There was nothing to show, ever.
@@ -66,13 +69,16 @@ async def run_top(remote: Remote, look: Look) -> AskedCode:
         return _verdict(overview, look.wanted)
 
     watch = Watch(remote, overview, interval=look.interval, random=Random())
-    async with _drawing(console, remote.url, look) as draw, attended() as nursery:
-        nursery.start_soon(watch.follow, position)
-        nursery.start_soon(watch.keep_fresh)
-        while True:
-            await draw(overview)
-            await trio.sleep(look.interval)
-    raise AssertionError("only a cancellation or an exception ends it")
+    with trio.CancelScope() as ended:
+        async with _drawing(console, remote.url, look) as draw, attended() as nursery:
+            nursery.start_soon(watch.follow, position)
+            nursery.start_soon(watch.keep_fresh)
+            if console.is_terminal:
+                await nursery.start(cancel_at_key, ended, _END)
+            while True:
+                await draw(overview)
+                await trio.sleep(look.interval)
+    return AskedCode.WELL
 
 
 def _verdict(overview: Overview, wanted: Wanted) -> AskedCode:
