@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 from trio_instances import BudgetPolicy, ConnectionBudget
 
 from ...instance.scripted import HANGS, fatal, lost
-from .browsers import Browser, chip, row, rows
+from .browsers import PHONE, Browser, chip, row, rows
 from .sites import site
 
 
@@ -265,6 +265,22 @@ async def test_what_concerned_all_before_the_page_was_opened_is_there(browser: B
         await here.start("worse", fatal("no_money"))
 
         await here.do(lambda page: expect(page.locator(failures)).to_have_count(2))
+
+
+async def test_what_happened_lately_is_there_on_a_phone_too(browser: Browser) -> None:
+    """Below the list, where there is no room beside it; an open instance takes its place."""
+    async with site(browser, tab={"viewport": PHONE}) as here:
+        await here.start("bad", fatal("no_money"))
+        await here.runtime.instance("bad").wait_status("failed")
+        await here.visit()
+
+        def look(page: Page) -> None:
+            expect(page.locator("#lately")).to_be_visible()
+            row(page, "bad").click()
+            expect(page.locator("#details")).to_be_visible()
+            expect(page.locator("#lately")).to_be_hidden()
+
+        await here.do(look)
 
 
 async def test_a_loss_is_an_alert_and_the_seconds_since_are_none(browser: Browser) -> None:
