@@ -180,6 +180,8 @@ async def test_who_gives_no_token_is_left_in_peace(browser: Browser) -> None:
             expect(page.locator("#ask-token")).to_be_visible()
             page.keyboard.press("Escape")
             expect(page.locator("#banner")).to_contain_text("shows nothing without its token")
+            expect(page.locator("#empty")).to_be_hidden()  # nobody knows whether there is one
+            expect(page.locator("#lately-none")).to_be_hidden()
             return len(here.tab.requests)
 
         before = await here.do(look)

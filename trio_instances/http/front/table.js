@@ -85,9 +85,10 @@ function choose() {
   paintHeads();
   const total = fleet.rows.size;
   const all = table.shown.length === total;
-  say($("shown"), all ? plural(total, "instance") : `${whole(table.shown.length)} of ${plural(total, "instance")}`);
+  const known = fleet.head !== null; // else nobody knows whether there are any
+  say($("shown"), !known ? "" : all ? plural(total, "instance") : `${whole(table.shown.length)} of ${plural(total, "instance")}`);
   $("clear").hidden = !isFiltered();
-  $("empty").hidden = table.shown.length > 0;
+  $("empty").hidden = table.shown.length > 0 || !known;
   say($("empty"), total ? "No instance fits these filters." : "There is no instance yet.");
   set($("grid"), "aria-rowcount", String(table.shown.length + 1));
 }

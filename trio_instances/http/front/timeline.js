@@ -68,7 +68,7 @@ function showLately(event) {
 }
 
 painters.set("lately", () => {
-  $("lately-none").hidden = lately.shown.length > 0;
+  $("lately-none").hidden = lately.shown.length > 0 || lately.position === null;
   $("lately-list").replaceChildren(...lately.shown.map(({ event, times }) => eventLine(event, times)));
 });
 
