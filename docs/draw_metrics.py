@@ -13,7 +13,7 @@ from trio_instances.telemetry.sinks.otel_instruments import INSTRUMENTS, STATUS
 from trio_instances.telemetry.sinks.otel_observer import ATTRIBUTES
 from trio_instances.telemetry.sinks.prometheus import PREFIX
 from trio_instances.telemetry.sinks.prometheus_families import FAMILIES
-from trio_instances.telemetry.sinks.runtime_families import RUNTIME_FAMILIES
+from trio_instances.telemetry.sinks.runtime_families import RUNTIME_FAMILIES, RuntimeFamily
 
 PAGE = Path(__file__).parent / "telemetry.md"
 SCOPE = "trio_instances."
@@ -61,7 +61,7 @@ def _observed() -> str:
     rows = [
         (
             f"{SCOPE}{each.name}",
-            _kind(each.counts) + (f", `{each.unit}`" if each.unit else ""),
+            _observed_kind(each) + (f", `{each.unit}`" if each.unit else ""),
             each.help,
             _names([ATTRIBUTES[label] for label in each.labels]),
         )
@@ -76,6 +76,10 @@ def _total(counts: bool) -> str:  # noqa: FBT001 - it is what the name says
 
 def _kind(counts: bool) -> str:  # noqa: FBT001 - it is what the name says
     return "counter" if counts else "gauge"
+
+
+def _observed_kind(family: RuntimeFamily) -> str:
+    return "up/down counter" if family.adds_up else _kind(family.counts)
 
 
 def _names(names: Sequence[str]) -> str:

@@ -34,9 +34,13 @@ def budget(key: str = "gateway", **fields: Any) -> Budget:
     return Budget(key=key, **given)
 
 
-def answer(*rows: Row, at: float = 1000.0, budgets: tuple[Budget, ...] = ()) -> Answer:
+def answer(
+    *rows: Row, at: float = 1000.0, budgets: tuple[Budget, ...] = (), run: str = "run"
+) -> Answer:
     """Return an answer about some instances."""
-    return Answer(at=at, position="run-1", attempts_per_second=0.5, budgets=budgets, instances=rows)
+    return Answer(
+        at=at, position=f"{run}-1", attempts_per_second=0.5, budgets=budgets, instances=rows
+    )
 
 
 def happened(name: str | None, level: str = "INFO", at: float = 1000.0, **fields: Any) -> Happened:

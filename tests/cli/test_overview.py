@@ -49,14 +49,37 @@ def test_a_gap_makes_it_want_all() -> None:
 
 
 def test_the_times_of_the_other_side_are_told_by_its_clock() -> None:
-    """Answers and pulses say what it says."""
+    """Answers say what it says."""
     overview = Overview()
     overview.take_all(answer(at=1000.0), now=5.0)
     assert overview.seen_at(7.0) == 1002.0
     assert overview.here(1001.0) == 6.0
 
-    overview.take_news([pulse(2000.0)], now=10.0)
+    overview.take_some([], answer(at=2000.0), now=10.0)
     assert overview.seen_at(10.0) == 2000.0
+
+
+def test_the_rows_of_a_run_are_told_by_the_clock_of_that_run() -> None:
+    """The stream of another run of the process has another clock, which is not that of the rows."""
+    overview = Overview()
+    overview.take_all(answer(row("a", since=990.0), at=1000.0), now=5.0)
+    overview.take_news([Opened(), pulse(3.0), Gap(None, "another run")], now=10.0)
+
+    assert overview.seen_at(10.0) == 1005.0
+
+
+def test_an_answer_of_another_run_about_some_makes_it_want_all() -> None:
+    """Nothing of it is taken in: the rows that nobody asked for would be the old run's."""
+    overview = Overview()
+    overview.take_all(answer(row("a"), row("b"), at=1000.0), now=5.0)
+    overview.take_some(["a"], answer(failed("a"), at=3.0, run="another"), now=10.0)
+
+    assert overview.whole
+    assert overview.rows == {"a": row("a"), "b": row("b")}
+    assert overview.seen_at(10.0) == 1005.0
+
+    overview.take_all(answer(row("a"), at=4.0, run="another"), now=11.0)
+    assert overview.seen_at(12.0) == 5.0
 
 
 def test_a_loss_is_told_since_anything_was_last_heard() -> None:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from trio_instances._cli.answer import Budget, Row, Why
+from trio_instances._cli.answer import Budget, Row, Turn, Why
 from trio_instances._cli.overview import Overview
 from trio_instances._cli.picture import Frame, picture, short
 from trio_instances._cli.urgency import Wanted
@@ -86,7 +86,7 @@ def test_it_tells_at_a_glance() -> None:
 
     assert seen(overview) == [
         f"{URL}{' ' * 91}live <0>",
-        "5 instances: 3 connected, 1 reconnecting, 1 failed",
+        "5 instances: 1 failed, 1 reconnecting, 3 connected",
         "proven 2  need attention 1  attempts 0.5/s  restarts 2  pressure 1 shed",
         "",
         "budget   attempts/s              granted  waiting  in flight  left today  breaker",
@@ -106,6 +106,24 @@ def test_a_narrow_one_says_who_must_act_before_the_reason() -> None:
     lines = seen(overview_of(failed("refused")), width=80)
 
     assert lines[-1].endswith("[credentials] bad_credentials")
+
+
+def test_a_narrow_one_counts_the_worst_first() -> None:
+    """What does not fit is how many are well."""
+    statuses = ["connected"] * 9 + ["reconnecting", "connecting", "degraded", "paused", "starting"]
+    rows = [row(str(number), status) for number, status in enumerate([*statuses, "failed"])]
+    line = seen(overview_of(*rows), width=80, height=24)[1]
+
+    assert line.startswith("15 instances: 1 failed, 1 degraded, 1 reconnecting, 1 connecting, ")
+
+
+def test_who_stands_in_line_is_told_where() -> None:
+    """There is neither a cause nor a time for it."""
+    waits = row("a", "connecting", budget=Turn(key="gateway", place=12))
+
+    said = seen(overview_of(waits))[-1]
+    assert " line 12 " in said
+    assert said.endswith("in the line of budget gateway")
 
 
 def test_the_next_attempt_is_counted_down() -> None:
@@ -142,7 +160,7 @@ def test_it_says_what_was_left_out_as_asked_for() -> None:
     """The counts are of the whole fleet all the same."""
     lines = seen(overview_of(row("a"), row("b"), failed("c")), wanted=Wanted("cred"))
 
-    assert lines[1] == "3 instances: 2 connected, 1 failed"
+    assert lines[1] == "3 instances: 1 failed, 2 connected"
     assert lines[2] == "shown: 1 of them, as asked for"
     assert lines[-1].startswith("c ")
 

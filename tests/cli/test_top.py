@@ -8,18 +8,21 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from random import Random
 from typing import final
 
 import pytest
 import trio
+import trio.testing
 
 from trio_instances import ReconnectPolicy
 from trio_instances._cli.address import NotAnswered, read_address
 from trio_instances._cli.exit_codes import AskedCode
+from trio_instances._cli.following import Opened
 from trio_instances._cli.overview import Overview
 from trio_instances._cli.remote import Remote
-from trio_instances._cli.top import refresh
+from trio_instances._cli.top import Watch, refresh
 
 from ..instance.scripted import fatal, lost
 from .endpoints import answering, call, command, site, stranger
@@ -83,6 +86,40 @@ async def test_what_was_not_answered_is_asked_again() -> None:
 
     assert (some.named, some.whole) == ({"a"}, False)
     assert everybody.whole
+
+
+async def test_another_run_is_asked_for_whole_at_once() -> None:
+    """An answer about some of its instances says nothing of those that were there before."""
+    overview = Overview()
+    async with site() as here:
+        await here.start("old")
+        port = int(here.url.rpartition(":")[2])
+        async with Remote(read_address(here.url, None)) as remote:
+            await refresh(remote, overview)
+        here.stop()
+        await here.runtime.stop_instance("old")
+        async with site(port) as again, Remote(read_address(again.url, None)) as remote:
+            await again.start("new")
+            await refresh(remote, overview)
+
+    assert set(overview.rows) == {"new"}
+    assert not overview.whole
+
+
+async def test_snapshots_are_asked_for_as_soon_as_the_stream_is_open_again() -> None:
+    """Whoever hears events is not shown old snapshots until a wait of their own is over."""
+    overview = Overview()
+    async with site() as here, Remote(read_address(here.url, None)) as remote:
+        await here.start("bot")
+        watch = Watch(remote, overview, interval=1000.0, random=Random(1))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(watch.keep_fresh)
+            await trio.testing.wait_all_tasks_blocked()
+            assert not overview.rows
+            await watch.take([Opened()])
+            while not overview.rows:  # noqa: ASYNC110 - the answer tells nobody else
+                await trio.sleep(0.01)
+            nursery.cancel_scope.cancel()
 
 
 # --- once ----------------------------------------------------------------------------------------
@@ -257,6 +294,31 @@ async def test_a_terminal_is_filled_and_left_as_it_was(number: signal.Signals) -
     assert max(map(len, seen.last)) <= 70
     assert any(line.startswith("bot-7 ") for line in seen.last[:8])
     assert "more" in "".join(seen.last[-1:])
+
+
+async def test_q_ends_it_and_leaves_the_terminal_as_it_was() -> None:
+    """Without Enter, and without a trace of the keys that were pressed; others do nothing."""
+    import termios  # noqa: PLC0415 - not everywhere
+
+    async with site() as here:
+        await here.start("bot")
+        async with terminal(here.url, width=70, height=20) as seen:
+            before = termios.tcgetattr(seen.master)
+            await seen.wait_shown(b"bot ")
+            os.write(seen.master, b"xyz")
+            await seen.wait_shown(b"live ")
+            seen.shown = b""
+            await seen.wait_shown(b"live ")
+            os.write(seen.master, b"q")
+            with suppress(OSError):  # EIO is the end of a terminal
+                await seen.wait_shown(b"never")
+            assert await seen.process.wait() == AskedCode.WELL
+
+            after = termios.tcgetattr(seen.master)
+
+    assert after == before
+    assert LEAVE in seen.shown[-30:]
+    assert b"xyz" not in seen.shown
 
 
 async def test_a_lost_endpoint_is_told_and_found_again() -> None:

@@ -7,6 +7,7 @@ import re
 import socket
 import struct
 
+import hpack
 import pytest
 import trio
 from hypothesis import HealthCheck, given, settings
@@ -159,6 +160,60 @@ async def test_a_reader_that_takes_nothing_is_given_up(mock_clock: MockClock) ->
         assert 25 < trio.current_time() - began_at < 60
         assert bot.status is S.CONNECTED
         await stream.aclose()
+
+
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+"""How a client begins that takes for granted that HTTP/2 is spoken."""
+WINDOW_OF_NOTHING = b"\x00\x00\x06\x04\x00\x00\x00\x00\x00" + b"\x00\x04\x00\x00\x00\x00"
+"""Its settings: nobody may send it any data."""
+
+VERSION_NOT_SUPPORTED = hpack.Encoder().encode([(":status", "505")])
+
+
+def asking_by_http2(path: str, streams: int) -> bytes:
+    """Return the requests of a client that lets no answer come."""
+    encoder, said = hpack.Encoder(), PREFACE + WINDOW_OF_NOTHING
+    fields = [(":method", "GET"), (":path", path), (":scheme", "http"), (":authority", "localhost")]
+    for number in range(streams):
+        block = encoder.encode(fields)
+        head = struct.pack("!I", len(block))[1:] + b"\x01\x05" + struct.pack("!I", 2 * number + 1)
+        said += head + block
+    return said
+
+
+async def test_http2_takes_no_readers_place_and_is_given_up(mock_clock: MockClock) -> None:
+    """Its streams wait for a window that never opens: 505 before there is anything to wait for."""
+    mock_clock.rate = 10.0
+    async with served(max_readers=2) as endpoint, await endpoint.connect() as stream:
+        await stream.send_all(asking_by_http2("/events", streams=10))
+        began_at = trio.current_time()
+        said = bytearray()
+        async with trio.open_nursery() as nursery:
+
+            async def read() -> None:
+                said.extend(await read_all(stream))
+                nursery.cancel_scope.cancel()
+
+            nursery.start_soon(read)
+            while True:
+                assert await endpoint.has_room()
+                await trio.sleep(1)
+        assert trio.current_time() - began_at < 100
+        assert said.count(VERSION_NOT_SUPPORTED) > 0
+
+
+async def test_an_upgrade_to_http2_is_refused() -> None:
+    """It would lead to the same streams."""
+    async with served() as endpoint, await endpoint.connect() as stream:
+        await stream.send_all(
+            b"GET /events HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade, HTTP2-Settings\r\n"
+            b"Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n" + PREFACE
+        )
+        said = b""
+        while VERSION_NOT_SUPPORTED not in said:
+            data = await stream.receive_some()
+            assert data, said
+            said += data
 
 
 async def test_a_slow_reader_gets_everything(mock_clock: MockClock) -> None:

@@ -44,6 +44,23 @@ async def test_a_request_without_a_host_is_refused() -> None:
     assert said.startswith(b"HTTP/1.1 421 ")
 
 
+@pytest.mark.parametrize("target", ["http://localhost/livez", "HTTP://127.0.0.1:80/livez?"])
+async def test_a_request_by_a_whole_url_is_one_by_its_path(target: str) -> None:
+    """As RFC 9112 wants it; the host that counts is that of the URL."""
+    async with served() as endpoint:
+        said = await endpoint.say(request(target, Host="evil.example"))
+    assert said.startswith(b"HTTP/1.1 200 ")
+    assert b'"alive"' in said
+
+
+@pytest.mark.parametrize("target", ["http://evil.example/livez", "http://evil.example", "http://"])
+async def test_a_request_by_the_url_of_another_host_is_refused(target: str) -> None:
+    """Whatever its header says."""
+    async with served() as endpoint:
+        said = await endpoint.say(request(target))
+    assert said.startswith(b"HTTP/1.1 421 ")
+
+
 async def test_a_page_of_another_site_may_not_ask() -> None:
     """Browsers say where a request comes from; links to the page itself are fine."""
     async with served() as endpoint:
@@ -82,6 +99,8 @@ async def test_what_is_not_quite_the_token_opens_nothing(given: str) -> None:
         headers = [("authorization", given.encode("latin-1"))]
         answer = await endpoint.get("/instances", headers=headers)
     assert answer.status_code == 401
+    assert answer.json()["error"] == "wrong_token"
+    assert answer.json()["detail"].startswith("that is not the endpoint's token: ")
 
 
 async def test_the_scheme_is_read_in_any_case() -> None:

@@ -81,8 +81,8 @@ def http2(path: bytes) -> tuple[h2.connection.H2Connection, bytes]:
     return connection, connection.data_to_send()
 
 
-async def test_http_2_is_spoken_by_who_knows_that_it_is() -> None:
-    """Hypercorn takes its preface; the same answers, the same door."""
+async def test_http_2_is_refused_in_its_own_words() -> None:
+    """Hypercorn takes its preface; the door refuses what comes, by an answer that ends."""
     async with served() as endpoint, await endpoint.connect() as stream:
         connection, data = http2(b"/livez")
         await stream.send_all(data)
@@ -91,7 +91,7 @@ async def test_http_2_is_spoken_by_who_knows_that_it_is() -> None:
             seen += connection.receive_data(bytes(await stream.receive_some()))
     [head] = [each for each in seen if isinstance(each, h2.events.ResponseReceived)]
     assert head.headers is not None
-    assert dict(head.headers)[b":status"] == b"200"
+    assert dict(head.headers)[b":status"] == b"505"
 
 
 async def test_a_failure_of_the_protocol_ends_its_connection_alone(

@@ -29,6 +29,20 @@ async def test_the_metrics_are_those_of_the_instances() -> None:
     assert up == {"bot-0": 1.0, "bot-1": 0.0}
 
 
+async def test_a_large_fleet_can_be_scraped_without_the_ids() -> None:
+    """One series for each channel type, instead of one for each instance."""
+    async with (
+        fleet(ScriptedChannel(), ScriptedChannel()) as (runtime, bots),
+        serving(runtime, metrics_by_instance=False) as endpoint,
+    ):
+        for bot in bots:
+            await bot.wait_status(S.CONNECTED)
+        text = (await endpoint.get("/metrics")).text
+    families = {each.name: each for each in text_string_to_metric_families(text)}
+    [sample] = families["trio_instances_connected"].samples
+    assert (sample.labels, sample.value) == ({"channel_type": "scripted"}, 2.0)
+
+
 async def test_a_scrape_takes_no_parameters() -> None:
     """What has no meaning here is refused, as everywhere."""
     async with fleet() as (runtime, _), serving(runtime) as endpoint:

@@ -20,6 +20,7 @@ FINE: dict[str, Any] = {
     "replay": 10,
     "max_readers": 10,
     "stop_timeout": 2.0,
+    "metrics_by_instance": True,
 }
 
 
@@ -44,9 +45,18 @@ async def test_every_mistake_is_listed_before_anything_listens() -> None:
                 replay=0,
                 max_readers=0,
                 stop_timeout=float("inf"),
+                metrics_by_instance=0,  # type: ignore[arg-type]
             )
     wrong = [mistake.place for mistake in raised.value.mistakes]
-    assert wrong == ["host", "port", "token", "replay", "max_readers", "stop_timeout"]
+    assert wrong == [
+        "host",
+        "port",
+        "token",
+        "replay",
+        "max_readers",
+        "stop_timeout",
+        "metrics_by_instance",
+    ]
     assert "short" not in str(raised.value)
 
 

@@ -61,7 +61,7 @@ async def test_reconnect_makes_a_new_connection() -> None:
         reader = await endpoint.follow()
         answer = await endpoint.client.post(path("reconnect"), headers=BEARER)
         assert answer.status_code == 202
-        assert set(answer.json()) == {"instance_id", "verb", "status"}
+        assert set(answer.json()) == {"instance_id", "verb", "status", "changed"}
         assert answer.json()["verb"] == "reconnect"
         await reader.wait(name="instance.connected")
         assert bot.generation == 2
@@ -75,9 +75,42 @@ async def test_pause_and_resume_are_told_by_the_status() -> None:
             "instance_id": "bot-0",
             "verb": "pause",
             "status": "paused",
+            "changed": True,
         }
         told = (await endpoint.client.post(path("resume"), headers=BEARER)).json()
         assert told["status"] == "reconnecting"
+
+
+async def test_a_verb_that_changes_nothing_says_so_and_what_would() -> None:
+    """202, as it may come twice; and nobody waits for what will not come."""
+    channels = ScriptedChannel(), ScriptedChannel(fatal())
+    async with fleet(*channels) as (runtime, bots), serving(runtime, token=TOKEN) as endpoint:
+        await bots[0].wait_status(S.CONNECTED)
+        await bots[1].wait_status(S.FAILED)
+
+        async def ask(verb: str, name: str) -> tuple[int, bool, str | None]:
+            answer = await endpoint.client.post(path(verb, name), headers=BEARER)
+            body = answer.json()
+            return answer.status_code, body["changed"], body.get("detail")
+
+        assert await ask("retry_now", "bot-1") == (
+            202,
+            False,
+            "as it has failed: restart wakes it, once its cause is mended",
+        )
+        assert await ask("retry_now", "bot-0") == (
+            202,
+            False,
+            "as it is connected: reconnect makes a new connection",
+        )
+        assert await ask("resume", "bot-0") == (202, False, "as it is not paused")
+        assert await ask("pause", "bot-0") == (202, True, None)
+        assert await ask("pause", "bot-0") == (
+            202,
+            False,
+            "as it is paused: resume connects it again",
+        )
+        assert await ask("restart", "bot-1") == (202, True, None)
 
 
 async def test_retry_now_does_not_wait_for_the_next_attempt() -> None:
@@ -206,5 +239,7 @@ async def test_a_verb_after_the_end_of_the_runtime_disturbs_nothing(verb: str) -
         answer = await endpoint.client.post(path(verb), headers=BEARER)
         assert answer.status_code == 202
         assert answer.json()["status"] == "stopped"
+        assert answer.json()["changed"] is False
+        assert answer.json()["detail"] == "as it has stopped"
         assert (await endpoint.get("/livez")).status_code == 200
         endpoint.scope.cancel()

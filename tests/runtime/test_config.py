@@ -484,7 +484,8 @@ def test_every_mistake_of_the_table_run_is_named(mistakes: Mistakes) -> None:
     assert mistakes(text + MINIMAL) == [
         (
             "run.wen: is not known here; "
-            "known are all_down_after, http, http_token, init, stalls, when_all_down"
+            "known are all_down_after, http, http_replay, http_token, init, metrics_by_instance, "
+            "stalls, when_all_down"
         ),
         "run.init.extension: must be a finite number at least 1, not 0",
         "run.stalls.threshold: must be a finite number at least 0.001, not 0",
@@ -501,6 +502,21 @@ def test_the_endpoint_has_an_address_and_a_token(load: Load) -> None:
     run = load(text + MINIMAL).run
     assert (run.http, run.http_token) == (Address("0.0.0.0", 80), "0123456789abcdef")  # noqa: S104
     assert "0123456789abcdef" not in repr(run)
+
+
+def test_a_file_takes_the_ids_out_of_the_metrics(load: Load) -> None:
+    """A series for each instance is too much for some."""
+    assert load(MINIMAL).run.metrics_by_instance
+    assert not load("[run]\nmetrics_by_instance = false\n" + MINIMAL).run.metrics_by_instance
+
+
+def test_a_file_says_how_much_the_endpoint_keeps(load: Load, mistakes: Mistakes) -> None:
+    """A large fleet needs more than is kept by default."""
+    assert load(MINIMAL).run.http_replay == 10_000
+    assert load("[run]\nhttp_replay = 200000\n" + MINIMAL).run.http_replay == 200_000
+    assert mistakes("[run]\nhttp_replay = 0\n" + MINIMAL) == [
+        "run.http_replay: must be a whole number of at least 1, not 0"
+    ]
 
 
 def test_an_endpoint_that_others_can_reach_needs_a_token(mistakes: Mistakes) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 import trio
 from trio.testing import MockClock
 
@@ -92,3 +93,27 @@ async def test_a_child_may_ask_for_it_itself() -> None:
         await supervisor.start(curious, name="curious", restart="temporary")
 
     assert texts[0].splitlines()[1].endswith(", at the call of dump()")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (59.94, "59.9 s"),
+        (60.0, "1 m 0 s"),
+        (2232.0, "37 m 12 s"),
+        (7384.0, "2 h 3 m"),
+        (86_399.0, "23 h 59 m"),
+        (200_000.0, "2 d 7 h"),
+    ],
+)
+async def test_a_long_time_is_told_in_its_two_largest_units(
+    seconds: float, words: str, autojump_clock: MockClock
+) -> None:
+    """Nobody divides 200,000 seconds in their head."""
+    async with open_supervisor() as supervisor:
+        await supervisor.start(idle, name="idler")
+        await trio.sleep(seconds)
+        text = supervisor.dump()
+        await supervisor.stop()
+
+    assert f"idler  running #1 for {words}, " in text

@@ -15,6 +15,7 @@ import trio
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import Gauge, InMemoryMetricReader, Sum
 
+import trio_instances
 from trio_instances import (
     BreakerPhase,
     BudgetHealth,
@@ -115,6 +116,23 @@ def sdk() -> Iterator[Collected]:
     meters.shutdown()
 
 
+async def test_what_adds_up_is_no_gauge(sdk: Collected) -> None:
+    """Those that wait in two processes are as many as both together. The scope has a version."""
+    runtime = Steady()
+    observe_runtime(runtime, meter_provider=sdk.meters)
+    data = sdk.reader.get_metrics_data()
+    assert data is not None
+    [scope] = [scope for each in data.resource_metrics for scope in each.scope_metrics]
+    up_and_down = {
+        metric.name.removeprefix("trio_instances.")
+        for metric in scope.metrics
+        if isinstance(metric.data, Sum) and not metric.data.is_monotonic
+    }
+
+    assert up_and_down == {"budget.waiting", "budget.in_flight", "sink.buffered"}
+    assert scope.scope.version == trio_instances.__version__
+
+
 async def test_budgets_the_loop_and_sinks_are_observed(sdk: Collected) -> None:
     """Each by its attributes in the namespace, as what it is now."""
     runtime = Steady()
@@ -154,14 +172,14 @@ async def test_budgets_the_loop_and_sinks_are_observed(sdk: Collected) -> None:
 
 
 async def test_what_only_grows_is_a_counter(sdk: Collected) -> None:
-    """And everything else a gauge, each with its unit."""
+    """What adds up is one that goes both ways, and everything else a gauge, each with its unit."""
     runtime = Steady()
     observe_runtime(runtime, meter_provider=sdk.meters)
     metrics = sdk.metrics()
 
     for family in RUNTIME_FAMILIES:
         metric = metrics[family.name]
-        assert isinstance(metric.data, Sum if family.counts else Gauge), family.name
+        assert isinstance(metric.data, Sum if family.counts or family.adds_up else Gauge)
         assert (metric.unit, metric.description) == (family.unit, family.help)
 
 

@@ -12,7 +12,7 @@ from ..policy.listening import is_loopback
 from .exit_codes import AskedCode
 
 _MAX_QUOTED = 300
-_PATHS = frozenset({"/events", "/instances", "/livez", "/metrics", "/readyz", "/tree"})
+_PATHS = frozenset({"/events", "/instances", "/lately", "/livez", "/metrics", "/readyz", "/tree"})
 
 
 class BadAddress(ValueError):

@@ -44,6 +44,15 @@ class Reason:
 
 @final
 @frozen(kw_only=True)
+class Turn:
+    """The connection budget of an instance, and its place in the line there."""
+
+    key: str
+    place: int | None = None
+
+
+@final
+@frozen(kw_only=True)
 class Row:
     """One instance: the fields of its snapshot that are asked for."""
 
@@ -63,6 +72,7 @@ class Row:
     restarts: int = 0
     pressure: str = PressureLevel.NORMAL.value
     degraded: tuple[Reason, ...] = ()
+    budget: Turn | None = None
 
 
 FIELDS = ",".join(field.name for field in attrs.fields(Row))
@@ -93,6 +103,11 @@ class Answer:
     attempts_per_second: float
     budgets: tuple[Budget, ...]
     instances: tuple[Row, ...]
+
+    @property
+    def run(self) -> str:
+        """Which run of the endpoint answers: the first part of its ids."""
+        return self.position.rpartition("-")[0]
 
 
 def read_answer(data: Mapping[str, Any]) -> Answer:

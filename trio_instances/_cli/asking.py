@@ -72,15 +72,15 @@ def top(
     text: str,
     statuses: tuple[str, ...],
 ) -> None:
-    """See at a glance how the fleet behind the operations endpoint at URL is, until Ctrl-C.
+    """See at a glance how the fleet behind the operations endpoint at URL is, until q or Ctrl-C.
 
     The instances that somebody must look at come first. Into a pipe it prints one picture after the
     other as plain text.
 
-    Exit codes: 0 with --once, every instance that is shown is proven; 1 with --once, one is not, or
-    none is shown; 2 wrong arguments; 69 the endpoint cannot be reached; 74 standard output takes
-    no more; 76 it is no endpoint, or of another version; 77 it wants another token; 130
-    interrupted.
+    Exit codes: 0 ended by q, or with --once, every instance that is shown is proven; 1 with --once,
+    one is not, or none is shown; 2 wrong arguments; 69 the endpoint cannot be reached; 74 standard
+    output takes no more; 76 it is no endpoint, or of another version; 77 it wants another token;
+    130 interrupted.
     """
     look = Look(wanted=Wanted(text, frozenset(statuses)), interval=interval, once=once)
     _run(url, token, lambda remote: run_top(remote, look))

@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from .._exceptions import TrioInstancesError
+from .._runtime.run_settings import RunSettings
 from ..http import serve_operations
 from ..policy.restart import RestartType
 
@@ -20,7 +21,7 @@ class CannotServe(TrioInstancesError):
 
 
 async def serve(
-    services: Supervisor, runtime: Runtime, address: Address, token: str | None = None
+    services: Supervisor, runtime: Runtime, address: Address, settings: RunSettings | None = None
 ) -> str:
     """Start the operations endpoint of a runtime, and return its URL once it listens.
 
@@ -30,12 +31,21 @@ async def serve(
         services: Where it runs: around the runtime, so that it shows how that one stops.
         runtime: What it shows.
         address: Where it listens.
-        token: What its requests must bring.
+        settings: What else it is to be; as by default, if None.
 
     Raises:
         CannotServe: It cannot listen there, or the extra is not installed.
     """
-    run = partial(serve_operations, runtime, host=address.host, port=address.port, token=token)
+    given = settings or RunSettings()
+    run = partial(
+        serve_operations,
+        runtime,
+        host=address.host,
+        port=address.port,
+        token=given.http_token,
+        replay=given.http_replay,
+        metrics_by_instance=given.metrics_by_instance,
+    )
     try:
         child = await services.start(
             run, name="operations endpoint", restart=RestartType.TRANSIENT, essential=False

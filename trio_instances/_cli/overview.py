@@ -59,6 +59,8 @@ class Overview:
     lately: deque[Line] = field(factory=lambda: deque(maxlen=_LATELY))
     """Warnings and errors, the newest last."""
     heard_at: float | None = None
+    _run: str | None = None
+    """The run of the process that the rows are of."""
     _ahead: float = 0.0
     """By how many seconds the other side's clock is ahead of ours; they have nothing in common."""
     _troubles: dict[str, Trouble] = field(factory=dict)
@@ -69,10 +71,18 @@ class Overview:
     def take_all(self, answer: Answer, now: float) -> None:
         """Take the snapshots of all instances in."""
         self.rows = {row.instance_id: row for row in answer.instances}
+        self._run = answer.run
         self._take_head(answer, now)
 
     def take_some(self, asked: Collection[str], answer: Answer, now: float) -> None:
-        """Take the snapshots of some in. Those that were asked for and are not there are gone."""
+        """Take the snapshots of some in. Those that were asked for and are not there are gone.
+
+        Those of another run of the process are not taken in: all are wanted then.
+        """
+        if answer.run != self._run:
+            self.whole = True
+            return
+
         for name in asked:
             self.rows.pop(name, None)
         self.rows.update({row.instance_id: row for row in answer.instances})
@@ -86,12 +96,10 @@ class Overview:
                     self._take_event(each)
                 case Gap():
                     self.whole = True
-                case Pulse():
-                    self._ahead = each.at - now
                 case Lost():
                     self.fails(EVENTS, str(each.failure), each.wait, now)
-                case Opened() | Bye():
-                    pass
+                case Opened() | Bye() | Pulse():
+                    pass  # a pulse may be of another run, whose clock is not that of the rows
         if any(not isinstance(each, Lost) for each in news):
             self.works(EVENTS, now)
 

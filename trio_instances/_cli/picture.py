@@ -30,16 +30,17 @@ _STYLES: Mapping[str, str] = {
     InstanceStatus.STOPPED: "dim",
 }
 _ORDER = [
-    InstanceStatus.CONNECTED,
-    InstanceStatus.STARTING,
-    InstanceStatus.CONNECTING,
-    InstanceStatus.RECONNECTING,
-    InstanceStatus.DEGRADED,
     InstanceStatus.FAILED,
-    InstanceStatus.PAUSED,
+    InstanceStatus.DEGRADED,
+    InstanceStatus.RECONNECTING,
+    InstanceStatus.CONNECTING,
+    InstanceStatus.STARTING,
     InstanceStatus.STOPPING,
+    InstanceStatus.PAUSED,
     InstanceStatus.STOPPED,
+    InstanceStatus.CONNECTED,
 ]
+"""Worst first, as on the page: what a narrow terminal cuts off is how many are well."""
 _LEVELS = (PressureLevel.SHED, PressureLevel.DEGRADED, PressureLevel.WARN)
 _BAD, _WARN, _DIM, _HEAD = "bold red", "yellow", "dim", "bold"
 _BAR = 10
@@ -227,7 +228,7 @@ def _cells(row: Row, there: float, *, wide: bool, acting: bool) -> list[Text]:
     status = printable(row.status)
     if row.connected and not row.proven:
         status += "?"  # up, and not for long enough yet to be trusted
-    cells = [Text(printable(row.instance_id), _BAD if row.needs_attention else "")]
+    cells = [Text(printable(row.instance_id), _BAD if urgency_of(row) is Urgency.ATTENTION else "")]
     if wide:
         cells.append(Text(printable(row.channel_type), _DIM))
     cells += [
@@ -247,6 +248,8 @@ def _cells(row: Row, there: float, *, wide: bool, acting: bool) -> list[Text]:
 
 
 def _retry(row: Row, there: float) -> str:
+    if row.budget is not None and row.budget.place is not None:
+        return f"line {row.budget.place}"
     if row.next_retry_at is None or row.connected:
         return ""
 

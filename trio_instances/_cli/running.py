@@ -119,7 +119,7 @@ async def _serve(
     """Serve the operations endpoint, where one is wanted, before there is anything to see."""
     address = given or run.http
     if address is not None:
-        url = await serve(services, runtime, address, run.http_token)
+        url = await serve(services, runtime, address, run)
         say(f"the operations endpoint is at {url}")
 
 

@@ -8,7 +8,6 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
-from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, final
 from urllib.parse import quote
@@ -22,7 +21,8 @@ from .._attended import attended
 from .address import NotAnswered
 from .answer import FIELDS, Answer, BadAnswer, read_answer
 from .exit_codes import AskedCode
-from .following import AGAIN, News, follow
+from .following import AGAIN, News, Opened, follow
+from .keys import cancel_at_key
 from .output import Output
 from .overview import SNAPSHOTS, Overview
 from .picture import Frame, picture
@@ -35,6 +35,8 @@ _MANY = 500
 """Named instances from which on all are asked for at once."""
 _QUERY = 6000
 """Bytes of ids in one request; a server takes some 16,000 for the whole of its head."""
+_END = b"q"
+"""The key that ends it."""
 _PIPE_WIDTH = 120
 """Columns where no terminal says how many there are."""
 
@@ -53,7 +55,7 @@ class Look:
 
 
 async def run_top(remote: Remote, look: Look) -> AskedCode:
-    """Show a fleet until cancelled; or once.
+    """Show a fleet until cancelled, or until ``q`` is pressed; or once.
 
     Raises:
         NotAnswered: There was nothing to show, ever.
@@ -66,9 +68,17 @@ async def run_top(remote: Remote, look: Look) -> AskedCode:
         await _printing(console, remote.url, look)(overview)
         return _verdict(overview, look.wanted)
 
-    async with _drawing(console, remote.url, look) as draw:
-        await _watch(remote, overview, draw, look.interval, position)
-    raise AssertionError("only a cancellation or an exception ends it")
+    watch = Watch(remote, overview, interval=look.interval, random=Random())
+    with trio.CancelScope() as ended:
+        async with _drawing(console, remote.url, look) as draw, attended() as nursery:
+            nursery.start_soon(watch.follow, position)
+            nursery.start_soon(watch.keep_fresh)
+            if console.is_terminal:
+                await nursery.start(cancel_at_key, ended, _END)
+            while True:
+                await draw(overview)
+                await trio.sleep(look.interval)
+    return AskedCode.WELL
 
 
 def _verdict(overview: Overview, wanted: Wanted) -> AskedCode:
@@ -80,35 +90,52 @@ def _verdict(overview: Overview, wanted: Wanted) -> AskedCode:
 # --- what is known -------------------------------------------------------------------------------
 
 
-async def _watch(
-    remote: Remote, overview: Overview, draw: Draw, interval: float, position: str
-) -> None:
-    async def take(news: Sequence[News]) -> None:
-        overview.take_news(news, trio.current_time())
+@final
+class Watch:
+    """Keeps an overview up to date, by events and by snapshots.
 
-    random = Random()
-    async with attended() as nursery:
-        nursery.start_soon(
-            partial(follow, remote, take, after=position, instance=None, random=random)
-        )
-        nursery.start_soon(_keep_fresh, remote, overview, interval, random)
+    Args:
+        remote: The endpoint.
+        overview: What is kept up to date.
+        interval: Seconds between two looks at the snapshots.
+        random: What spreads the attempts of many.
+    """
+
+    def __init__(
+        self, remote: Remote, overview: Overview, *, interval: float, random: Random
+    ) -> None:
+        self._remote = remote
+        self._overview = overview
+        self._interval = interval
+        self._random = random
+        self._opened = trio.Event()
+        """Set when the stream is open again: then there are snapshots to be had as well."""
+
+    async def follow(self, position: str) -> None:
+        """Take in what happens after a position, until cancelled."""
+        await follow(self._remote, self.take, after=position, instance=None, random=self._random)
+
+    async def take(self, news: Sequence[News]) -> None:
+        """Take in what the stream of events brings."""
+        self._overview.take_news(news, trio.current_time())
+        if any(isinstance(each, Opened) for each in news):
+            self._opened.set()
+
+    async def keep_fresh(self) -> None:
+        """Ask for snapshots again and again, until cancelled."""
+        failures, wait = 0, self._interval
         while True:
-            await draw(overview)
-            await trio.sleep(interval)
-
-
-async def _keep_fresh(remote: Remote, overview: Overview, interval: float, random: Random) -> None:
-    failures, wait = 0, interval
-    while True:
-        await trio.sleep(wait)
-        try:
-            await refresh(remote, overview)
-        except NotAnswered as exc:
-            wait = max(AGAIN.delay(failures, random.random()), exc.retry_after)
-            failures += 1
-            overview.fails(SNAPSHOTS, str(exc), wait, trio.current_time())
-        else:
-            failures, wait = 0, interval
+            with trio.move_on_after(wait):
+                await self._opened.wait()
+            self._opened = trio.Event()
+            try:
+                await refresh(self._remote, self._overview)
+            except NotAnswered as exc:
+                wait = max(AGAIN.delay(failures, self._random.random()), exc.retry_after)
+                failures += 1
+                self._overview.fails(SNAPSHOTS, str(exc), wait, trio.current_time())
+            else:
+                failures, wait = 0, self._interval
 
 
 async def refresh(remote: Remote, overview: Overview) -> str:
@@ -124,20 +151,27 @@ async def refresh(remote: Remote, overview: Overview) -> str:
     # Before the question: whoever is named while it is answered has to be asked about again.
     overview.named, overview.whole = set(), False
     try:
-        if whole:
-            answer = await _ask(remote, [])
-            overview.take_all(answer, trio.current_time())
-            return answer.position
+        if not whole:
+            position = await _refresh_some(remote, overview, sorted(named))
+            if not overview.whole:
+                return position
 
-        position = ""
-        for names in _batches(sorted(named)):
-            answer = await _ask(remote, names)
-            overview.take_some(names, answer, trio.current_time())
-            position = position or answer.position
+        overview.whole, whole = False, True
+        answer = await _ask(remote, [])
     except NotAnswered:
         overview.named |= named
         overview.whole |= whole
         raise
+    overview.take_all(answer, trio.current_time())
+    return answer.position
+
+
+async def _refresh_some(remote: Remote, overview: Overview, names: list[str]) -> str:
+    position = ""
+    for some in _batches(names):
+        answer = await _ask(remote, some)
+        overview.take_some(some, answer, trio.current_time())
+        position = position or answer.position
     return position
 
 

@@ -103,4 +103,6 @@ def why_in_words(row: Row) -> str:
     told = any(reason.what == "pressure" for reason in row.degraded)
     if row.pressure != PressureLevel.NORMAL and not told:
         parts.append(f"pressure: {row.pressure}")
+    if not parts and row.budget is not None and row.budget.place is not None:
+        parts.append(f"in the line of budget {row.budget.key}")
     return "; ".join(parts)

@@ -66,7 +66,8 @@ async def open_runtime(
         Exception: What the body raised, bare.
     """
     settings = RuntimeSettings() if settings is None else settings
-    sinks = tuple(sinks)  # what is looked at here is gone, if it was a generator
+    if isinstance(sinks, Iterable):
+        sinks = tuple(sinks)  # what is looked at here is gone, if it was a generator
     _check(settings, sinks, events, random, wall_clock)
     bus = EventBus() if events is None else events
     random = Random() if random is None else random

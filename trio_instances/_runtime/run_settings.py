@@ -59,6 +59,10 @@ class RunSettings:
     """Where the operations endpoint listens, as ``PORT`` or ``HOST:PORT``; None: nowhere."""
     http_token: str | None = field(default=None, repr=False)
     """What its requests must bring to do anything, and beyond loopback to see anything."""
+    http_replay: int = 10_000
+    """Events that it keeps; a fleet of thousands fills that many when it starts."""
+    metrics_by_instance: bool = True
+    """Whether the series of its ``/metrics`` bear an instance's id."""
 
     def __attrs_post_init__(self) -> None:
         wrong = MistakeList("RunSettings")
@@ -67,6 +71,8 @@ class RunSettings:
         wrong.instance("init", self.init, InitPolicy)
         wrong.instance("stalls", self.stalls, StallPolicy, optional=True)
         check_token(wrong, "http_token", self.http_token)
+        wrong.whole("http_replay", self.http_replay, at_least=1)
+        wrong.boolean("metrics_by_instance", self.metrics_by_instance)
         if isinstance(self.http, Address):
             check_port(wrong, "http", self.http.port)
             check_guarded(wrong, "http", self.http.host, self.http_token)

@@ -41,7 +41,7 @@ def _describe(child: ChildTree, now: float) -> str:
     parts = [f"{child.name}  {child.state}"]
     if child.incarnation:
         parts[0] += f" #{child.incarnation}"
-    parts[0] += f" for {now - child.since:.1f} s"
+    parts[0] += f" for {_lasted(now - child.since)}"
     if child.restarts:
         parts.append(f"{child.restarts} restart{'s' if child.restarts > 1 else ''}")
     if child.last_cause is not None:
@@ -51,3 +51,15 @@ def _describe(child: ChildTree, now: float) -> str:
     elif child.waiting_at is not None:
         parts.append(f"at {child.waiting_at}")
     return ", ".join(parts)
+
+
+def _lasted(seconds: float) -> str:
+    """Return a duration in its two largest units, as the operations page has it."""
+    whole = int(seconds)
+    minutes, hours, days = whole // 60, whole // 3600, whole // 86_400
+    if not minutes:
+        return f"{seconds:.1f} s"
+    if not hours:
+        return f"{minutes} m {whole % 60} s"
+
+    return f"{days} d {hours % 24} h" if days else f"{hours} h {minutes % 60} m"

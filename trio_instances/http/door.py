@@ -7,6 +7,7 @@ from typing import Any, final
 
 import trio
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .access import Access
@@ -17,6 +18,7 @@ MAX_BODY = 16 * 1024
 _BODY_TIMEOUT = 10.0
 _ALWAYS_OPEN = frozenset({"/", "/livez", "/readyz"})
 """What needs no token anywhere: the page, which knows nothing, and what orchestrators ask."""
+_BRING = "bring it as the header 'Authorization: Bearer TOKEN'"
 
 
 @final
@@ -40,9 +42,15 @@ class Door:
         if scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1008})
             return
+        if not scope["http_version"].startswith("1"):
+            # Hypercorn speaks HTTP/2 of its own accord, and its streams wait for a reader's window
+            # without end. So it is refused without a body, for which there might be no window.
+            await Response(status_code=505)(scope, receive, send)
+            return
 
         cautious = _with_headers(send)
         try:
+            scope = _by_path(scope)
             body = await _read_body(receive)
             self._check(scope)
         except Refusal as refusal:
@@ -56,7 +64,7 @@ class Door:
 
     def _check(self, scope: Scope) -> None:
         headers = Headers(scope=scope)
-        host = headers.get("host", "")
+        host = scope["asked_host"] if "asked_host" in scope else headers.get("host", "")
         if not self._access.knows_host(host):
             detail = f"this is not {host[:80]!r}: ask by the address it listens on, or localhost"
             raise Refusal(421, "wrong_host", detail)
@@ -82,18 +90,29 @@ class Door:
             delay = self._access.guess_delay(trio.current_time())
             if delay > 0.0:
                 raise too_many("wrong tokens", delay)
-        raise Refusal(
-            401,
-            "token_needed",
-            "bring the endpoint's token as the header 'Authorization: Bearer TOKEN'",
-            headers={"www-authenticate": "Bearer"},
-        )
+            detail = f"that is not the endpoint's token: {_BRING}"
+            raise Refusal(401, "wrong_token", detail, headers={"www-authenticate": "Bearer"})
+        detail = f"this needs the endpoint's token: {_BRING}"
+        raise Refusal(401, "token_needed", detail, headers={"www-authenticate": "Bearer"})
 
 
 def too_many(what: str, delay: float) -> Refusal:
     """Return the refusal of one more of something."""
     detail = f"too many {what}: try again in {delay:.1f} s"
     return Refusal(429, "too_many", detail, headers={"retry-after": str(math.ceil(delay))})
+
+
+def _by_path(scope: Scope) -> Scope:
+    """Return a request by its path alone, as RFC 9112 has a server take one by a whole URL."""
+    scheme, mark, rest = scope["path"].partition("://")
+    if not mark or scheme.lower() not in ("http", "https"):
+        return scope
+
+    # The host of the URL is meant, whatever the header says.
+    host, _, path = rest.partition("/")
+    _, _, raw = scope["raw_path"].partition(b"://")
+    raw_path = b"/" + raw.partition(b"/")[2]
+    return {**scope, "path": f"/{path}", "raw_path": raw_path, "asked_host": host}
 
 
 async def _read_body(receive: Receive) -> bytes:

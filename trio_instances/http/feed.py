@@ -1,8 +1,8 @@
-"""What has happened, once for all readers: a ring of events, and whose turn it is to write.
+"""What happens, once for all readers: its history, and whose turn it is to write.
 
-A reader owns nothing but a place in the ring. One that is slow finds, when it comes back, that the
-ring has moved on, and is told how much it missed; so a thousand of them cost no more memory than
-one, and none of them can hold up another, or an instance.
+A reader owns nothing but a place in the history. One that is slow finds, when it comes back, that
+the history has moved on, and is told how much it missed; so a thousand of them cost no more memory
+than one, and none of them can hold up another, or an instance.
 
 Readers take turns: a few in each pass of Trio's scheduler. If all were woken at once, a thousand
 writes would come between one step of an instance and the next.
@@ -11,13 +11,16 @@ writes would come between one step of an instance and the next.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Collection
+from itertools import islice
 from typing import final
 
 import trio
-from attrs import define, frozen
+from attrs import frozen
 
 from .._exceptions import TrioInstancesError
 from ..telemetry import Event, InstanceConnecting, event_to_dict, level_of, one_line
+from .history import Entry, History
 
 PACE = 0.1
 """Seconds for which news are gathered before the readers get them."""
@@ -35,14 +38,6 @@ class BadPosition(TrioInstancesError, ValueError):
 
 
 @final
-@define(eq=False)
-class _Entry:
-    event: Event
-    frame: bytes | None = None
-    """What readers get; made for the first of them, and never where nobody reads."""
-
-
-@final
 @frozen
 class Reading:
     """What a reader gets next."""
@@ -52,7 +47,7 @@ class Reading:
     place: int
     """Where it is after them."""
     missed: int
-    """How many events it will never get, because the ring has moved on."""
+    """How many events it will never get, because they are not kept any more."""
     full: bool
     """Whether there is more already."""
 
@@ -67,10 +62,8 @@ class Feed:
     """
 
     def __init__(self, capacity: int, run: str) -> None:
-        self._ring: list[_Entry | None] = [None] * capacity
+        self._history = History(capacity)
         self._run = run
-        self.last = 0
-        """The number of the newest event."""
         self.ended = False
         """Whether there will be no more."""
         self._idle = trio.lowlevel.ParkingLot()
@@ -84,8 +77,7 @@ class Feed:
 
     def take(self, event: Event) -> None:
         """Add an event. A listener for the runtime's bus."""
-        self.last += 1
-        self._ring[self.last % len(self._ring)] = _Entry(event)
+        self._history.add(event)
         self._stirred.set()
 
     def end(self) -> None:
@@ -96,9 +88,14 @@ class Feed:
     # --- places ----------------------------------------------------------------------------------
 
     @property
+    def last(self) -> int:
+        """The number of the newest event."""
+        return self._history.last
+
+    @property
     def oldest(self) -> int:
         """The place before the oldest event that is kept."""
-        return max(self.last - len(self._ring), 0)
+        return self._history.oldest
 
     @property
     def position(self) -> str:
@@ -141,43 +138,43 @@ class Feed:
         missed = max(self.oldest - place, 0)
         place += missed
         frames, size = [], 0
-        while place < self.last and size < CHUNK:
-            place += 1
-            entry = self._ring[place % len(self._ring)]
-            assert entry is not None
+        for entry in self._history.after(place):
+            place = entry.number
             if instance_id is None or entry.event.instance_id == instance_id:
-                frame = entry.frame = entry.frame or self._frame(place, entry.event)
+                frame = entry.frame = entry.frame or self._frame(entry)
                 frames.append(frame)
                 size += len(frame)
+                if size >= CHUNK:
+                    break
         return Reading(b"".join(frames), place, missed, place < self.last)
 
     def recent(self, instance_id: str, limit: int) -> list[Event]:
         """Return the last events of an instance, oldest first."""
-        found: list[Event] = []
-        for place in range(self.last, self.oldest, -1):
-            entry = self._ring[place % len(self._ring)]
-            assert entry is not None
-            if entry.event.instance_id == instance_id:
-                found.append(entry.event)
-                if len(found) == limit:
-                    break
-        return found[::-1]
+        return self._recent(lambda event: event.instance_id == instance_id, limit)
+
+    def lately(self, names: Collection[str], limit: int) -> list[Event]:
+        """Return the last events of some names, oldest first."""
+        return self._recent(lambda event: event.name in names, limit)
+
+    def _recent(self, wanted: Callable[[Event], bool], limit: int) -> list[Event]:
+        every = (entry.event for entry in self._history.newest_first())
+        return list(islice(filter(wanted, every), limit))[::-1]
 
     def attempts_per_second(self, now: float) -> float:
         """Return how many connection attempts there were a second, lately."""
-        count, window = 0, _RATE_WINDOW
-        for place in range(self.last, self.oldest, -1):
-            entry = self._ring[place % len(self._ring)]
-            assert entry is not None
-            if entry.event.at < now - _RATE_WINDOW:
+        count, known_since = 0, now
+        for entry in self._history.newest_first():
+            known_since = entry.event.at
+            if known_since < now - _RATE_WINDOW:
                 break
             count += isinstance(entry.event, InstanceConnecting)
-            if place == self.oldest + 1 and self.oldest:  # of what was before nothing is known
-                window = now - entry.event.at
+        # Of what was before the oldest nothing is known, unless it was the first of all.
+        window = min(now - known_since, _RATE_WINDOW) if self.oldest else _RATE_WINDOW
         return count / max(window, 1.0)
 
-    def _frame(self, place: int, event: Event) -> bytes:
-        return f"id: {self.id_of(place)}\ndata: {json.dumps(told(event))}\n\n".encode()
+    def _frame(self, entry: Entry) -> bytes:
+        data = json.dumps(told(entry.event))
+        return f"id: {self.id_of(entry.number)}\ndata: {data}\n\n".encode()
 
     # --- turns -----------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import json
 from collections.abc import AsyncGenerator, Sequence
 from typing import TYPE_CHECKING, Any, final
@@ -13,17 +14,19 @@ from .._exceptions import InstanceNotFound
 from ..policy.health import HealthSnapshot
 from ..policy.standing import Standing, in_words, judge_start
 from ..policy.status import InstanceStatus
-from ..telemetry import SCHEMA_VERSION, snapshot_to_dict, to_plain
+from ..telemetry import SCHEMA_VERSION, catalogue, snapshot_to_dict, to_plain
 from .answers import JSON, Parts, Refusal, asked, in_json
 from .feed import Feed, told
 from .slices import Turns, cut
 
 if TYPE_CHECKING:
+    from starlette.datastructures import QueryParams
     from starlette.requests import Request
     from starlette.responses import Response
 
     from .._instance.handle import Instance
     from .._runtime.runtime import Runtime
+    from ..telemetry import Event
 
 FIELDS = tuple(field.name for field in attrs.fields(HealthSnapshot))
 """What a snapshot has; more with later versions."""
@@ -114,12 +117,15 @@ class Fleet:
 
     async def recent_events(self, request: Request) -> Response:
         """Give the last events of one instance that are still kept, oldest first."""
-        limit = asked(request, ("limit",)).get("limit", str(_RECENT))
-        if not (limit.isascii() and limit.isdigit() and 1 <= int(limit[:9]) <= _MOST_RECENT):
-            raise Refusal(
-                400, "bad_parameter", f"limit must be 1 to {_MOST_RECENT}, not {limit[:80]!r}"
-            )
-        events = self._feed.recent(self.find(request).id, int(limit))
+        limit = _limit(asked(request, ("limit",)))
+        return self._told(self._feed.recent(self.find(request).id, limit))
+
+    async def lately(self, request: Request) -> Response:
+        """Give the last events of some names, whoever they are about, oldest first."""
+        params = asked(request, ("event", "limit"))
+        return self._told(self._feed.lately(_names(params.getlist("event")), _limit(params)))
+
+    def _told(self, events: Sequence[Event]) -> Response:
         body = {
             "at": trio.current_time(),
             "position": self._feed.position,
@@ -184,6 +190,26 @@ def _chosen(words: str | None) -> Sequence[str] | None:
             detail = f"there is no field {name[:80]!r}; there are {', '.join(FIELDS)}"
             raise Refusal(400, "bad_parameter", detail)
     return names
+
+
+def _limit(params: QueryParams) -> int:
+    limit = params.get("limit", str(_RECENT))
+    if not (limit.isascii() and limit.isdigit() and 1 <= int(limit[:9]) <= _MOST_RECENT):
+        detail = f"limit must be 1 to {_MOST_RECENT}, not {limit[:80]!r}"
+        raise Refusal(400, "bad_parameter", detail)
+
+    return int(limit)
+
+
+def _names(words: Sequence[str]) -> frozenset[str]:
+    known, names = catalogue(), set[str]()
+    for word in words or ("*",):
+        found = fnmatch.filter(known, word)
+        if not found:
+            detail = f"there is no event {word[:80]!r}; 'child.*' are all of that kind"
+            raise Refusal(400, "bad_parameter", detail)
+        names.update(found)
+    return frozenset(names)
 
 
 def _statuses(words: Sequence[str]) -> frozenset[str]:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from .._runtime.runtime import Runtime
+    from .settings import Settings
 
 
 @final
@@ -21,10 +22,11 @@ class Metrics:
 
     Args:
         runtime: Whose instances are shown.
+        settings: Whether they are shown one by one.
     """
 
-    def __init__(self, runtime: Runtime) -> None:
-        self._collector = PrometheusCollector(runtime)
+    def __init__(self, runtime: Runtime, settings: Settings) -> None:
+        self._collector = PrometheusCollector(runtime, by_instance=settings.metrics_by_instance)
 
     async def metrics(self, request: Request) -> Response:
         """Give every metric."""

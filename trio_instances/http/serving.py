@@ -34,6 +34,7 @@ async def serve_operations(
     replay: int = 10_000,
     max_readers: int = 1500,
     stop_timeout: float = 2.0,
+    metrics_by_instance: bool = True,
     task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve the operations endpoint of a runtime, and its page, until cancelled.
@@ -58,9 +59,12 @@ async def serve_operations(
         port: The port; 0 takes any that is free. The default is ours, and has no other meaning.
         token: What a request must bring as ``Authorization: Bearer ...`` to do anything, and on
             other than loopback addresses to see anything. None refuses every verb.
-        replay: Events that are kept for readers that come back.
+        replay: Events that are kept for readers that come back. One half are the newest; the other
+            half the newest before those, without the probes that passed like the one before.
         max_readers: Readers of events at a time; more are asked to come later.
         stop_timeout: Seconds that the end may take; a supervisor's own budget is 5.
+        metrics_by_instance: Whether the series of ``/metrics`` bear an instance's id. Without it
+            there are as many as there are channel types, however many instances there are.
         task_status: Told the URL when it listens.
 
     Raises:
@@ -77,6 +81,7 @@ async def serve_operations(
         replay=replay,
         max_readers=max_readers,
         stop_timeout=stop_timeout,
+        metrics_by_instance=metrics_by_instance,
     )
     feed, work = Feed(replay, run=secrets.token_hex(4)), Work()
     endpoint = Endpoint(settings, feed, work, _make_connections(runtime, settings, feed, work))

@@ -21,6 +21,7 @@ class Settings:
     replay: int
     max_readers: int
     stop_timeout: float
+    metrics_by_instance: bool
 
     def __attrs_post_init__(self) -> None:
         wrong = MistakeList("serve_operations")
@@ -32,6 +33,7 @@ class Settings:
         wrong.whole("replay", self.replay, at_least=1)
         wrong.whole("max_readers", self.max_readers, at_least=1)
         wrong.number("stop_timeout", self.stop_timeout, finite=True)
+        wrong.boolean("metrics_by_instance", self.metrics_by_instance)
         wrong.raise_any()
 
     @property

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, final
 
 import trio
 
 from .._exceptions import TrioInstancesError
+from .._instance.handle import Instance
+from ..policy.status import InstanceStatus
+from ..telemetry import Event, InstanceAsked
 from .access import Access
 from .answers import Refusal, asked, in_json
 from .door import too_many
@@ -25,6 +29,27 @@ VERBS = ("reconnect", "retry_now", "pause", "resume", "drain", RESTART)
 """Every verb there is: methods of `Instance` that do not wait, and one of the runtime."""
 
 logger = logging.getLogger("trio_instances.http")
+
+
+def what_would(verb: str, status: InstanceStatus, *, connected: bool) -> str:
+    """Return why a verb has changed nothing, and what would."""
+    if status in _WORDS:
+        return _WORDS[status]
+    if verb == "resume":
+        return "as it is not paused"
+    if connected:
+        return "as it is connected: reconnect makes a new connection"
+
+    return "as it is under way already"
+
+
+_WORDS: Mapping[InstanceStatus, str] = {
+    InstanceStatus.FAILED: "as it has failed: restart wakes it, once its cause is mended",
+    InstanceStatus.PAUSED: "as it is paused: resume connects it again",
+    InstanceStatus.STOPPING: "as it stops",
+    InstanceStatus.STOPPED: "as it has stopped",
+}
+"""Of those that a verb finds at rest."""
 
 
 @final
@@ -58,12 +83,32 @@ class Verbs:
         if delay > 0.0:
             raise too_many("verbs", delay)
 
+        changed = self._do(instance, verb)
+        status = instance.status
+        body = {"instance_id": instance.id, "verb": verb, "status": status, "changed": changed}
+        if not changed:
+            body["detail"] = what_would(verb, status, connected=instance.connected)
+        return in_json(body, 202)
+
+    def _do(self, instance: Instance, verb: str) -> bool:
+        """Do it, and return whether that changes anything."""
         if verb == RESTART:
             self._work.start_soon(self._restart, instance.id)
-        else:
-            getattr(instance, verb)()
-        body = {"instance_id": instance.id, "verb": verb, "status": instance.status}
-        return in_json(body, 202)
+            return not self._runtime.ending.begun
+
+        heard: list[Event] = []
+        try:
+            # The answer to a verb is an event, which comes before the verb returns.
+            with self._runtime.events.listen(heard.append):
+                getattr(instance, verb)()
+        except trio.ClosedResourceError:
+            return False  # the runtime has ended, and nothing can be changed any more
+
+        return any(
+            event.changed and event.instance_id == instance.id
+            for event in heard
+            if isinstance(event, InstanceAsked)
+        )
 
     async def _restart(self, instance_id: str) -> None:
         try:

@@ -7,8 +7,8 @@ from playwright.sync_api import Page, expect
 
 from trio_instances import BudgetPolicy, ConnectionBudget
 
-from ...instance.scripted import HANGS, lost
-from .browsers import Browser, chip, row, rows
+from ...instance.scripted import HANGS, fatal, lost
+from .browsers import PHONE, Browser, chip, row, rows
 from .sites import site
 
 
@@ -252,3 +252,57 @@ async def test_what_concerns_all_is_shown_beside_the_table(browser: Browser) -> 
         await here.do(
             lambda page: expect(page.locator("#lately-list")).to_contain_text("breaker.opened")
         )
+
+
+async def test_what_concerned_all_before_the_page_was_opened_is_there(browser: Browser) -> None:
+    """As far as it is kept, each once, also what happens while it is read."""
+    async with site(browser) as here:
+        await here.start("bad", fatal("no_money"))
+        await here.runtime.instance("bad").wait_status("failed")
+        await here.visit()
+        failures = "#lately-list li:has-text('instance.failed')"
+        await here.do(lambda page: expect(page.locator(failures)).to_contain_text("bad: no_money"))
+        await here.start("worse", fatal("no_money"))
+
+        await here.do(lambda page: expect(page.locator(failures)).to_have_count(2))
+
+
+async def test_what_happened_lately_is_there_on_a_phone_too(browser: Browser) -> None:
+    """Below the list, where there is no room beside it; an open instance takes its place."""
+    async with site(browser, tab={"viewport": PHONE}) as here:
+        await here.start("bad", fatal("no_money"))
+        await here.runtime.instance("bad").wait_status("failed")
+        await here.visit()
+
+        def look(page: Page) -> None:
+            expect(page.locator("#lately")).to_be_visible()
+            row(page, "bad").click()
+            expect(page.locator("#details")).to_be_visible()
+            expect(page.locator("#lately")).to_be_hidden()
+
+        await here.do(look)
+
+
+async def test_a_loss_is_an_alert_and_the_seconds_since_are_none(browser: Browser) -> None:
+    """A screen reader says once what has happened, and does not count."""
+    async with site(browser) as here:
+        await here.start("bot")
+        await here.visit()
+        here.relay.cut()
+
+        def look(page: Page) -> None:
+            expect(page.get_by_role("alert")).to_have_text(
+                "The connection to the endpoint is lost."
+            )
+            page.evaluate(
+                """() => {
+                  window.said = 0;
+                  const count = new MutationObserver(() => { window.said += 1; });
+                  for (const each of document.querySelectorAll("[role=alert], [role=status]"))
+                    count.observe(each, {subtree: true, childList: true, characterData: true});
+                }"""
+            )
+            page.wait_for_timeout(2500)
+            assert page.evaluate("window.said") == 0
+
+        await here.do(look)

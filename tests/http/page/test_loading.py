@@ -162,5 +162,5 @@ async def test_nothing_but_the_endpoint_is_asked(browser: Browser) -> None:
 
         paths = {url.removeprefix(here.relay.url).partition("?")[0] for url in here.tab.requests}
         assert {path for path in paths if not path.startswith("data:")} <= {
-            "/", "/instances", "/events"
+            "/", "/instances", "/lately", "/events"
         }  # fmt: skip

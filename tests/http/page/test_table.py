@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from playwright.sync_api import Page, expect
 
+from trio_instances import BudgetPolicy, ConnectionBudget
 from trio_instances.policy.status import InstanceStatus
 
 from ...instance.scripted import HANGS, ScriptedChannel, fatal
@@ -262,3 +263,31 @@ TEN_THOUSAND = """() => {
   rowsChanged();
 }"""
 """So many of a runtime's own would be most of the test's time; `benchmarks` are for that."""
+
+
+async def test_ids_are_sorted_as_people_count(browser: Browser) -> None:
+    """bot-2 before bot-10."""
+    async with site(browser) as here:
+        for number in (10, 1, 2, 100):
+            await here.start(f"bot-{number}")
+        await here.visit("#sort=id")
+        await here.do(lambda page: expect(rows(page)).to_have_count(4))
+
+        assert await here.do(ids) == ["bot-1", "bot-2", "bot-10", "bot-100"]
+
+
+async def test_who_stands_in_the_line_of_a_budget_is_told_where(browser: Browser) -> None:
+    """There is neither a cause nor a time for it."""
+    budget = ConnectionBudget("provider", BudgetPolicy(attempts_per_second=0.001, burst=1))
+    async with site(browser) as here:
+        for number in range(3):
+            await here.start(f"bot-{number}", budget=budget)
+        await here.visit()
+
+        def look(page: Page) -> None:
+            expect(row(page, "bot-2").locator(".c-next")).to_have_text("line 2")
+            expect(row(page, "bot-2").locator(".c-why")).to_contain_text(
+                "in the line of budget provider"
+            )
+
+        await here.do(look)

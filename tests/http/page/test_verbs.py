@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from playwright.sync_api import Page, expect
 
-from ...instance.scripted import HANGS
+from ...instance.scripted import HANGS, fatal
 from .browsers import PHONE, Browser
 from .sites import TOKEN, site
 
@@ -69,7 +69,7 @@ async def test_a_wrong_token_is_refused_and_forgotten(browser: Browser) -> None:
         def look(page: Page) -> None:
             press(page, "Reconnect")
             give(page, "not-the-token-at-all")
-            expect(page.locator(".answer")).to_contain_text("the token is not the endpoint's")
+            expect(page.locator(".answer")).to_contain_text("That was not the endpoint's token")
             assert page.evaluate(KEPT) == [0, 0, ""]
             press(page, "Reconnect")
             give(page, TOKEN)
@@ -161,9 +161,54 @@ async def test_reading_that_needs_the_token_asks_for_it(browser: Browser) -> Non
             page.goto(here.relay.url)
             expect(page.locator("#ask-token")).to_contain_text("shows itself only to those")
             give(page, "not-the-token-at-all")
-            expect(page.locator("#ask-token")).to_be_visible()
+            expect(page.locator("#ask-token-why")).to_contain_text(
+                "That was not the endpoint's token."
+            )
             give(page, TOKEN)
             expect(page.locator("#live")).to_have_text("Live")
             expect(page.locator("#sum")).to_have_text("1 instance, 1 connected")
+
+        await here.do(look)
+
+
+async def test_who_gives_no_token_is_left_in_peace(browser: Browser) -> None:
+    """The question is not put again by itself; a button puts it."""
+    async with site(browser, host="0.0.0.0") as here:  # noqa: S104
+
+        def look(page: Page) -> int:
+            page.goto(here.relay.url)
+            expect(page.locator("#ask-token")).to_be_visible()
+            page.keyboard.press("Escape")
+            expect(page.locator("#banner")).to_contain_text("shows nothing without its token")
+            expect(page.locator("#empty")).to_be_hidden()  # nobody knows whether there is one
+            expect(page.locator("#lately-none")).to_be_hidden()
+            return len(here.tab.requests)
+
+        before = await here.do(look)
+        await here.do(lambda page: page.wait_for_timeout(1500))
+        assert len(here.tab.requests) == before
+
+        def give_it(page: Page) -> None:
+            expect(page.locator("#ask-token")).to_be_hidden()
+            press(page, "Give a token")
+            give(page, TOKEN)
+            expect(page.locator("#live")).to_have_text("Live")
+            expect(page.locator("#banner")).to_be_hidden()
+
+        await here.do(give_it)
+
+
+async def test_a_verb_that_changes_nothing_is_not_called_accepted(browser: Browser) -> None:
+    """What would do something is said."""
+    async with site(browser) as here:
+        await here.start("bot", fatal("no_money"))
+        await here.runtime.instance("bot").wait_status("failed")
+        await here.visit("#instance=bot")
+
+        def look(page: Page) -> None:
+            page.evaluate("token => sessionStorage.setItem('trio-instances-token', token)", TOKEN)
+            press(page, "Retry now")
+            expect(page.locator(".answer")).to_contain_text("nothing to do, as it has failed")
+            expect(page.locator(".answer")).to_contain_text("restart wakes it")
 
         await here.do(look)

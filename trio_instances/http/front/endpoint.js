@@ -61,12 +61,13 @@ async function act(id, verb) {
   if (token.get() === null && !(await askToken(reason))) return "Nothing was done: no token was given.";
 
   try {
-    await ask(pathOf(id, `/${verb}`), { method: "POST" });
-    return `${VERB_WORDS[verb]?.[0] ?? verb}: the endpoint has accepted it. The events tell what comes of it.`;
+    const { changed, detail } = await (await ask(pathOf(id, `/${verb}`), { method: "POST" })).json();
+    const label = VERB_WORDS[verb]?.[0] ?? verb;
+    return changed ? `${label}: the endpoint has accepted it. The events tell what comes of it.` : `${label}: nothing to do, ${detail}.`;
   } catch (error) {
     if (error.status === 401) {
       token.forget();
-      return `${verb}: refused, as the token is not the endpoint's. Press it again to give another one.`;
+      return `${verb}: refused. That was not the endpoint's token: press it again to give another one.`;
     }
     return error instanceof Refused
       ? `${verb}: refused (${error.status}): ${error.message}`

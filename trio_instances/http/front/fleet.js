@@ -3,7 +3,7 @@
 const FIELDS = [
   "instance_id", "name", "channel_type", "status", "since", "connected", "proven", "attempt",
   "next_retry_at", "restarts", "who_must_act", "needs_attention", "pressure", "queues", "cause",
-  "degraded", "probe", "silent",
+  "degraded", "probe", "silent", "budget",
 ].filter((field) => about.fields.includes(field));
 
 const BATCH = 100; // instances asked for at once
@@ -25,6 +25,7 @@ function makeRow(row) {
   row.rank = RANK.get(row.status) ?? 0;
   row.fullest = row.queues.reduce((worst, queue) => (worst && worst.occupancy >= queue.occupancy ? worst : queue), null);
   row.why = why(row);
+  row.natural = row.instance_id.replace(/\d+/g, (digits) => digits.padStart(16, "0")); // bot-2 before bot-10
   row.text = `${row.instance_id}\n${row.name}\n${row.why}`.toLowerCase();
   return row;
 }

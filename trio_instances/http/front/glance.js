@@ -11,11 +11,13 @@ function countRows() {
   const counts = { total: 0, attention: 0, status: new Map(), who: new Map(), level: new Map(), worst: null };
   for (const row of fleet.rows.values()) {
     counts.total += 1;
-    counts.attention += row.needs_attention;
     add(counts.status, row.status);
     add(counts.level, row.pressure);
-    if (row.who_must_act !== "nobody") add(counts.who, row.who_must_act);
-    else if (row.needs_attention) add(counts.who, "operator");
+    const acts = whoOf(row);
+    if (acts !== "nobody") {
+      counts.attention += 1;
+      add(counts.who, acts);
+    }
     if (row.fullest && (!counts.worst || row.fullest.occupancy > counts.worst.fullest.occupancy)) counts.worst = row;
   }
   return counts;

@@ -90,11 +90,14 @@ function escape(event) {
 /* What the stream brings. */
 
 const listener = {
-  readAll: readAllInstances,
+  async readAll() {
+    await readAllInstances();
+    await readLately();
+  },
   event(event, number) {
     fleetEvent(event);
     detailsEvent(event, number);
-    latelyEvent(event);
+    latelyEvent(event, number);
   },
   async gap({ missed, why: reason }) {
     const what = missed === null ? "Events were missed" : `${plural(missed, "event")} ${missed === 1 ? "was" : "were"} missed`;
@@ -105,7 +108,7 @@ const listener = {
 
 async function readAnew() {
   try {
-    await readAllInstances();
+    await listener.readAll();
     if (selected.id !== null) await Promise.all([readDetails(), readEvents()]);
   } catch {
     live.lastId = null; // the stream is about to end as well, and begins anew then
@@ -151,7 +154,7 @@ function start() {
   $("grid").addEventListener("keydown", gridKey);
   document.addEventListener("keydown", pageKey);
   window.addEventListener("resize", () => repaint("table"));
-  window.addEventListener("online", () => live.wake());
+  window.addEventListener("online", () => { if (live.phase !== "locked") live.wake(); });
   window.addEventListener("hashchange", readView);
   window.addEventListener("popstate", readView);
   readView();

@@ -5,7 +5,7 @@ const DEAD = 13; // ... and after which the connection is given up for a new one
 const DELAYS = [0.5, 1, 2, 4, 5]; // seconds before each try to come back; the last one repeats
 
 const live = {
-  phase: "starting", // starting, live, lost, stopped
+  phase: "starting", // starting, live, lost, stopped, locked: no token is given
   heardAt: performance.now(), // when anything arrived
   lastId: null, // where to go on; null: read everything anew
   why: "",
@@ -56,11 +56,22 @@ async function follow(listener) {
 async function handleLoss(error) {
   if (error.status === 400) live.lastId = null; // it knows nothing of the id: begin anew
   if (error.status === 401) {
-    token.forget();
-    await askToken("This endpoint shows itself only to those who have its token.");
+    await unlock();
+    return;
   }
   // A bye comes before the end; what ends after it says nothing new.
   if (live.phase !== "stopped") setPhase("lost", error instanceof Refused ? error.message : "");
+}
+
+// Nothing is to be had without the token, so nothing is tried until one is given.
+async function unlock() {
+  const wrong = token.get() === null ? "" : "That was not the endpoint's token. ";
+  token.forget();
+  while (!(await askToken(`${wrong}This endpoint shows itself only to those who have its token.`))) {
+    setPhase("locked");
+    await new Promise((resolve) => { live.wake = resolve; });
+  }
+  setPhase("starting");
 }
 
 async function waitToRetry(seconds) {
@@ -124,18 +135,32 @@ function numberIn(id) {
 
 /* What is said of the connection. */
 
+const HAPPENED = {
+  lost: "The connection to the endpoint is lost.",
+  stopped: "The endpoint has stopped.",
+  locked: "The endpoint shows nothing without its token.",
+};
+
 painters.set("live", () => {
   const silent = live.phase === "live" && silence() > SILENT;
   const shown = silent ? "lost" : live.phase;
   set(document.body, "data-live", shown);
-  say($("live"), { live: "Live", starting: "Reading …", lost: "Not live", stopped: "Stopped" }[shown]);
+  say($("live"), { live: "Live", starting: "Reading …", lost: "Not live", stopped: "Stopped", locked: "Not live" }[shown]);
   $("banner").hidden = shown === "live" || shown === "starting";
+  // What has happened is said by itself, once; how many seconds ago that was must not be.
+  say($("banner-what"), $("banner").hidden ? "" : silent ? "Nothing is heard from the endpoint." : HAPPENED[shown]);
   if ($("banner").hidden) return;
+
+  const locked = shown === "locked";
+  say($("retry"), locked ? "Give a token" : "Try now");
+  $("retry").hidden = live.retryAt === null && !locked;
+  if (locked) {
+    say($("banner-more"), fleet.head ? "What you see is how it was when the endpoint was last heard." : "");
+    return;
+  }
 
   const heard = `Last heard ${longDuration(silence())} ago.`;
   const next = live.retryAt === null ? " Trying …" : ` Next try in ${longDuration((live.retryAt - performance.now()) / 1000 + 1)}.`;
   const reason = live.why ? ` (${live.why})` : "";
-  say($("banner-what"), shown === "stopped" ? "The endpoint has stopped." : silent ? "Nothing is heard from the endpoint." : "The connection to the endpoint is lost.");
   say($("banner-more"), `${heard} What you see is how it was then.${silent ? "" : next}${reason}`);
-  $("retry").hidden = live.retryAt === null;
 });

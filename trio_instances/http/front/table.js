@@ -4,21 +4,22 @@ const ROW = 28; // pixels; the style sheet has the same number
 const BEYOND = 8; // rows kept above and below what can be seen, so that scrolling shows no holes
 const RESORT = 400; // milliseconds between two sorts, so that a storm of events cannot keep it busy
 
-const by = (key) => (a, b) => (a[key] < b[key] ? -1 : a[key] > b[key] ? 1 : 0);
+const compare = (a, b) => (a < b ? -1 : a > b ? 1 : 0);
+const by = (key) => (a, b) => compare(a[key], b[key]);
 const byNumber = (value) => (a, b) => value(a) - value(b);
 
 const COLUMNS = [
   { key: "status", title: "Status", sort: byNumber((r) => r.rank), paint: paintStatus },
-  { key: "id", title: "Instance", sort: by("instance_id"), text: (r) => (r.name === r.instance_id ? r.instance_id : `${r.instance_id} (${r.name})`) },
+  { key: "id", title: "Instance", sort: by("natural"), text: (r) => (r.name === r.instance_id ? r.instance_id : `${r.instance_id} (${r.name})`) },
   { key: "type", title: "Type", sort: by("channel_type"), text: (r) => r.channel_type },
   { key: "for", title: "For", right: true, sort: byNumber((r) => -r.since), text: (r, now) => longDuration(now - r.since) },
   { key: "why", title: "Why", sort: by("why"), text: (r) => r.why },
-  { key: "next", title: "Next", right: true, sort: byNumber((r) => (r.connected ? Infinity : numberOf(r.next_retry_at ?? "inf"))), text: nextInWords },
+  { key: "next", title: "Next", right: true, sort: byNumber(nextInOrder), text: nextInWords },
   { key: "attempt", title: "Attempts", right: true, sort: byNumber((r) => r.attempt), text: (r) => (r.connected ? "" : String(r.attempt)) },
   { key: "restarts", title: "Restarts", right: true, sort: byNumber((r) => r.restarts), text: (r) => (r.restarts ? String(r.restarts) : "") },
   { key: "probe", title: "Probe", right: true, sort: byNumber((r) => r.probe.latency ?? -1), text: probeInWords },
   { key: "pressure", title: "Pressure", right: true, sort: byNumber((r) => r.fullest?.occupancy ?? -1), text: pressureInWords },
-  { key: "who", title: "Who acts", sort: by("who_must_act"), text: (r) => (whoOf(r) === "nobody" ? "" : whoOf(r)) },
+  { key: "who", title: "Who acts", sort: (a, b) => compare(whoOf(a), whoOf(b)), text: (r) => (whoOf(r) === "nobody" ? "" : whoOf(r)) },
 ];
 const BY_KEY = new Map(COLUMNS.map((column) => [column.key, column]));
 
@@ -76,7 +77,7 @@ function matches(row) {
 function choose() {
   const { sort } = BY_KEY.get(filters.sort);
   const sign = filters.down ? -1 : 1;
-  const byId = by("instance_id");
+  const byId = (a, b) => compare(a.natural, b.natural) || compare(a.instance_id, b.instance_id);
   table.shown = [...fleet.rows.values()].filter(matches).sort((a, b) => sign * sort(a, b) || byId(a, b));
   table.stale = false;
   table.sortedAt = performance.now();
@@ -84,9 +85,10 @@ function choose() {
   paintHeads();
   const total = fleet.rows.size;
   const all = table.shown.length === total;
-  say($("shown"), all ? plural(total, "instance") : `${whole(table.shown.length)} of ${plural(total, "instance")}`);
+  const known = fleet.head !== null; // else nobody knows whether there are any
+  say($("shown"), !known ? "" : all ? plural(total, "instance") : `${whole(table.shown.length)} of ${plural(total, "instance")}`);
   $("clear").hidden = !isFiltered();
-  $("empty").hidden = table.shown.length > 0;
+  $("empty").hidden = table.shown.length > 0 || !known;
   say($("empty"), total ? "No instance fits these filters." : "There is no instance yet.");
   set($("grid"), "aria-rowcount", String(table.shown.length + 1));
 }
@@ -165,7 +167,7 @@ function paintLine(line, index, now) {
   set(line, "aria-rowindex", String(index + 2));
   set(line, "aria-selected", String(row.instance_id === selected.id));
   line.classList.toggle("cursor", row.instance_id === table.cursor);
-  line.classList.toggle("attention", row.needs_attention);
+  line.classList.toggle("attention", whoOf(row) !== "nobody");
   for (const [place, column] of COLUMNS.entries()) {
     const cell = line.children[place];
     if (column.paint) column.paint(cell, row);

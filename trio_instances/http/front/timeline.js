@@ -4,7 +4,10 @@ const KEPT = 400; // events of the instance that is shown
 const LATELY = 60; // events of the whole fleet
 
 // What one cannot see in a row of the table, or should not have to look for there.
-const NOTABLE = /^(loop|breaker|runtime|sink|hook|supervisor)\.|^instance\.(failed|needs_attention)$|^child\.stuck$/;
+const NOTABLE = [
+  "breaker.*", "hook.*", "loop.*", "runtime.*", "sink.*", "supervisor.*",
+  "instance.failed", "instance.needs_attention", "child.stuck",
+];
 
 // With `times` it stands among those of others, and says whose it is.
 function eventLine(event, times = 0) {
@@ -30,22 +33,43 @@ function wordsOf(event) {
 
 /* Lately. */
 
-const lately = [];
+const lately = { shown: [], position: null, early: [] };
 
-function latelyEvent(event) {
-  if (!NOTABLE.test(event.event)) return;
-  const before = lately[0];
-  // What one instance does again and again is one thing that happens.
-  const again = before && before.event.event === event.event && before.event.instance_id === event.instance_id;
-  if (again) lately[0] = { event, times: before.times + 1 };
-  else lately.unshift({ event, times: 1 });
-  lately.length = Math.min(lately.length, LATELY);
+// What was before the page was opened, or before a gap, of the same names.
+async function readLately() {
+  Object.assign(lately, { position: null, early: [] });
+  const answer = await read(`/lately?limit=${LATELY}&${NOTABLE.map((name) => `event=${name}`).join("&")}`);
+  lately.position = numberIn(answer.position);
+  lately.shown = [];
+  answer.events.forEach(showLately);
+  for (const { event, number } of lately.early.splice(0)) latelyEvent(event, number);
   repaint("lately");
 }
 
+function latelyEvent(event, number) {
+  if (!isNotable(event.event)) return;
+  if (lately.position === null) lately.early.push({ event, number });
+  else if (number > lately.position) showLately(event);
+  repaint("lately");
+}
+
+function isNotable(name) {
+  return NOTABLE.some((each) => (each.endsWith("*") ? name.startsWith(each.slice(0, -1)) : name === each));
+}
+
+function showLately(event) {
+  const { shown } = lately;
+  const before = shown[0];
+  // What one instance does again and again is one thing that happens.
+  const again = before && before.event.event === event.event && before.event.instance_id === event.instance_id;
+  if (again) shown[0] = { event, times: before.times + 1 };
+  else shown.unshift({ event, times: 1 });
+  shown.length = Math.min(shown.length, LATELY);
+}
+
 painters.set("lately", () => {
-  $("lately-none").hidden = lately.length > 0;
-  $("lately-list").replaceChildren(...lately.map(({ event, times }) => eventLine(event, times)));
+  $("lately-none").hidden = lately.shown.length > 0 || lately.position === null;
+  $("lately-list").replaceChildren(...lately.shown.map(({ event, times }) => eventLine(event, times)));
 });
 
 /* One instance. */

@@ -87,14 +87,27 @@ function why(row) {
     return row.degraded.map((each) => `${each.what}: ${causeInWords(each.why)}`).join("; ");
   }
   if (row.connected && row.silent.length) return silenceInWords(row);
-  return row.cause && row.status !== "connected" ? causeInWords(row.cause) : "";
+  if (row.cause && row.status !== "connected") return causeInWords(row.cause);
+  return placeOf(row) === null ? "" : `in the line of budget ${row.budget.key}`;
 }
 
 function silenceInWords(row) {
   return `silent for too long: ${row.silent.map((signal) => (signal === "data" ? "no application event" : "nothing at all arrives")).join(", ")}`;
 }
 
+// Which in the line of its connection budget; null where it does not wait there.
+function placeOf(row) {
+  return row.budget?.place ?? null;
+}
+
+// Who stands in line is due already.
+function nextInOrder(row) {
+  if (placeOf(row) !== null) return placeOf(row) - 1e12;
+  return row.connected ? Infinity : numberOf(row.next_retry_at ?? "inf");
+}
+
 function nextInWords(row, now) {
+  if (placeOf(row) !== null) return `line ${whole(placeOf(row))}`;
   if (row.next_retry_at === null || row.connected) return "";
   const left = numberOf(row.next_retry_at) - now;
   return left <= 0 ? "now" : `in ${longDuration(Math.ceil(left))}`;
@@ -125,10 +138,9 @@ function standing(row, now) {
 }
 
 function nextStep(row, now) {
-  const waits = row.budget && row.budget.place;
   if (row.draining) return "It sends what is left, and pauses then.";
   const attempt = row.attempt + 1; // what the snapshot counts has been made
-  if (waits) return `Attempt ${attempt} is due, and is number ${row.budget.place} in the line of budget ${row.budget.key}.`;
+  if (placeOf(row) !== null) return `Attempt ${attempt} is due, and is number ${row.budget.place} in the line of budget ${row.budget.key}.`;
   if (row.connected && row.silent.length) return `It is ${silenceInWords(row)}.`;
   if (row.connected || row.next_retry_at === null) return "";
   const left = numberOf(row.next_retry_at) - now;

@@ -29,6 +29,7 @@ from .otel_instruments import (
     INSTRUMENTS,
     SCOPE,
     STATUS,
+    VERSION,
     Attributes,
     Instrument,
     Kind,
@@ -95,8 +96,8 @@ class OpenTelemetrySink(Sink):
         self.by_instance = by_instance
         self._counted: dict[str, Attributes] = {}
         """As what each instance that is not stopped is counted."""
-        self._tracer = get_tracer(SCOPE, tracer_provider=tracer_provider)
-        meter = get_meter(SCOPE, meter_provider=meter_provider)
+        self._tracer = get_tracer(SCOPE, VERSION, tracer_provider=tracer_provider)
+        meter = get_meter(SCOPE, VERSION, meter_provider=meter_provider)
         self._instances = meter.create_up_down_counter(
             f"{SCOPE}.instance.count", "{instance}", "Instances by status."
         )

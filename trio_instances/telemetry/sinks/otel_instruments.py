@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import StrEnum
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final, final
 
 from attrs import frozen
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 Attributes = dict[str, str | int]
 
 SCOPE = "trio_instances"
+VERSION = version("trio-instances")
 INSTANCE_ID = f"{SCOPE}.instance.id"
 CHANNEL_TYPE = f"{SCOPE}.channel.type"
 STATUS = f"{SCOPE}.status"

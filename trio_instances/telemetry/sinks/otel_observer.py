@@ -11,7 +11,7 @@ import math
 import threading
 import time
 import weakref
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from functools import partial
 from typing import Final, final
@@ -21,11 +21,11 @@ import trio
 from ...policy.mistakes import MistakeList
 from .extras import not_installed
 from .in_run import in_run
-from .otel_instruments import BUDGET, INSTANCE_ID, PHASE, SCOPE, SINK
+from .otel_instruments import BUDGET, INSTANCE_ID, PHASE, SCOPE, SINK, VERSION
 from .runtime_families import NO_PARTS, HasParts, Parts, RuntimeFamily, families
 
 try:
-    from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation, get_meter
+    from opentelemetry.metrics import CallbackOptions, Meter, MeterProvider, Observation, get_meter
 except ModuleNotFoundError as missing:
     raise not_installed("observe_runtime", "otel", missing) from None
 
@@ -74,13 +74,19 @@ def observe_runtime(
     wrong.boolean("by_instance", by_instance)
     wrong.raise_any()
     window = _Window(runtime, trio.lowlevel.current_trio_token())
-    meter = get_meter(SCOPE, meter_provider=meter_provider)
+    meter = get_meter(SCOPE, VERSION, meter_provider=meter_provider)
     for family in families(by_instance=by_instance):
-        counts = family.counts
-        create = meter.create_observable_counter if counts else meter.create_observable_gauge
-        create(
-            f"{SCOPE}.{family.name}", [partial(_observe, family, window)], family.unit, family.help
-        )
+        callbacks = [partial(_observe, family, window)]
+        _creator(meter, family)(f"{SCOPE}.{family.name}", callbacks, family.unit, family.help)
+
+
+def _creator(meter: Meter, family: RuntimeFamily) -> Callable[..., object]:
+    if family.counts:
+        return meter.create_observable_counter
+    if family.adds_up:
+        return meter.create_observable_up_down_counter
+
+    return meter.create_observable_gauge
 
 
 @final

@@ -84,6 +84,8 @@ class RuntimeFamily:
     labels: tuple[str, ...] = ()
     counts: bool = False
     """Whether it only grows."""
+    adds_up: bool = False
+    """Whether it goes up and down, and the values of several processes make one by their sum."""
 
     @property
     def prometheus_name(self) -> str:
@@ -162,6 +164,7 @@ RUNTIME_FAMILIES: Final = (
         unit="{instance}",
         help="Instances that wait for their turn.",
         labels=("budget",),
+        adds_up=True,
         values=_of_budgets(lambda b: b.waiting),
     ),
     RuntimeFamily(
@@ -169,6 +172,7 @@ RUNTIME_FAMILIES: Final = (
         unit="{attempt}",
         help="Attempts under way.",
         labels=("budget",),
+        adds_up=True,
         values=_of_budgets(lambda b: b.in_flight),
     ),
     RuntimeFamily(
@@ -247,6 +251,7 @@ RUNTIME_FAMILIES: Final = (
         unit="{event}",
         help="Events that wait for a sink.",
         labels=("sink",),
+        adds_up=True,
         values=_of_sinks(((), lambda s: s.buffered)),
     ),
     RuntimeFamily(
