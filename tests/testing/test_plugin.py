@@ -274,6 +274,37 @@ def test_work_may_be_under_way_where_the_test_says_so(run: Run) -> None:
     run(PENDING.format(expected=call)).assert_outcomes(passed=1)
 
 
+@pytest.mark.parametrize(
+    ("script", "deed", "told"),
+    [
+        ("Script(then=Attempt(refused=503))", "", "was degraded, and its connection waiting"),
+        ("Script(then=Attempt(takes=25.0))", "", "was degraded, and its connection connecting"),
+        ("1 * Attempt(close_takes=5.0)", "bot.pause()", "was closing connection 1"),
+        ("1 * Attempt(close_takes=5.0)", "bot.rotate()", "was closing connection 1"),
+        ("Attempt() + Attempt(takes=5.0)", "bot.rotate()", "was making connection 2, *"),
+    ],
+)
+def test_an_attempt_or_a_closing_is_under_way_whatever_the_status_says(
+    run: Run, script: str, deed: str, told: str
+) -> None:
+    """One that is degraded has no connection, one that is paused or connected closes another."""
+    done = run(
+        f"""
+QUICK = ReconnectPolicy(attempts=1, connect_timeout=20.0, slow=Backoff(cap=10.0, jitter="none"))
+
+async def test(instance_runtime, autojump_clock):
+    channel = FakeChannel({script}, overlaps=True)
+    spec = InstanceSpec(id="bot", channel=channel, reconnect=QUICK, probe=None)
+    bot = await instance_runtime.start_instance(spec)
+    await trio.sleep(28.0)
+    {deed or "pass"}
+"""
+    )
+
+    done.assert_outcomes(failed=1)
+    done.stdout.fnmatch_lines([f"the test passed, but runtime/bot {told} when the test ended: *"])
+
+
 def test_what_needs_no_time_is_not_under_way(run: Run) -> None:
     """Or chance would decide whether an instance that was paused has ended its children."""
     done = run(

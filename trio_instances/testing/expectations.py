@@ -7,10 +7,12 @@ from typing import final
 
 from attrs import frozen
 
+from .._instance.record import InstanceRecord
 from .._runtime.runtime import Runtime
 from .._supervision.tree import SupervisorTree
 from ..policy.failures import Cause
 from ..policy.restart import ChildState
+from ..policy.signals import Phase
 from ..policy.status import InstanceStatus
 from ..telemetry.child_events import ChildStopped, ChildStuck
 from ..telemetry.events import InstanceFailed
@@ -24,6 +26,9 @@ _UNDER_WAY = frozenset(
         InstanceStatus.STOPPING,
     }
 )
+_AT_REST = frozenset({InstanceStatus.FAILED, InstanceStatus.STOPPED})
+"""Where nothing of an instance runs, whatever its connection was about to do."""
+_ATTEMPTING = frozenset({Phase.QUEUED, Phase.CONNECTING, Phase.WAITING})
 _BETWEEN = frozenset({ChildState.STARTING, ChildState.RESTARTING, ChildState.STOPPING})
 
 
@@ -125,13 +130,14 @@ def _named(path: str, names: set[str]) -> bool:
 
 
 def pending_of_runtime(runtime: Runtime) -> Sequence[LooseEnd]:
-    """Return the work that is under way in a runtime's instances: attempts, restarts, queues."""
+    """Return what is under way in a runtime's instances: attempts, closings, restarts, queues."""
     root = runtime.tree().path
     ends = []
     for health in runtime.list_instance_health():
         path = f"{root}/{health.instance_id}"
-        if health.status in _UNDER_WAY:
-            ends.append(LooseEnd(path, f"was {health.status}"))
+        record = runtime.instance(health.instance_id)._record  # noqa: SLF001 - no status says all
+        if what := _work_of(record):
+            ends.append(LooseEnd(path, what))
         ends += [
             LooseEnd(path, f"had {queue.used} messages in its queue {queue.name!r}")
             for queue in health.queues
@@ -143,6 +149,26 @@ def pending_of_runtime(runtime: Runtime) -> Sequence[LooseEnd]:
             if child.state in _BETWEEN
         ]
     return ends
+
+
+def _work_of(record: InstanceRecord) -> str | None:
+    """Return what an instance's connection is about, by its machine; None where that is nothing.
+
+    The status alone does not tell: one that is degraded may be connected or not, and one that is
+    paused may still be closing.
+    """
+    status, state = record.status.status, record.connection
+    if status in _UNDER_WAY:
+        return f"was {status}"
+    if state.phase in _ATTEMPTING and status not in _AT_REST:
+        return f"was {status}, and its connection {state.phase}"
+
+    for generation in record.lives:
+        if generation == state.successor:
+            return f"was making connection {generation}, to replace the present one"
+        if generation != state.generation or not record.connected:
+            return f"was closing connection {generation}"
+    return None
 
 
 def pending_of_tree(tree: SupervisorTree) -> Sequence[LooseEnd]:
