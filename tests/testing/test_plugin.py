@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[2]
 PLUGIN = ("-p", "pytest_trio_instances", "-p", "no:cacheprovider")
 
 IMPORTS = """
+import math
 import os
 import random
 
@@ -361,6 +362,34 @@ def test_what_does_not_end_may_be_left_where_the_test_says_so(run: Run) -> None:
     call = "instance_expectations.may_be_left('slow', 'supervisor/stubborn')"
 
     run(LEFT.format(expected=call)).assert_outcomes(passed=1)
+
+
+HUNG = """
+async def test(instance_runtime, instance_expectations, fake_channel, autojump_clock):
+    {expected}
+    fake_channel.script = 1 * Attempt(close_takes=math.inf)
+    bot = await instance_runtime.start_instance(InstanceSpec(id="bot", channel=fake_channel))
+    await bot.wait_status("connected")
+    {end}
+"""
+
+
+@pytest.mark.parametrize("end", ["", "await instance_runtime.stop_instance('bot')"])
+def test_a_closing_that_does_not_end_fails_the_test(run: Run, end: str) -> None:
+    """Whether it is the test that stops the instance, or its end."""
+    done = run(HUNG.format(expected="", end=end))
+
+    done.assert_outcomes(failed=1)
+    told = "*runtime/bot was left open: *did not close within 10 s: *may_be_left('bot')"
+    done.stdout.fnmatch_lines([told])
+
+
+@pytest.mark.parametrize("name", ["bot", "runtime/bot"])
+def test_a_closing_may_hang_where_the_test_says_so(run: Run, name: str) -> None:
+    """By the id of the instance, or its path."""
+    call = f"instance_expectations.may_be_left({name!r})"
+
+    run(HUNG.format(expected=call, end="")).assert_outcomes(passed=1)
 
 
 # --- a test that failed --------------------------------------------------------------------------

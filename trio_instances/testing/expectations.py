@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import final
+from typing import TypeGuard, final
 
 from attrs import frozen
 
+from .._instance.generation import CLOSE_TIMEOUT
 from .._instance.record import InstanceRecord
 from .._runtime.runtime import Runtime
 from .._supervision.tree import SupervisorTree
@@ -15,7 +16,7 @@ from ..policy.restart import ChildState
 from ..policy.signals import Phase
 from ..policy.status import InstanceStatus
 from ..telemetry.child_events import ChildStopped, ChildStuck
-from ..telemetry.events import InstanceFailed
+from ..telemetry.events import HookFailed, InstanceFailed
 from ..telemetry.schema import Event
 
 _UNDER_WAY = frozenset(
@@ -69,12 +70,12 @@ class Expectations:
         """Allow work of these to be under way when the test ends.
 
         Args:
-            names: Whose attempts, restarts, and queues that are not empty.
+            names: Whose attempts, closings, restarts, and queues that are not empty.
         """
         self._pending.update(names)
 
     def may_be_left(self, *names: str) -> None:
-        """Allow these not to end when they are asked to."""
+        """Allow these not to end when they are asked to: children, and the closing of instances."""
         self._left.update(names)
 
     def unexpected(
@@ -182,8 +183,13 @@ def pending_of_tree(tree: SupervisorTree) -> Sequence[LooseEnd]:
     return ends
 
 
-def left_running(events: Iterable[Event]) -> Sequence[LooseEnd]:
-    """Return the children that did not end in time when they were asked to, as the events say."""
+def left_running(events: Iterable[Event], root: str) -> Sequence[LooseEnd]:
+    """Return what did not end in time when it was asked to, as the events say.
+
+    Args:
+        events: Everything that was told.
+        root: The path of the runtime.
+    """
     ends = {}
     for event in events:
         if isinstance(event, ChildStuck):
@@ -191,7 +197,18 @@ def left_running(events: Iterable[Event]) -> Sequence[LooseEnd]:
         elif isinstance(event, ChildStopped) and event.forced:
             seconds = f"{event.elapsed:g} s"
             ends.setdefault(event.path, f"was left running: it had to be cancelled after {seconds}")
+        elif is_hung_closing(event):
+            path = f"{root}/{event.instance_id}"
+            ends.setdefault(path, f"was left open: {event.cause.detail}")
     return [LooseEnd(path, what) for path, what in ends.items()]
+
+
+def is_hung_closing(event: Event) -> TypeGuard[HookFailed]:
+    """Tell whether an event says that a connection was not closed within its time."""
+    if not isinstance(event, HookFailed) or event.hook != "close":
+        return False
+
+    return event.cause.reason == CLOSE_TIMEOUT.reason
 
 
 def _at(event: ChildStuck) -> str:

@@ -48,13 +48,15 @@ class TestEnd:
         self._recorder = recorder
         self._expectations = expectations
         self._pending: list[LooseEnd] = []
+        self._root = ""
+        """The path of the runtime."""
 
     def unexpected(self) -> Sequence[str]:
         """Return what is not as it was expected, each as a text; ask when all has ended."""
         events = list(self._recorder)
         # In an order of their own: fixtures that know nothing of each other end in any order.
         pending = sorted(self._pending, key=lambda end: end.path)
-        return self._expectations.unexpected(events, pending, left_running(events))
+        return self._expectations.unexpected(events, pending, left_running(events, self._root))
 
     @asynccontextmanager
     async def runtime(
@@ -62,6 +64,7 @@ class TestEnd:
     ) -> AsyncIterator[Runtime]:
         """Run a runtime for the length of the test."""
         async with open_runtime(settings, events=self._recorder.bus, random=random) as runtime:
+            self._root = runtime.tree().path
             try:
                 yield runtime
                 await _settle()
