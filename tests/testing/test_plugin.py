@@ -210,6 +210,21 @@ def test_an_instance_that_fails_fails_the_test(run: Run) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("expected", "outcome"), [("", "failed"), ("instance_expectations.failure('bot')", "passed")]
+)
+def test_the_verdict_is_the_same_when_the_recorder_was_cleared(
+    run: Run, expected: str, outcome: str
+) -> None:
+    """What a test forgets for its own sake has happened all the same."""
+    source = FAILING.format(expected=expected, severity="fatal").replace(
+        "async def test(", "async def test(event_recorder, "
+    )
+    done = run(source + "    event_recorder.clear()")
+
+    done.assert_outcomes(**{outcome: 1})
+
+
 @pytest.mark.parametrize("call", ["failure('bot')", "failure('bot', 'banned')"])
 def test_a_failure_can_be_expected(run: Run, call: str) -> None:
     """By its instance, and by its reason."""

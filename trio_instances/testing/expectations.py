@@ -84,7 +84,7 @@ class Expectations:
         """Return what is not as it was expected, each as a text.
 
         Args:
-            events: Everything that was told.
+            events: What was told; at least what `matters`.
             pending: What was under way when the test ended.
             left: What did not end when it was asked to.
         """
@@ -187,7 +187,7 @@ def left_running(events: Iterable[Event], root: str) -> Sequence[LooseEnd]:
     """Return what did not end in time when it was asked to, as the events say.
 
     Args:
-        events: Everything that was told.
+        events: What was told; at least what `matters`.
         root: The path of the runtime.
     """
     ends = {}
@@ -197,14 +197,21 @@ def left_running(events: Iterable[Event], root: str) -> Sequence[LooseEnd]:
         elif isinstance(event, ChildStopped) and event.forced:
             seconds = f"{event.elapsed:g} s"
             ends.setdefault(event.path, f"was left running: it had to be cancelled after {seconds}")
-        elif is_hung_closing(event):
+        elif _is_hung_closing(event):
             path = f"{root}/{event.instance_id}"
             ends.setdefault(path, f"was left open: {event.cause.detail}")
     return [LooseEnd(path, what) for path, what in ends.items()]
 
 
-def is_hung_closing(event: Event) -> TypeGuard[HookFailed]:
-    """Tell whether an event says that a connection was not closed within its time."""
+def matters(event: Event) -> bool:
+    """Tell whether the verdict on a test can depend on an event."""
+    if isinstance(event, ChildStopped):
+        return event.forced
+
+    return isinstance(event, ChildStuck | InstanceFailed) or _is_hung_closing(event)
+
+
+def _is_hung_closing(event: Event) -> TypeGuard[HookFailed]:
     if not isinstance(event, HookFailed) or event.hook != "close":
         return False
 
