@@ -90,7 +90,6 @@ class FakeChannel(Channel[FakeConnection]):
         overlaps: bool = False,
     ) -> None:
         self.script = as_script(script)
-        """What each attempt meets; a test may set another one, for the attempts to come."""
         wrong = MistakeList("FakeChannel")
         wrong.number("since", since, at_least=-math.inf, finite=True, optional=True)
         if on_message is not None and not callable(on_message):
@@ -120,6 +119,21 @@ class FakeChannel(Channel[FakeConnection]):
             self._faults = self._faults.shifted(since)
 
     # --- for tests -------------------------------------------------------------------------------
+
+    @property
+    def script(self) -> Script:
+        """What each attempt meets; a test may set another one, for the attempts to come.
+
+        It is given as `FakeChannel` takes it.
+
+        Raises:
+            InvalidSpec: What is set is no script.
+        """
+        return self._script
+
+    @script.setter
+    def script(self, script: Script | Attempt | Iterable[Attempt]) -> None:
+        self._script = as_script(script)
 
     @property
     def connection(self) -> FakeConnection:
