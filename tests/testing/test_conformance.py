@@ -310,6 +310,31 @@ class Blocking(Wrapped):
             yield connection
 
 
+class BlockingClose(Wrapped):
+    """Blocks the loop in its very last step."""
+
+    @asynccontextmanager
+    async def connect(self, instance: Instance) -> AsyncIterator[FakeConnection]:
+        """Close as blocking libraries do."""
+        async with self.real(instance) as connection:
+            yield connection
+        time.sleep(1.1)  # noqa: ASYNC251 - the mistake
+
+
+class BlockingChild(FakeChannel):
+    """Blocks the loop in a child."""
+
+    def children(self, instance: Instance, connection: FakeConnection) -> Sequence[ChildSpec]:
+        """Read as blocking libraries do."""
+
+        async def read() -> None:
+            await trio.lowlevel.checkpoint()
+            time.sleep(1.1)  # noqa: ASYNC251 - the mistake
+            await trio.sleep_forever()
+
+        return [ChildSpec("reader", read)]
+
+
 class OnlyOne(FakeChannel):
     """Says it overlaps, and closes the other one."""
 
@@ -441,6 +466,8 @@ BROKEN = {
     ),
     "it keeps a lock": (Locking, "after a connection was cancelled .*it took longer than 12 s"),
     "it blocks": (Blocking, "a connection lets others run: nothing else ran for 1.1 s"),
+    "its closing blocks": (BlockingClose, "a connection lets others run: nothing else ran for 1."),
+    "its child blocks": (BlockingChild, "a connection lets others run: nothing else ran for 1."),
     "it does not overlap": (OnlyOne, "overlaps=True bears two .*one that stays raised"),
     "it leaves a task": (LeakyTask, "nothing .* left behind: opens and closes.*the task lingering"),
     "it leaves a thread": (LeakyThread, "nothing .* left behind: .*the thread 'lingering'"),
