@@ -9,7 +9,7 @@ from typing import final
 import trio
 from attrs import frozen
 
-from .rules import MAX_HOLD, BrokenRule, said
+from .rules import MAX_HOLD, BrokenRule, Late, limited, said
 
 MOST_CHECKPOINTS = 10_000
 """A piece of code that has more of them does not end, as far as anybody can tell."""
@@ -107,9 +107,18 @@ async def cut_everywhere(
 
     Raises:
         BrokenRule: It did not end in time, raised something, held the loop, or did not run again.
+        Late: It was too slow before anything was cancelled.
     """
     for checkpoint in checkpoints(what):
-        if not await cut_at(checkpoint, what, run, patience, limit):
+        try:
+            reached = await cut_at(checkpoint, what, run, patience, limit)
+        except Late as late:
+            if checkpoint == 1:
+                raise
+            again = f"after {what} was cancelled there can be another one"
+            how = f"after a cancellation at checkpoint {checkpoint - 1} {late}"
+            raise BrokenRule(again, how) from None
+        if not reached:
             return
 
 
@@ -133,17 +142,17 @@ async def cut_at(
     """Cancel something at one checkpoint, and tell whether it had so many.
 
     Raises:
-        BrokenRule: As `cut_everywhere`.
+        BrokenRule: It did not end in time when it was cancelled, raised something, or held the
+            loop.
+        Late: It was too slow otherwise, or a step of it was.
     """
     rule = f"{what} that is cancelled ends at once, and raises nothing else"
     place = f"cancelled at checkpoint {checkpoint} "
     try:
-        with trio.fail_after(limit + patience):
+        with limited(what, limit + patience):
             end = await cut(run, checkpoint)
-    except trio.TooSlowError:
-        again = f"after {what} was cancelled there can be another one"
-        how = f"at checkpoint {checkpoint - 1} it took longer than {limit + patience:g} s"
-        raise BrokenRule(again, f"after a cancellation {how}") from None
+    except (BrokenRule, Late):
+        raise
     except Exception as exc:
         raise BrokenRule(rule, f"{place}it raised {said(exc)}") from exc
 
