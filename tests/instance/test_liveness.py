@@ -9,7 +9,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from trio_instances import Instance, InstanceSpec, ProbePolicy, open_runtime, telemetry
+from trio_instances import Instance, InstanceSpec, ProbePolicy, Runtime, telemetry
 from trio_instances.telemetry import EventBus
 from trio_instances.testing import EventRecorder
 
@@ -352,13 +352,14 @@ async def test_reports_while_there_is_no_connection_are_kept_and_harmless(
         assert s.bot.health().silent == ()
 
 
-async def test_silence_is_counted_while_nobody_listens(autojump_clock: MockClock) -> None:
+async def test_silence_is_counted_while_nobody_listens(
+    instance_runtime: Runtime, autojump_clock: MockClock
+) -> None:
     """The snapshot tells of it, whoever else is told."""
-    async with open_runtime() as runtime:
-        spec = InstanceSpec(id="bot", channel=ScriptedChannel(), probe=DATA)
-        bot = await runtime.start_instance(spec)
-        await trio.sleep(61)
-        assert bot.health().silent == ("data",)
-        bot.saw_event()
+    spec = InstanceSpec(id="bot", channel=ScriptedChannel(), probe=DATA)
+    bot = await instance_runtime.start_instance(spec)
+    await trio.sleep(61)
+    assert bot.health().silent == ("data",)
+    bot.saw_event()
 
-        assert bot.health().silent == ()
+    assert bot.health().silent == ()

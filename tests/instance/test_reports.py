@@ -50,6 +50,21 @@ async def test_a_success_ends_a_row(autojump_clock: MockClock) -> None:
         assert s.log.of(telemetry.InstanceDegraded) == []
 
 
+async def test_a_restart_forgets_the_row(autojump_clock: MockClock) -> None:
+    """Failures before it count for nothing after it."""
+    async with scene(ScriptedChannel()) as s:
+        await s.bot.wait_status("connected")
+        for _ in range(9):
+            s.bot.report_failure(ValueError("bad answer"))
+        await s.runtime.restart_instance("bot")
+        assert s.bot.health().failures_in_a_row == 0
+        await s.bot.wait_status("connected")
+        s.bot.report_failure(ValueError("bad answer"))
+
+        assert s.bot.status == "connected"
+        assert s.bot.health().failures_in_a_row == 1
+
+
 async def test_more_failures_keep_the_reasons_time_and_tell_the_newest_cause(
     autojump_clock: MockClock,
 ) -> None:

@@ -220,4 +220,25 @@ MUTANTS = (
         "if exit_ is None:",
         Worlds((5,)),
     ),
+    Mutant(
+        "a restart that remembers the failures in a row",
+        "_instance/record.py",
+        "        self.failures_in_a_row = 0\n\n    def become",
+        "\n    def become",
+        Tests("instance/test_reports.py"),
+    ),
+    Mutant(
+        "a closing that is cut and not told of",
+        "_instance/generation.py",
+        "elif timed_out or (cause is not None and not cause.lost):",
+        "elif cause is not None and not cause.lost:",
+        Worlds((33,)),
+    ),
+    Mutant(
+        "a reason whose time moves with its cause",
+        "policy/status.py",
+        "newer = evolve(reason, why=why)",
+        "newer = evolve(reason, why=why, since=now)",
+        Worlds((4,)),
+    ),
 )

@@ -110,37 +110,35 @@ async def test_a_pass_is_told_with_its_counts(autojump_clock: MockClock) -> None
 
 
 async def test_a_restarted_instance_keeps_its_handle_and_its_counters(
-    autojump_clock: MockClock,
+    instance_runtime: Runtime, autojump_clock: MockClock
 ) -> None:
     """It is the same instance, as something else."""
-    async with open_runtime() as runtime:
-        bot = await runtime.start_instance(spec_of("bot"))
-        await bot.wait_status("connected")
-        bot.reconnect()
-        await bot.wait_status("connected")
-        new = spec_of("bot", ScriptedChannel())
-        await runtime.apply([new])
-        await bot.wait_status("connected")
+    bot = await instance_runtime.start_instance(spec_of("bot"))
+    await bot.wait_status("connected")
+    bot.reconnect()
+    await bot.wait_status("connected")
+    new = spec_of("bot", ScriptedChannel())
+    await instance_runtime.apply([new])
+    await bot.wait_status("connected")
 
-        assert runtime.instance("bot") is bot
-        assert bot.spec is new
-        assert bot.health().reconnects == 2
-        assert bot.generation == 3
+    assert instance_runtime.instance("bot") is bot
+    assert bot.spec is new
+    assert bot.health().reconnects == 2
+    assert bot.generation == 3
 
 
 async def test_the_queues_of_a_channel_that_was_replaced_are_forgotten(
-    autojump_clock: MockClock,
+    instance_runtime: Runtime, autojump_clock: MockClock
 ) -> None:
     """Else the occupancy of a dead channel would count for ever."""
-    async with open_runtime() as runtime:
-        bot = await runtime.start_instance(spec_of("bot"))
-        send, _ = trio.open_memory_channel[None](1)
-        bot.watch_queue("old", send)
-        await runtime.apply([evolve(bot.spec, failures_to_degrade=3)])
-        assert [queue.name for queue in bot.health().queues] == ["old"]
+    bot = await instance_runtime.start_instance(spec_of("bot"))
+    send, _ = trio.open_memory_channel[None](1)
+    bot.watch_queue("old", send)
+    await instance_runtime.apply([evolve(bot.spec, failures_to_degrade=3)])
+    assert [queue.name for queue in bot.health().queues] == ["old"]
 
-        await runtime.apply([spec_of("bot")])
-        assert bot.health().queues == ()
+    await instance_runtime.apply([spec_of("bot")])
+    assert bot.health().queues == ()
 
 
 async def test_a_parked_instance_stays_parked_until_its_specification_differs(
@@ -159,104 +157,108 @@ async def test_a_parked_instance_stays_parked_until_its_specification_differs(
         assert await bot.wait_status("connected") == "connected"
 
 
-async def test_a_pause_outlasts_a_changed_specification(autojump_clock: MockClock) -> None:
+async def test_a_pause_outlasts_a_changed_specification(
+    instance_runtime: Runtime, autojump_clock: MockClock
+) -> None:
     """An operator's word is not taken back by a file."""
     channel = ScriptedChannel()
-    async with open_runtime() as runtime:
-        await runtime.apply([spec_of("bot")])
-        bot = runtime.instance("bot")
-        bot.pause()
-        await runtime.apply([spec_of("bot", channel)])
-        await trio.sleep(60)
-        assert (bot.status, channel.attempts) == ("paused", [])
+    await instance_runtime.apply([spec_of("bot")])
+    bot = instance_runtime.instance("bot")
+    bot.pause()
+    await instance_runtime.apply([spec_of("bot", channel)])
+    await trio.sleep(60)
+    assert (bot.status, channel.attempts) == ("paused", [])
 
-        bot.resume()
-        assert await bot.wait_status("connected") == "connected"
+    bot.resume()
+    assert await bot.wait_status("connected") == "connected"
 
 
-async def test_an_instance_that_was_left_stopped_is_started(autojump_clock: MockClock) -> None:
+async def test_an_instance_that_was_left_stopped_is_started(
+    instance_runtime: Runtime, autojump_clock: MockClock
+) -> None:
     """It is wanted, and nothing is wrong with it; unlike one that is parked, it only does not run.
 
     So a pass also goes on where one that was cancelled had come to.
     """
     spec = spec_of("bot")
-    async with open_runtime() as runtime:
-        await runtime.apply([spec])
-        with trio.CancelScope() as scope:
-            scope.cancel()
-            await runtime.stop_instance("bot")
-        await trio.sleep(1)
-        assert runtime.instance_status("bot") == "stopped"
+    await instance_runtime.apply([spec])
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await instance_runtime.stop_instance("bot")
+    await trio.sleep(1)
+    assert instance_runtime.instance_status("bot") == "stopped"
 
-        assert await runtime.apply([spec]) == did(restarted=("bot",))
-        assert await runtime.instance("bot").wait_status("connected") == "connected"
+    assert await instance_runtime.apply([spec]) == did(restarted=("bot",))
+    assert await instance_runtime.instance("bot").wait_status("connected") == "connected"
 
 
-async def test_one_that_fails_to_start_does_not_end_the_pass(autojump_clock: MockClock) -> None:
+async def test_one_that_fails_to_start_does_not_end_the_pass(
+    instance_runtime: Runtime, autojump_clock: MockClock
+) -> None:
     """The others are started; it is told with its error, and the next pass tries again."""
     channel = broken(fatal("no_money"))
     specs = [spec_of("a"), spec_of("bad", channel), spec_of("z")]
-    async with open_runtime() as runtime:
-        applied = await runtime.apply(specs)
-        assert applied.started == ("a", "z")
-        failure = applied.failed["bad"]
-        assert isinstance(failure, ChildStartFailed)
-        assert failure.cause.reason == "no_money"
-        assert ids(runtime) == ["a", "z"]
+    applied = await instance_runtime.apply(specs)
+    assert applied.started == ("a", "z")
+    failure = applied.failed["bad"]
+    assert isinstance(failure, ChildStartFailed)
+    assert failure.cause.reason == "no_money"
+    assert ids(instance_runtime) == ["a", "z"]
 
-        channel.give_own = lambda _: ()
-        assert await runtime.apply(specs) == did(started=("bad",), unchanged=("a", "z"))
+    channel.give_own = lambda _: ()
+    assert await instance_runtime.apply(specs) == did(started=("bad",), unchanged=("a", "z"))
 
 
 async def test_one_that_fails_to_restart_is_left_stopped_and_tried_again(
-    autojump_clock: MockClock,
+    instance_runtime: Runtime, autojump_clock: MockClock
 ) -> None:
     """It is wanted as it is now, so nothing of what it was runs any more."""
-    async with open_runtime() as runtime:
-        await runtime.apply([spec_of("bot"), spec_of("other")])
-        channel = broken(fatal())
-        new = spec_of("bot", channel)
-        specs = [new, runtime.instance("other").spec]
-        applied = await runtime.apply(specs)
-        assert (applied.restarted, list(applied.failed)) == ((), ["bot"])
-        assert runtime.instance_status("bot") == "stopped"
+    await instance_runtime.apply([spec_of("bot"), spec_of("other")])
+    channel = broken(fatal())
+    new = spec_of("bot", channel)
+    specs = [new, instance_runtime.instance("other").spec]
+    applied = await instance_runtime.apply(specs)
+    assert (applied.restarted, list(applied.failed)) == ((), ["bot"])
+    assert instance_runtime.instance_status("bot") == "stopped"
 
-        channel.give_own = lambda _: ()
-        assert (await runtime.apply(specs)).restarted == ("bot",)
-        assert runtime.instance("bot").spec is new
+    channel.give_own = lambda _: ()
+    assert (await instance_runtime.apply(specs)).restarted == ("bot",)
+    assert instance_runtime.instance("bot").spec is new
 
 
-async def test_every_mistake_is_listed_and_nothing_is_changed(autojump_clock: MockClock) -> None:
+async def test_every_mistake_is_listed_and_nothing_is_changed(
+    instance_runtime: Runtime, autojump_clock: MockClock
+) -> None:
     """Ids twice, channel objects twice, and what is no specification at all."""
-    async with open_runtime() as runtime:
-        await runtime.apply([spec_of("bot")])
-        one, two = spec_of("one"), spec_of("two")
-        wrong: list[Any] = [one, two, evolve(one, channel=two.channel), "three"]
-        with pytest.raises(InvalidSpec) as refused:
-            await runtime.apply(wrong)
+    await instance_runtime.apply([spec_of("bot")])
+    one, two = spec_of("one"), spec_of("two")
+    wrong: list[Any] = [one, two, evolve(one, channel=two.channel), "three"]
+    with pytest.raises(InvalidSpec) as refused:
+        await instance_runtime.apply(wrong)
 
-        assert [mistake.place for mistake in refused.value.mistakes] == [
-            "specs[2].id",
-            "specs[2].channel",
-            "specs[3]",
-        ]
-        assert "must be unique (specs[0] has it), not 'one'" in str(refused.value)
-        assert ids(runtime) == ["bot"]
+    assert [mistake.place for mistake in refused.value.mistakes] == [
+        "specs[2].id",
+        "specs[2].channel",
+        "specs[3]",
+    ]
+    assert "must be unique (specs[0] has it), not 'one'" in str(refused.value)
+    assert ids(instance_runtime) == ["bot"]
 
 
-async def test_channels_can_change_hands(autojump_clock: MockClock) -> None:
+async def test_channels_can_change_hands(
+    instance_runtime: Runtime, autojump_clock: MockClock
+) -> None:
     """Two that swap their objects are both down before either is what it is to be."""
     one, two = ScriptedChannel(), ScriptedChannel()
-    async with open_runtime() as runtime:
-        await runtime.apply([spec_of("a", one), spec_of("b", two)])
-        await runtime.instance("a").wait_status("connected")
-        await runtime.instance("b").wait_status("connected")
-        applied = await runtime.apply([spec_of("a", two), spec_of("b", one)])
-        await runtime.instance("b").wait_status("connected")
+    await instance_runtime.apply([spec_of("a", one), spec_of("b", two)])
+    await instance_runtime.instance("a").wait_status("connected")
+    await instance_runtime.instance("b").wait_status("connected")
+    applied = await instance_runtime.apply([spec_of("a", two), spec_of("b", one)])
+    await instance_runtime.instance("b").wait_status("connected")
 
-        assert applied == did(restarted=("a", "b"))
-        assert (one.most, two.most) == (1, 1)
-        assert runtime.instance("a").spec.channel is two
+    assert applied == did(restarted=("a", "b"))
+    assert (one.most, two.most) == (1, 1)
+    assert instance_runtime.instance("a").spec.channel is two
 
 
 async def test_a_channel_that_was_made_anew_from_the_same_options_is_no_difference(

@@ -81,95 +81,90 @@ async def test_a_pass_cancelled_at_any_step_can_be_made_again(autojump_clock: Mo
 
 
 async def test_one_that_is_stopped_in_the_middle_of_its_restart_is_started(
-    autojump_clock: MockClock,
+    instance_runtime: Runtime, autojump_clock: MockClock
 ) -> None:
     """It is wanted, whatever somebody else wanted a moment ago."""
-    async with open_runtime() as runtime:
-        await runtime.apply([spec_of("bot", slow_to_stop())])
-        await runtime.instance("bot").wait_status("connected")
-        new = spec_of("bot")
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(runtime.stop_instance, "bot")
-            await wait_all_tasks_blocked()
-            applied = await runtime.apply([new])
+    await instance_runtime.apply([spec_of("bot", slow_to_stop())])
+    await instance_runtime.instance("bot").wait_status("connected")
+    new = spec_of("bot")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(instance_runtime.stop_instance, "bot")
+        await wait_all_tasks_blocked()
+        applied = await instance_runtime.apply([new])
 
-        assert applied.restarted == ("bot",)
-        assert runtime.instance("bot").spec is new
-        assert await runtime.instance("bot").wait_status("connected") == "connected"
+    assert applied.restarted == ("bot",)
+    assert instance_runtime.instance("bot").spec is new
+    assert await instance_runtime.instance("bot").wait_status("connected") == "connected"
 
 
 @pytest.mark.parametrize("attempt", range(8))
 async def test_a_restart_at_the_same_moment_does_not_undo_it(
-    autojump_clock: MockClock, attempt: int
+    instance_runtime: Runtime, autojump_clock: MockClock, attempt: int
 ) -> None:
     """Whichever of the two restarts it, it is what the pass wants in the end."""
-    async with open_runtime() as runtime:
-        await runtime.apply([spec_of("bot", slow_to_stop())])
-        await runtime.instance("bot").wait_status("connected")
-        new = spec_of("bot")
-        async with trio.open_nursery() as nursery:
-            # If the pass comes second, it stops what the restart is about to start.
-            nursery.start_soon(Outcomes().of, runtime.restart_instance, "bot")
-            nursery.start_soon(runtime.apply, [new])
+    await instance_runtime.apply([spec_of("bot", slow_to_stop())])
+    await instance_runtime.instance("bot").wait_status("connected")
+    new = spec_of("bot")
+    async with trio.open_nursery() as nursery:
+        # If the pass comes second, it stops what the restart is about to start.
+        nursery.start_soon(Outcomes().of, instance_runtime.restart_instance, "bot")
+        nursery.start_soon(instance_runtime.apply, [new])
 
-        assert runtime.instance("bot").spec is new
-        assert await runtime.instance("bot").wait_status("connected") == "connected"
+    assert instance_runtime.instance("bot").spec is new
+    assert await instance_runtime.instance("bot").wait_status("connected") == "connected"
 
 
 async def test_one_that_somebody_else_stops_meanwhile_is_not_said_to_be_stopped(
-    autojump_clock: MockClock,
+    instance_runtime: Runtime, autojump_clock: MockClock
 ) -> None:
     """A pass tells of what it did."""
-    async with open_runtime() as runtime:
-        await runtime.apply([spec_of("a"), spec_of("b", slow_to_stop())])
-        await runtime.instance("b").wait_status("connected")
-        async with trio.open_nursery() as nursery:
-            outcomes = Outcomes()
-            nursery.start_soon(outcomes.of, runtime.apply, [])
-            await wait_all_tasks_blocked()
-            await runtime.stop_instance("a")
+    await instance_runtime.apply([spec_of("a"), spec_of("b", slow_to_stop())])
+    await instance_runtime.instance("b").wait_status("connected")
+    async with trio.open_nursery() as nursery:
+        outcomes = Outcomes()
+        nursery.start_soon(outcomes.of, instance_runtime.apply, [])
+        await wait_all_tasks_blocked()
+        await instance_runtime.stop_instance("a")
 
-        (applied,) = outcomes
-        assert applied.stopped == ("b",)
-        assert ids(runtime) == []
+    (applied,) = outcomes
+    assert applied.stopped == ("b",)
+    assert ids(instance_runtime) == []
 
 
 async def test_one_that_somebody_else_starts_meanwhile_is_told_as_failed(
-    autojump_clock: MockClock,
+    instance_runtime: Runtime, autojump_clock: MockClock
 ) -> None:
     """It is not known to be what is wanted; the next pass looks again."""
-    async with open_runtime() as runtime:
-        wanted = [spec_of("slow", slow_to_start(seconds=5.0)), spec_of("bot")]
-        async with trio.open_nursery() as nursery:
-            outcomes = Outcomes()
-            nursery.start_soon(outcomes.of, runtime.apply, wanted)
-            await wait_all_tasks_blocked()
-            await runtime.start_instance(spec_of("bot"))
+    wanted = [spec_of("slow", slow_to_start(seconds=5.0)), spec_of("bot")]
+    async with trio.open_nursery() as nursery:
+        outcomes = Outcomes()
+        nursery.start_soon(outcomes.of, instance_runtime.apply, wanted)
+        await wait_all_tasks_blocked()
+        await instance_runtime.start_instance(spec_of("bot"))
 
-        (applied,) = outcomes
-        assert "already started" in str(applied.failed["bot"])
-        assert (await runtime.apply(wanted)).restarted == ("bot",)
+    (applied,) = outcomes
+    assert "already started" in str(applied.failed["bot"])
+    assert (await instance_runtime.apply(wanted)).restarted == ("bot",)
 
 
 async def test_one_that_is_stopped_while_its_channel_changes_hands_is_there_after_the_next_pass(
-    autojump_clock: MockClock,
+    instance_runtime: Runtime, autojump_clock: MockClock
 ) -> None:
     """Its new object may still be another one's when its turn comes; that is told, and no more."""
     one, two = ScriptedChannel(), slow_to_stop()
-    async with open_runtime() as runtime:
-        await runtime.apply([spec_of("a", one), spec_of("b", two)])
-        await runtime.instance("b").wait_status("connected")
-        wanted = [spec_of("a", two), spec_of("b", one)]
-        async with trio.open_nursery() as nursery:
-            outcomes = Outcomes()
-            nursery.start_soon(outcomes.of, runtime.apply, wanted)
-            await wait_all_tasks_blocked()
-            await runtime.stop_instance("a")
+    await instance_runtime.apply([spec_of("a", one), spec_of("b", two)])
+    await instance_runtime.instance("b").wait_status("connected")
+    wanted = [spec_of("a", two), spec_of("b", one)]
+    async with trio.open_nursery() as nursery:
+        outcomes = Outcomes()
+        nursery.start_soon(outcomes.of, instance_runtime.apply, wanted)
+        await wait_all_tasks_blocked()
+        await instance_runtime.stop_instance("a")
 
-        (applied,) = outcomes
-        assert (applied.restarted, list(applied.failed)) == (("b",), ["a"])
-        assert (await runtime.apply(wanted)).started == ("a",)
-        assert {bot.spec.channel for bot in runtime.list_instances()} == {one, two}
+    (applied,) = outcomes
+    assert (applied.restarted, list(applied.failed)) == (("b",), ["a"])
+    assert (await instance_runtime.apply(wanted)).started == ("a",)
+    assert {bot.spec.channel for bot in instance_runtime.list_instances()} == {one, two}
 
 
 async def test_the_end_of_the_runtime_ends_a_pass(autojump_clock: MockClock) -> None:
@@ -182,46 +177,46 @@ async def test_the_end_of_the_runtime_ends_a_pass(autojump_clock: MockClock) -> 
     assert outcomes == [SupervisorNotRunning.__name__]
 
 
-async def test_an_instance_may_ask_for_a_pass(autojump_clock: MockClock) -> None:
+async def test_an_instance_may_ask_for_a_pass(
+    instance_runtime: Runtime, autojump_clock: MockClock
+) -> None:
     """One that is not touched by it goes on; one that is to be stopped is cancelled in it."""
-    async with open_runtime() as runtime:
-        channel, asked = ScriptedChannel(), trio.Event()
-        outcomes = Outcomes()
+    channel, asked = ScriptedChannel(), trio.Event()
+    outcomes = Outcomes()
 
-        async def ask() -> None:
-            await asked.wait()
-            await outcomes.of(runtime.apply, [wanted, spec_of("other")])
-            await outcomes.of(runtime.apply, [])
+    async def ask() -> None:
+        await asked.wait()
+        await outcomes.of(instance_runtime.apply, [wanted, spec_of("other")])
+        await outcomes.of(instance_runtime.apply, [])
 
-        channel.give_own = always(ChildSpec("asker", ask, restart="temporary"))
-        wanted = spec_of("bot", channel)
-        await runtime.apply([wanted])
-        asked.set()
-        await trio.sleep(10)
+    channel.give_own = always(ChildSpec("asker", ask, restart="temporary"))
+    wanted = spec_of("bot", channel)
+    await instance_runtime.apply([wanted])
+    asked.set()
+    await trio.sleep(10)
 
-        assert [applied.started for applied in outcomes] == [("other",)]
-        assert runtime.instance_status("bot") == "stopped"
-        await runtime.apply([])
-        assert ids(runtime) == []
+    assert [applied.started for applied in outcomes] == [("other",)]
+    assert instance_runtime.instance_status("bot") == "stopped"
+    await instance_runtime.apply([])
+    assert ids(instance_runtime) == []
 
 
 async def test_an_instance_that_a_pass_waits_for_cannot_ask_for_another(
-    autojump_clock: MockClock,
+    instance_runtime: Runtime, autojump_clock: MockClock
 ) -> None:
     """They would wait for each other for ever."""
-    async with open_runtime() as runtime:
-        channel = ScriptedChannel()
+    channel = ScriptedChannel()
 
-        async def ask(*, task_status: trio.TaskStatus[None]) -> None:
-            await runtime.apply([])
-            await trio.sleep(HANGS)
+    async def ask(*, task_status: trio.TaskStatus[None]) -> None:
+        await instance_runtime.apply([])
+        await trio.sleep(HANGS)
 
-        channel.give_own = always(ChildSpec("asker", ask))
-        applied = await runtime.apply([spec_of("bot", channel)])
+    channel.give_own = always(ChildSpec("asker", ask))
+    applied = await instance_runtime.apply([spec_of("bot", channel)])
 
-        failure = applied.failed["bot"]
-        causes = []
-        while failure is not None:
-            causes.append(type(failure))
-            failure = failure.__cause__  # type: ignore[assignment]  # any error, and then none
-        assert SupervisionError in causes
+    failure = applied.failed["bot"]
+    causes = []
+    while failure is not None:
+        causes.append(type(failure))
+        failure = failure.__cause__  # type: ignore[assignment]  # any error, and then none
+    assert SupervisionError in causes

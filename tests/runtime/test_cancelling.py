@@ -176,18 +176,17 @@ async def test_a_cancelled_restart_leaves_it_stopped(autojump_clock: MockClock) 
 
 
 async def test_a_start_cancelled_from_the_start_does_not_begin_to_connect(
-    autojump_clock: MockClock,
+    instance_runtime: Runtime, autojump_clock: MockClock
 ) -> None:
     """A scope that is cancelled already is found at the first checkpoint."""
     channel = ScriptedChannel()
-    async with open_runtime() as runtime:
-        with trio.CancelScope() as scope:
-            scope.cancel()
-            await runtime.start_instance(spec_of(channel))
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await instance_runtime.start_instance(spec_of(channel))
 
-        assert scope.cancelled_caught
-        assert runtime.list_instances() == []
-        assert channel.living == 0
+    assert scope.cancelled_caught
+    assert instance_runtime.list_instances() == []
+    assert channel.living == 0
 
 
 async def test_a_block_cancelled_at_any_step_stops_everything(autojump_clock: MockClock) -> None:

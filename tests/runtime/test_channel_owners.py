@@ -52,22 +52,21 @@ def test_a_channel_object_is_free_exactly_when_no_instance_has_it(
 
 
 async def test_a_channel_that_was_lent_is_free_when_both_have_let_go(
-    autojump_clock: MockClock,
+    instance_runtime: Runtime, autojump_clock: MockClock
 ) -> None:
     """A pass that is cancelled between the two leaves it with both, and refused to a third."""
     first, second = ScriptedChannel(), ScriptedChannel()
-    async with open_runtime() as runtime:
-        await runtime.apply([spec_of("a", first), spec_of("b", second)])
-        first.give_own = slow_to_start().give_own
-        with trio.move_on_after(1):
-            await runtime.apply([spec_of("b", first), spec_of("a", second)])
-        holders = [bot.id for bot in runtime.list_instances() if bot.spec.channel is first]
-        assert holders == ["a", "b"]
-        assert [bot.status for bot in runtime.list_instances()] == ["stopped", "stopped"]
+    await instance_runtime.apply([spec_of("a", first), spec_of("b", second)])
+    first.give_own = slow_to_start().give_own
+    with trio.move_on_after(1):
+        await instance_runtime.apply([spec_of("b", first), spec_of("a", second)])
+    holders = [bot.id for bot in instance_runtime.list_instances() if bot.spec.channel is first]
+    assert holders == ["a", "b"]
+    assert [bot.status for bot in instance_runtime.list_instances()] == ["stopped", "stopped"]
 
-        first.give_own = lambda _: ()
-        assert await owner(runtime, first) == "a"
-        await runtime.stop_instance("a")
-        assert await owner(runtime, first) == "b"
-        await runtime.stop_instance("b")
-        assert await owner(runtime, first) is None
+    first.give_own = lambda _: ()
+    assert await owner(instance_runtime, first) == "a"
+    await instance_runtime.stop_instance("a")
+    assert await owner(instance_runtime, first) == "b"
+    await instance_runtime.stop_instance("b")
+    assert await owner(instance_runtime, first) is None

@@ -16,6 +16,7 @@ from trio_instances import (
     ConnectionBudget,
     InstanceSpec,
     InvalidSpec,
+    Runtime,
     open_runtime,
 )
 from trio_instances._runtime.config import Config, load_config
@@ -163,28 +164,27 @@ def test_an_empty_key_is_refused_in_its_place(load: Load) -> None:
 
 
 async def test_a_budget_of_another_policy_keeps_what_was_spent_of_the_day(
-    load: Load, autojump_clock: MockClock
+    instance_runtime: Runtime, load: Load, autojump_clock: MockClock
 ) -> None:
     """A provider does not forget it because a file has changed, and has changed again."""
     limited = TWO.replace("0.2", "0.2\nattempts_per_day = {}")
     first = load(limited.format(10))
     (budget,) = first.budgets
     channels = [MemoryChannel(MemoryServer()) for _ in range(3)]
-    async with open_runtime() as runtime:
-        for number, channel in enumerate(channels):
-            spec = InstanceSpec(id=f"bot-{number}", channel=channel, budget=budget)
-            await runtime.start_instance(spec)
-        await runtime.instance("bot-2").wait_status("connected")
-        assert budget.health().left_today == 7
+    for number, channel in enumerate(channels):
+        spec = InstanceSpec(id=f"bot-{number}", channel=channel, budget=budget)
+        await instance_runtime.start_instance(spec)
+    await instance_runtime.instance("bot-2").wait_status("connected")
+    assert budget.health().left_today == 7
 
-        unused = load(limited.format(20), budget)
-        (later,) = load(limited.format(5), *unused.budgets).budgets
-        assert later.health().left_today == 2
-        spec = InstanceSpec(id="more", channel=MemoryChannel(MemoryServer()), budget=later)
-        more = await runtime.start_instance(spec)
-        await more.wait_status("connected")
+    unused = load(limited.format(20), budget)
+    (later,) = load(limited.format(5), *unused.budgets).budgets
+    assert later.health().left_today == 2
+    spec = InstanceSpec(id="more", channel=MemoryChannel(MemoryServer()), budget=later)
+    more = await instance_runtime.start_instance(spec)
+    await more.wait_status("connected")
 
-        assert (later.health().left_today, budget.health().left_today) == (1, 6)
+    assert (later.health().left_today, budget.health().left_today) == (1, 6)
 
 
 def test_in_another_run_of_trio_a_day_begins_anew(load: Load) -> None:

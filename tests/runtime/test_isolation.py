@@ -121,43 +121,43 @@ async def test_ten_crash_loops_of_fifty_change_nothing_for_the_rest(
         assert health.generation == 1
 
 
-async def test_each_instance_has_a_restart_budget_of_its_own(autojump_clock: MockClock) -> None:
+async def test_each_instance_has_a_restart_budget_of_its_own(
+    instance_runtime: Runtime, autojump_clock: MockClock
+) -> None:
     """Many that crash at once, each within its budget, fail neither themselves nor others."""
     workers = []
-    async with open_runtime() as runtime:
-        for number in range(20):
-            channel, worker = ScriptedChannel(), Worker()
-            workers.append(worker)
-            channel.give_own = always(ChildSpec("keeper", worker.run))
-            await start(runtime, number, channel)
-        for _ in range(5):
-            for worker in workers:
-                worker.end(ValueError("bug"))
-            await trio.sleep(0.1)
+    for number in range(20):
+        channel, worker = ScriptedChannel(), Worker()
+        workers.append(worker)
+        channel.give_own = always(ChildSpec("keeper", worker.run))
+        await start(instance_runtime, number, channel)
+    for _ in range(5):
+        for worker in workers:
+            worker.end(ValueError("bug"))
+        await trio.sleep(0.1)
 
-        assert {bot.status for bot in runtime.list_instances()} == {"connected"}
-        assert {bot.health().restarts for bot in runtime.list_instances()} == {5}
+    assert {bot.status for bot in instance_runtime.list_instances()} == {"connected"}
+    assert {bot.health().restarts for bot in instance_runtime.list_instances()} == {5}
 
 
-async def test_instances_do_not_spend_one_anothers_restarts(autojump_clock: MockClock) -> None:
+async def test_instances_do_not_spend_one_anothers_restarts(
+    instance_runtime: Runtime, autojump_clock: MockClock
+) -> None:
     """Many that fail as a whole at once, each once, are all restarted: each counts for itself."""
     none_at_all = RestartIntensity(max_restarts=0, period=1.0)
     workers = []
-    async with open_runtime() as runtime:
-        for number in range(20):
-            channel, worker = ScriptedChannel(), Worker()
-            workers.append(worker)
-            channel.give_own = always(ChildSpec("keeper", worker.run))
-            spec = InstanceSpec(
-                id=f"bot-{number}", channel=channel, probe=None, intensity=none_at_all
-            )
-            await runtime.start_instance(spec)
-        for worker in workers:
-            worker.end(ValueError("bug"))
-        await trio.sleep(1.0)
+    for number in range(20):
+        channel, worker = ScriptedChannel(), Worker()
+        workers.append(worker)
+        channel.give_own = always(ChildSpec("keeper", worker.run))
+        spec = InstanceSpec(id=f"bot-{number}", channel=channel, probe=None, intensity=none_at_all)
+        await instance_runtime.start_instance(spec)
+    for worker in workers:
+        worker.end(ValueError("bug"))
+    await trio.sleep(1.0)
 
-        assert {bot.status for bot in runtime.list_instances()} == {"connected"}
-        assert {bot.health().restarts for bot in runtime.list_instances()} == {1}
+    assert {bot.status for bot in instance_runtime.list_instances()} == {"connected"}
+    assert {bot.health().restarts for bot in instance_runtime.list_instances()} == {1}
 
 
 async def test_a_slow_stop_of_one_delays_no_reconnect_of_another(

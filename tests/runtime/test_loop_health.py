@@ -7,15 +7,16 @@ import time
 import trio
 from trio.testing import MockClock
 
-from trio_instances import LoopHealth, open_runtime, watch_stalls
+from trio_instances import LoopHealth, Runtime, open_runtime, watch_stalls
 
 
-async def test_without_a_watch_nothing_is_known_of_the_loop(autojump_clock: MockClock) -> None:
+async def test_without_a_watch_nothing_is_known_of_the_loop(
+    instance_runtime: Runtime, autojump_clock: MockClock
+) -> None:
     """Zero would be an answer."""
-    async with open_runtime() as runtime:
-        assert runtime.loop_health() == LoopHealth(
-            sleeps=0, slept=0.0, stalls=None, stalled=None, shares=None
-        )
+    assert instance_runtime.loop_health() == LoopHealth(
+        sleeps=0, slept=0.0, stalls=None, stalled=None, shares=None
+    )
 
 
 async def test_what_the_machine_slept_is_summed_up(autojump_clock: MockClock) -> None:

@@ -289,12 +289,11 @@ async def test_a_restart_does_not_say_ready_twice(
 
 
 async def test_without_an_init_system_it_returns_at_once(
-    monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock
+    instance_runtime: Runtime, monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock
 ) -> None:
     """So a program can start it wherever it runs."""
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
-    async with open_runtime() as runtime:
-        await notify_init_system(runtime)
+    await notify_init_system(instance_runtime)
 
 
 async def test_the_environment_names_the_init_system(

@@ -104,11 +104,12 @@ async def test_it_says_how_its_sinks_fare(autojump_clock: MockClock) -> None:
     assert [sink.buffered for sink in runtime.sink_statistics()] == [0, 0]
 
 
-async def test_a_bad_buffer_is_refused(autojump_clock: MockClock) -> None:
+async def test_a_bad_buffer_is_refused(
+    instance_runtime: Runtime, autojump_clock: MockClock
+) -> None:
     """At the door."""
-    async with open_runtime() as runtime:
-        with pytest.raises(InvalidSpec, match="max_buffer"):
-            runtime.subscribe(0)
+    with pytest.raises(InvalidSpec, match="max_buffer"):
+        instance_runtime.subscribe(0)
 
 
 async def test_the_budgets_in_use_are_listed_once_each(autojump_clock: MockClock) -> None:

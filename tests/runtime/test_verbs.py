@@ -17,6 +17,7 @@ from trio_instances import (
     InstanceStatus,
     InstanceStopped,
     InvalidSpec,
+    Runtime,
     SupervisorNotRunning,
     open_runtime,
     telemetry,
@@ -28,18 +29,23 @@ from .instances import Outcomes, slow_to_start, slow_to_stop, spec_of
 # --- what is not there, or there already ---------------------------------------------------------
 
 
-async def test_an_unknown_id_is_a_key_error(autojump_clock: MockClock) -> None:
+async def test_an_unknown_id_is_a_key_error(
+    instance_runtime: Runtime, autojump_clock: MockClock
+) -> None:
     """Of every verb and question, and the message says where to look."""
-    async with open_runtime() as runtime:
-        for ask in (runtime.instance, runtime.instance_status, runtime.instance_health):
-            with pytest.raises(InstanceNotFound, match="no instance 'bot'") as caught:
-                ask("bot")
-            assert isinstance(caught.value, KeyError)
-            assert caught.value.instance_id == "bot"
-        with pytest.raises(InstanceNotFound):
-            await runtime.stop_instance("bot")
-        with pytest.raises(InstanceNotFound):
-            await runtime.restart_instance("bot")
+    for ask in (
+        instance_runtime.instance,
+        instance_runtime.instance_status,
+        instance_runtime.instance_health,
+    ):
+        with pytest.raises(InstanceNotFound, match="no instance 'bot'") as caught:
+            ask("bot")
+        assert isinstance(caught.value, KeyError)
+        assert caught.value.instance_id == "bot"
+    with pytest.raises(InstanceNotFound):
+        await instance_runtime.stop_instance("bot")
+    with pytest.raises(InstanceNotFound):
+        await instance_runtime.restart_instance("bot")
 
 
 async def test_who_hears_of_an_instance_can_ask_for_it(autojump_clock: MockClock) -> None:
@@ -57,12 +63,11 @@ async def test_who_hears_of_an_instance_can_ask_for_it(autojump_clock: MockClock
 
 
 @pytest.mark.parametrize("rubbish", ["bot-1", None, {"id": "bot-1"}])
-async def test_what_is_no_specification_is_refused(rubbish: Any) -> None:
+async def test_what_is_no_specification_is_refused(instance_runtime: Runtime, rubbish: Any) -> None:
     """Law 12: with a clear error, and nothing is started."""
-    async with open_runtime() as runtime:
-        with pytest.raises(InvalidSpec, match="must be an InstanceSpec"):
-            await runtime.start_instance(rubbish)
-        assert runtime.list_instances() == []
+    with pytest.raises(InvalidSpec, match="must be an InstanceSpec"):
+        await instance_runtime.start_instance(rubbish)
+    assert instance_runtime.list_instances() == []
 
 
 async def test_an_id_in_use_is_refused(autojump_clock: MockClock) -> None:
@@ -85,32 +90,34 @@ async def test_an_id_in_use_is_refused(autojump_clock: MockClock) -> None:
         await runtime.stop_instance("new")
 
 
-async def test_a_channel_object_serves_one_instance(autojump_clock: MockClock) -> None:
+async def test_a_channel_object_serves_one_instance(
+    instance_runtime: Runtime, autojump_clock: MockClock
+) -> None:
     """A second instance with the same object is refused, until the first has been stopped."""
     channel = ScriptedChannel()
-    async with open_runtime() as runtime:
-        await runtime.start_instance(spec_of("one", channel))
-        with pytest.raises(InstanceAlreadyStarted, match="already serves instance 'one'") as caught:
-            await runtime.start_instance(spec_of("two", channel))
-        assert (caught.value.what, caught.value.instance_id) == ("channel", "one")
-        await runtime.stop_instance("one")
-        two = await runtime.start_instance(spec_of("two", channel))
+    await instance_runtime.start_instance(spec_of("one", channel))
+    with pytest.raises(InstanceAlreadyStarted, match="already serves instance 'one'") as caught:
+        await instance_runtime.start_instance(spec_of("two", channel))
+    assert (caught.value.what, caught.value.instance_id) == ("channel", "one")
+    await instance_runtime.stop_instance("one")
+    two = await instance_runtime.start_instance(spec_of("two", channel))
 
-        assert await two.wait_status("connected") == "connected"
+    assert await two.wait_status("connected") == "connected"
 
 
-async def test_a_failed_start_keeps_nothing(autojump_clock: MockClock) -> None:
+async def test_a_failed_start_keeps_nothing(
+    instance_runtime: Runtime, autojump_clock: MockClock
+) -> None:
     """The id and the channel are free again."""
     channel = ScriptedChannel()
     channel.give_own = lambda _: None
-    async with open_runtime() as runtime:
-        with pytest.raises(ChildStartFailed):
-            await runtime.start_instance(spec_of("bot", channel))
-        assert runtime.list_instances() == []
-        channel.give_own = lambda _: ()
-        bot = await runtime.start_instance(spec_of("bot", channel))
+    with pytest.raises(ChildStartFailed):
+        await instance_runtime.start_instance(spec_of("bot", channel))
+    assert instance_runtime.list_instances() == []
+    channel.give_own = lambda _: ()
+    bot = await instance_runtime.start_instance(spec_of("bot", channel))
 
-        assert await bot.wait_status("connected") == "connected"
+    assert await bot.wait_status("connected") == "connected"
 
 
 async def test_a_connection_that_fails_for_good_at_once_is_no_failed_start(
@@ -141,20 +148,19 @@ async def test_arguments_are_checked_before_anything_runs(field: str, value: Any
 
 
 async def test_a_stopped_instance_is_forgotten_and_its_id_is_free(
-    autojump_clock: MockClock,
+    instance_runtime: Runtime, autojump_clock: MockClock
 ) -> None:
     """Its handle says so for ever."""
-    async with open_runtime() as runtime:
-        old = await runtime.start_instance(spec_of("bot"))
-        await runtime.stop_instance("bot")
-        with pytest.raises(InstanceNotFound):
-            runtime.instance("bot")
-        new = await runtime.start_instance(spec_of("bot"))
-        await new.wait_status("connected")
+    old = await instance_runtime.start_instance(spec_of("bot"))
+    await instance_runtime.stop_instance("bot")
+    with pytest.raises(InstanceNotFound):
+        instance_runtime.instance("bot")
+    new = await instance_runtime.start_instance(spec_of("bot"))
+    await new.wait_status("connected")
 
-        assert old.status is InstanceStatus.STOPPED
-        with pytest.raises(InstanceStopped):
-            await old.wait_status("connected")
+    assert old.status is InstanceStatus.STOPPED
+    with pytest.raises(InstanceStopped):
+        await old.wait_status("connected")
 
 
 async def test_a_failed_instance_can_be_stopped(autojump_clock: MockClock) -> None:
@@ -288,47 +294,47 @@ async def test_a_runtime_that_has_ended_refuses(autojump_clock: MockClock) -> No
     assert [bot.id for bot in runtime.list_instances()] == ["bot"]
 
 
-async def test_an_instance_may_stop_or_restart_another(autojump_clock: MockClock) -> None:
+async def test_an_instance_may_stop_or_restart_another(
+    instance_runtime: Runtime, autojump_clock: MockClock
+) -> None:
     """From within a child of its own: the verbs are for everybody."""
-    async with open_runtime() as runtime:
-        channel = ScriptedChannel()
+    channel = ScriptedChannel()
 
-        async def boss() -> None:
-            await trio.sleep(1)
-            await runtime.restart_instance("other")
-            await trio.sleep(1)
-            await runtime.stop_instance("other")
-            await runtime.start_instance(spec_of("third"))
-            await trio.sleep_forever()
+    async def boss() -> None:
+        await trio.sleep(1)
+        await instance_runtime.restart_instance("other")
+        await trio.sleep(1)
+        await instance_runtime.stop_instance("other")
+        await instance_runtime.start_instance(spec_of("third"))
+        await trio.sleep_forever()
 
-        channel.give_own = lambda _: [ChildSpec("boss", boss)]
-        other = ScriptedChannel()
-        await runtime.start_instance(spec_of("other", other))
-        await runtime.start_instance(spec_of("bot", channel))
-        await trio.sleep(10)
+    channel.give_own = lambda _: [ChildSpec("boss", boss)]
+    other = ScriptedChannel()
+    await instance_runtime.start_instance(spec_of("other", other))
+    await instance_runtime.start_instance(spec_of("bot", channel))
+    await trio.sleep(10)
 
-        assert other.attempts == [0, 1]
-        assert [bot.id for bot in runtime.list_instances()] == ["bot", "third"]
-        third = runtime.instance("third")
-        assert await third.wait_status("connected") == "connected"
+    assert other.attempts == [0, 1]
+    assert [bot.id for bot in instance_runtime.list_instances()] == ["bot", "third"]
+    third = instance_runtime.instance("third")
+    assert await third.wait_status("connected") == "connected"
 
 
 @pytest.mark.parametrize("verb", ["stop_instance", "restart_instance"])
 async def test_an_instance_that_ends_itself_does_not_wait_for_itself(
-    autojump_clock: MockClock, verb: str
+    instance_runtime: Runtime, autojump_clock: MockClock, verb: str
 ) -> None:
     """Its own child is cancelled in the waiting, and the instance ends all the same."""
-    async with open_runtime() as runtime:
-        channel = ScriptedChannel()
+    channel = ScriptedChannel()
 
-        async def suicidal() -> None:
-            await trio.sleep(1)
-            await getattr(runtime, verb)("bot")
+    async def suicidal() -> None:
+        await trio.sleep(1)
+        await getattr(instance_runtime, verb)("bot")
 
-        channel.give_own = lambda _: [ChildSpec("suicidal", suicidal)]
-        bot = await runtime.start_instance(spec_of("bot", channel))
-        with pytest.raises(InstanceStopped):
-            await bot.wait_status("paused")
+    channel.give_own = lambda _: [ChildSpec("suicidal", suicidal)]
+    bot = await instance_runtime.start_instance(spec_of("bot", channel))
+    with pytest.raises(InstanceStopped):
+        await bot.wait_status("paused")
 
-        assert runtime.instance_status("bot") == "stopped"
-        await runtime.stop_instance("bot")
+    assert instance_runtime.instance_status("bot") == "stopped"
+    await instance_runtime.stop_instance("bot")

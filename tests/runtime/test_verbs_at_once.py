@@ -6,7 +6,7 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from trio_instances import ChildSpec, InstanceStatus, open_runtime, telemetry
+from trio_instances import ChildSpec, InstanceStatus, Runtime, open_runtime, telemetry
 from trio_instances.telemetry import EventBus
 from trio_instances.testing import EventRecorder
 
@@ -91,21 +91,22 @@ async def test_a_stop_beside_another_one_that_starts_the_id_anew_stops_the_old_o
 
 @pytest.mark.parametrize("verb", ["stop_instance", "restart_instance"])
 async def test_a_start_that_hangs_can_be_ended_by_a_verb(
-    autojump_clock: MockClock, verb: str
+    instance_runtime: Runtime, autojump_clock: MockClock, verb: str
 ) -> None:
     """Who waits for the start is told; nothing of it is kept, and the id is free again."""
-    async with open_runtime() as runtime:
-        start, end = Outcomes(), Outcomes()
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(start.of, runtime.start_instance, spec_of("bot", slow_to_start()))
-            await wait_all_tasks_blocked()
-            nursery.start_soon(end.of, getattr(runtime, verb), "bot")
+    start, end = Outcomes(), Outcomes()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(
+            start.of, instance_runtime.start_instance, spec_of("bot", slow_to_start())
+        )
+        await wait_all_tasks_blocked()
+        nursery.start_soon(end.of, getattr(instance_runtime, verb), "bot")
 
-        assert start == ["ChildStartFailed"]
-        assert end == ["done" if verb == "stop_instance" else "InstanceNotFound"]
-        assert runtime.list_instances() == []
-        bot = await runtime.start_instance(spec_of("bot"))
-        assert await bot.wait_status("connected") == "connected"
+    assert start == ["ChildStartFailed"]
+    assert end == ["done" if verb == "stop_instance" else "InstanceNotFound"]
+    assert instance_runtime.list_instances() == []
+    bot = await instance_runtime.start_instance(spec_of("bot"))
+    assert await bot.wait_status("connected") == "connected"
 
 
 async def test_a_start_that_is_being_stopped_by_somebody_who_gives_up_waiting_keeps_nothing(

@@ -118,6 +118,15 @@ class Blocking(Fine):
         await trio.lowlevel.checkpoint()
 
 
+class BlockingClose(Fine):
+    """Blocks in its very last step."""
+
+    async def aclose(self) -> None:
+        """Flush as blocking code does."""
+        await trio.lowlevel.checkpoint()
+        time.sleep(1.1)  # noqa: ASYNC251 - the mistake
+
+
 class Leaky(Fine):
     """Keeps its socket."""
 
@@ -137,6 +146,7 @@ BROKEN: dict[type[Sink], str] = {
     Failing: "a write that is cancelled .* raises nothing else: .*raised ValueError",
     Stubborn: "a closing that is cancelled .*it took 4.0 s to end",
     Blocking: "a write lets others run: nothing else ran for 1.1 s",
+    BlockingClose: "a closing lets others run: nothing else ran for 1.",
     Leaky: "nothing of a sink is left behind: takes in any event, and left the socket",
 }
 

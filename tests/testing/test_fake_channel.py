@@ -396,6 +396,17 @@ def test_a_value_is_printed_without_its_defaults() -> None:
     assert repr(Fault("crash", 2.0)) == "Fault(kind='crash', at=2.0)"
 
 
+@pytest.mark.parametrize("given", [Attempt(refused=503), [Attempt(refused=503)]])
+def test_a_script_that_is_set_is_made_of_what_may_be_given(given: Any) -> None:
+    """As the argument is, so that nothing else is found by an attempt, later."""
+    channel = FakeChannel()
+    channel.script = given
+
+    assert channel.script == Script((Attempt(refused=503),))
+    with pytest.raises(InvalidSpec):
+        channel.script = [503]  # type: ignore[list-item]  # the mistake
+
+
 def test_every_mistake_of_an_attempt_is_listed() -> None:
     """Before anything runs."""
     with pytest.raises(InvalidSpec) as raised:

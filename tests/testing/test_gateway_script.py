@@ -173,3 +173,13 @@ async def test_what_a_server_cannot_do_is_refused() -> None:
 
     places = [mistake.place for mistake in raised.value.mistakes]
     assert places == ["attempts[0].crashes", "then.child_stays", "then.stays"]
+
+
+async def test_a_script_that_is_set_later_is_as_one_that_is_given() -> None:
+    """One attempt is a script, none is none, and what a server cannot do is refused."""
+    async with open_gateway() as gateway:
+        gateway.script = Attempt(refused=503)
+        assert gateway.script == Script((Attempt(refused=503),))
+        gateway.script = None
+        with pytest.raises(InvalidSpec, match="use a FakeChannel"):
+            gateway.script = Attempt(crashes=[1])

@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[2]
 PLUGIN = ("-p", "pytest_trio_instances", "-p", "no:cacheprovider")
 
 IMPORTS = """
+import math
 import os
 import random
 
@@ -221,6 +222,21 @@ def test_an_instance_that_fails_fails_the_test(run: Run) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("expected", "outcome"), [("", "failed"), ("instance_expectations.failure('bot')", "passed")]
+)
+def test_the_verdict_is_the_same_when_the_recorder_was_cleared(
+    run: Run, expected: str, outcome: str
+) -> None:
+    """What a test forgets for its own sake has happened all the same."""
+    source = FAILING.format(expected=expected, severity="fatal").replace(
+        "async def test(", "async def test(event_recorder, "
+    )
+    done = run(source + "    event_recorder.clear()")
+
+    done.assert_outcomes(**{outcome: 1})
+
+
 @pytest.mark.parametrize("call", ["failure('bot')", "failure('bot', 'banned')"])
 def test_a_failure_can_be_expected(run: Run, call: str) -> None:
     """By its instance, and by its reason."""
@@ -286,6 +302,37 @@ def test_work_may_be_under_way_where_the_test_says_so(run: Run) -> None:
     run(PENDING.format(expected=call)).assert_outcomes(passed=1)
 
 
+@pytest.mark.parametrize(
+    ("script", "deed", "told"),
+    [
+        ("Script(then=Attempt(refused=503))", "", "was degraded, and its connection waiting"),
+        ("Script(then=Attempt(takes=25.0))", "", "was degraded, and its connection connecting"),
+        ("1 * Attempt(close_takes=5.0)", "bot.pause()", "was closing connection 1"),
+        ("1 * Attempt(close_takes=5.0)", "bot.rotate()", "was closing connection 1"),
+        ("Attempt() + Attempt(takes=5.0)", "bot.rotate()", "was making connection 2, *"),
+    ],
+)
+def test_an_attempt_or_a_closing_is_under_way_whatever_the_status_says(
+    run: Run, script: str, deed: str, told: str
+) -> None:
+    """One that is degraded has no connection, one that is paused or connected closes another."""
+    done = run(
+        f"""
+QUICK = ReconnectPolicy(attempts=1, connect_timeout=20.0, slow=Backoff(cap=10.0, jitter="none"))
+
+async def test(instance_runtime, autojump_clock):
+    channel = FakeChannel({script}, overlaps=True)
+    spec = InstanceSpec(id="bot", channel=channel, reconnect=QUICK, probe=None)
+    bot = await instance_runtime.start_instance(spec)
+    await trio.sleep(28.0)
+    {deed or "pass"}
+"""
+    )
+
+    done.assert_outcomes(failed=1)
+    done.stdout.fnmatch_lines([f"the test passed, but runtime/bot {told} when the test ended: *"])
+
+
 def test_what_needs_no_time_is_not_under_way(run: Run) -> None:
     """Or chance would decide whether an instance that was paused has ended its children."""
     done = run(
@@ -342,6 +389,34 @@ def test_what_does_not_end_may_be_left_where_the_test_says_so(run: Run) -> None:
     call = "instance_expectations.may_be_left('slow', 'supervisor/stubborn')"
 
     run(LEFT.format(expected=call)).assert_outcomes(passed=1)
+
+
+HUNG = """
+async def test(instance_runtime, instance_expectations, fake_channel, autojump_clock):
+    {expected}
+    fake_channel.script = 1 * Attempt(close_takes=math.inf)
+    bot = await instance_runtime.start_instance(InstanceSpec(id="bot", channel=fake_channel))
+    await bot.wait_status("connected")
+    {end}
+"""
+
+
+@pytest.mark.parametrize("end", ["", "await instance_runtime.stop_instance('bot')"])
+def test_a_closing_that_does_not_end_fails_the_test(run: Run, end: str) -> None:
+    """Whether it is the test that stops the instance, or its end."""
+    done = run(HUNG.format(expected="", end=end))
+
+    done.assert_outcomes(failed=1)
+    told = "*runtime/bot was left open: *did not close within 10 s: *may_be_left('bot')"
+    done.stdout.fnmatch_lines([told])
+
+
+@pytest.mark.parametrize("name", ["bot", "runtime/bot"])
+def test_a_closing_may_hang_where_the_test_says_so(run: Run, name: str) -> None:
+    """By the id of the instance, or its path."""
+    call = f"instance_expectations.may_be_left({name!r})"
+
+    run(HUNG.format(expected=call, end="")).assert_outcomes(passed=1)
 
 
 # --- a test that failed --------------------------------------------------------------------------

@@ -1,35 +1,30 @@
 """What every channel must keep to, as a check that anybody's tests can run.
 
-Each rule is a function of a `_Subject`, and stands alone: it opens what it needs.
+Each rule is a function of a `Subject`, and stands alone: it opens what it needs.
 """
 
 from __future__ import annotations
 
 import inspect
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
+from enum import Enum
 from functools import partial
-from random import Random
-from typing import Any, final
+from typing import Any
 
 import trio
+import trio.testing
 
 from .._exceptions import ChannelError
-from .._instance.handle import Instance
-from .._instance.life_signs import LifeSigns
-from .._instance.probe_schedule import ProbeSchedule
-from .._instance.record import InstanceRecord
-from .._instance.spec import InstanceSpec
-from .._supervision.opening import open_supervisor
+from .._supervision.record import ChildInfo
 from .._supervision.supervisor import Supervisor
 from ..abc import Channel
 from ..policy.failures import Cause, FailureClass, flatten
-from ..policy.specs import ChildSpec
-from ..telemetry.bus import EventBus
+from ..policy.restart import ChildState, RestartType
+from .conformance_subject import Subject, checked_context
 from .injection import MOST_CHECKPOINTS, checkpoints, cut_at, cut_everywhere
 from .leftovers import leaving_no_garbage, leaving_nothing
-from .rules import MAX_HOLD, BrokenRule, said, when
+from .rules import MAX_HOLD, BrokenRule, Late, limited, said, when
 
 TIMEOUT = 10.0
 """Seconds to connect, and to close; the defaults of `ReconnectPolicy` are no shorter."""
@@ -37,37 +32,7 @@ PATIENCE = 2.0
 """Seconds that something may take to end when it is cancelled."""
 
 
-@final
-class _Subject:
-    """One channel to be checked, and an instance for it that does nothing."""
-
-    def __init__(self, channel: Channel[Any], limit: float, patience: float) -> None:
-        self.channel = channel
-        self.limit = limit
-        self.patience = patience
-        spec = InstanceSpec(id="checked", channel=channel)
-        record = InstanceRecord(spec, EventBus(), Random(0), LifeSigns(ProbeSchedule(1)))
-        record.handle = self.instance = Instance(record)
-
-    @asynccontextmanager
-    async def generation(self) -> AsyncIterator[tuple[Any, Supervisor]]:
-        """Open a connection with its children, and close it, as an instance does."""
-        async with (
-            _checked_context(self.channel.connect(self.instance)) as connection,
-            open_supervisor(classify=self.channel.classify) as supervisor,
-        ):
-            children = _checked_children(self.channel.children(self.instance, connection))
-            await supervisor.start_children(children)
-            yield connection, supervisor
-            await supervisor.stop()
-
-    async def live(self) -> None:
-        """Have one connection from its beginning to its end, a probe included."""
-        async with self.generation() as (connection, _):
-            await self.channel.probe(self.instance, connection)
-
-
-Rule = Callable[[_Subject], Awaitable[None]]
+Rule = Callable[[Subject], Awaitable[None]]
 
 
 async def check_channel(
@@ -79,8 +44,10 @@ async def check_channel(
     """Check that a channel keeps to what `Channel` promises.
 
     It is opened, probed, closed, cancelled at every checkpoint of all that, and looked after for
-    what it leaves behind. The far end must be there and accept every connection. It runs in any
-    Trio test, under any clock, and needs no pytest. Something that never ends at all, because it
+    what it leaves behind, while the instance's own children run. The far end must be there and
+    accept every connection. It runs in any Trio test, and needs no pytest. Where a channel waits
+    for what is outside of Trio, such as a thread or a socket, the clock must be a real one: a
+    virtual one leaps over the time that this takes. Something that never ends at all, because it
     shields itself for ever, hangs the check as well: give the test a time limit.
 
     Cancelling it ends it as soon as the channel lets it.
@@ -95,53 +62,66 @@ async def check_channel(
     """
     with leaving_no_garbage("a channel closes and awaits what it has made"):
         for rule in RULES:
-            subject = _Subject(make_channel(), limit, patience)
+            subject = Subject(make_channel(), limit, patience)
             async with leaving_nothing("nothing of a connection is left behind", when(rule)):
-                await rule(subject)
+                await _hold_to(rule, subject)
+
+
+async def _hold_to(rule: Rule, subject: Subject) -> None:
+    """Check one rule, while the instance's own children run."""
+    try:
+        async with subject.run_own_children():
+            await rule(subject)
+    except Late as late:
+        raise BrokenRule("every step ends in time", f"{when(rule)}: {late}") from None
 
 
 # --- the rules -----------------------------------------------------------------------------------
 
 
-async def _opens_and_closes(subject: _Subject) -> None:
+async def _opens_and_closes(subject: Subject) -> None:
     """It can be connected to, its children get ready, it passes its probe, it closes."""
     rule = "a channel connects, passes its probe, and closes, each in time"
-    stage = "connect"
+    step = "connect"
     try:
-        with trio.fail_after(subject.limit) as scope:
-            async with subject.generation() as (connection, _):
-                stage = "probe"
-                scope.deadline = trio.current_time() + subject.limit
+        async with subject.generation() as (connection, _):
+            step = "probe"
+            with limited(step, subject.limit):
                 await subject.channel.probe(subject.instance, connection)
-                stage = "closing"
-                scope.deadline = trio.current_time() + subject.limit
-    except trio.TooSlowError:
-        raise BrokenRule(rule, f"{stage} took longer than {subject.limit:g} s") from None
+            step = "closing"
     except BrokenRule:
         raise
+    except Late as late:
+        raise BrokenRule(rule, str(late)) from None
     except Exception as exc:
-        raise BrokenRule(rule, f"{stage} raised {said(exc)}") from exc
+        raise BrokenRule(rule, f"{step} raised {said(exc)}") from exc
 
 
-async def _lets_others_run(subject: _Subject) -> None:
+async def _lets_others_run(subject: Subject) -> None:
     """No step of a connection's life holds the loop. None is cancelled here."""
     uncut = MOST_CHECKPOINTS
-    await cut_at(uncut, "a connection", subject.live, subject.patience, subject.limit)
+    await cut_at(uncut, "a connection", subject.live, subject.patience, subject.whole)
 
 
-async def _has_connections_of_its_own(subject: _Subject) -> None:
-    """Nothing of a dead connection reaches the next one."""
+async def _has_connections_of_its_own(subject: Subject) -> None:
+    """Nothing of a dead connection reaches the next one, and there can be a next one."""
     async with subject.generation() as (first, _):
         pass
-    async with subject.generation() as (second, _):
-        if second is first and second is not None:
-            raise BrokenRule(
-                "each generation has a connection of its own",
-                f"connect gave {first!r} twice; make it anew in connect",
-            )
+    try:
+        async with subject.generation() as (second, _):
+            pass
+    except Late as late:
+        again = "after a connection was closed there can be another one"
+        raise BrokenRule(again, str(late)) from None
+
+    if second is first and not _is_plain(first):
+        raise BrokenRule(
+            "each generation has a connection of its own",
+            f"connect gave {first!r} twice; make it anew in connect",
+        )
 
 
-async def _bears_two_at_once(subject: _Subject) -> None:
+async def _bears_two_at_once(subject: Subject) -> None:
     """One that says it overlaps does: closing the old connection leaves the new one well."""
     if not subject.channel.overlaps:
         return
@@ -156,12 +136,12 @@ async def _bears_two_at_once(subject: _Subject) -> None:
         raise BrokenRule(rule, f"the one that stays raised {said(exc)}") from exc
 
 
-async def _survives_cancellation(subject: _Subject) -> None:
+async def _survives_cancellation(subject: Subject) -> None:
     """Cancelled at any checkpoint it ends soon, raises nothing else, and connects again."""
-    await cut_everywhere("a connection", subject.live, subject.patience, subject.limit)
+    await cut_everywhere("a connection", subject.live, subject.patience, subject.whole)
 
 
-async def _survives_cancelled_probes(subject: _Subject) -> None:
+async def _survives_cancelled_probes(subject: Subject) -> None:
     """A probe whose budget is used up is cancelled; the next one passes, or finds the loss.
 
     A message that was cut can be the end of a connection. Then the next probe must say so.
@@ -182,13 +162,16 @@ async def _survives_cancelled_probes(subject: _Subject) -> None:
             return
 
 
-async def _lets_failures_pass(subject: _Subject) -> None:
+async def _lets_failures_pass(subject: Subject) -> None:
     """What the block of connect raises comes out of it."""
     rule = "what the block of connect raises comes out of it"
     failure = _Failure("raised in the block")
     try:
-        async with _checked_context(subject.channel.connect(subject.instance)):
-            _raise(failure)
+        with limited("connect", subject.limit):
+            async with checked_context(subject.channel.connect(subject.instance)):
+                _raise(failure)
+    except Late:
+        raise
     except Exception as exc:
         if failure not in flatten(exc):
             raise BrokenRule(rule, f"it raised {said(exc)} instead") from exc
@@ -196,20 +179,27 @@ async def _lets_failures_pass(subject: _Subject) -> None:
         raise BrokenRule(rule, "connect has swallowed it")
 
 
-async def _has_restartable_children(subject: _Subject) -> None:
-    """A child that is stopped can be started again on the same connection."""
-    rule = "a child can be started again on the same connection"
-    async with subject.generation() as (_, supervisor):
-        for info in supervisor.which_children():
-            try:
-                with trio.fail_after(subject.limit):
-                    await supervisor.terminate_child(info.name)
-                    await supervisor.restart_child(info.name)
-            except Exception as exc:
-                raise BrokenRule(rule, f"{info.name!r} raised {said(exc)}") from exc
+async def _has_restartable_children(subject: Subject) -> None:
+    """A child that is stopped can be started again on the same connection, and runs."""
+    name = ""
+    try:
+        async with subject.generation() as (_, supervisor):
+            await _let_run()
+            for before in supervisor.which_children():
+                name = before.name
+                if _comes_back(supervisor, before):
+                    with limited("its restart", subject.limit):
+                        await supervisor.terminate_child(name)
+                        await supervisor.restart_child(name)
+                    await _let_run()
+                    _check_again(supervisor, before)
+    except BrokenRule:
+        raise
+    except Exception as exc:
+        raise BrokenRule(RESTARTABLE, f"{name!r} raised {said(exc)}") from exc
 
 
-async def _classifies_everything(subject: _Subject) -> None:
+async def _classifies_everything(subject: Subject) -> None:
     """Any exception gives a cause, at once, and nothing is raised for any."""
     rule = "classify gives a Cause for every exception"
     for exc in STRANGE:
@@ -239,6 +229,39 @@ RULES: Sequence[Rule] = (
 
 # --- what they are made of -----------------------------------------------------------------------
 
+RESTARTABLE = "a child can be started again on the same connection"
+_LULL = 1.0
+"""Seconds to wait for one, where something never rests."""
+
+
+async def _let_run() -> None:
+    """Let go on what can without time passing."""
+    with trio.move_on_after(_LULL):
+        await trio.testing.wait_all_tasks_blocked()
+
+
+def _comes_back(supervisor: Supervisor, child: ChildInfo) -> bool:
+    """Tell whether a child runs that an operator, or its supervisor, may restart."""
+    temporary = supervisor.get_childspec(child.name).restart is RestartType.TEMPORARY
+    return child.state is ChildState.RUNNING and not temporary
+
+
+def _check_again(supervisor: Supervisor, before: ChildInfo) -> None:
+    """Check that a child runs again, or has ended well, since it was restarted."""
+    (now,) = (each for each in supervisor.which_children() if each.name == before.name)
+    if now.last_cause is not before.last_cause:
+        raise BrokenRule(RESTARTABLE, f"{now.name!r} failed at once: {now.last_cause}")
+    if now.state in (ChildState.RESTARTING, ChildState.REMOVED):
+        raise BrokenRule(RESTARTABLE, f"{now.name!r} is {now.state} at once")
+
+
+def _is_plain(connection: object) -> bool:
+    """Tell whether a connection is a value that has no state, so that two may be one object."""
+    if isinstance(connection, tuple | frozenset):
+        return all(map(_is_plain, connection))
+
+    return connection is None or isinstance(connection, int | float | complex | str | bytes | Enum)
+
 
 class _Failure(Exception):
     pass
@@ -267,18 +290,6 @@ STRANGE: Sequence[Exception] = (
 """Exceptions of all sorts; what a channel's own libraries raise is only a part of it."""
 
 
-def _checked_context(given: object) -> AbstractAsyncContextManager[Any]:
-    if isinstance(given, AbstractAsyncContextManager):
-        return given
-
-    if inspect.iscoroutine(given):
-        given.close()  # or Python would warn that nobody awaits it
-    raise BrokenRule(
-        "connect returns an async context manager",
-        f"it returned {given!r}; is @asynccontextmanager missing?",
-    )
-
-
 def _check_answer(rule: str, exc: Exception, cause: object, seconds: float) -> None:
     if inspect.iscoroutine(cause):
         cause.close()
@@ -289,17 +300,3 @@ def _check_answer(rule: str, exc: Exception, cause: object, seconds: float) -> N
         raise BrokenRule(
             rule, f"for {said(exc)} it took {seconds:.1f} s, and lets nothing else run"
         )
-
-
-def _checked_children(given: object) -> Sequence[ChildSpec]:
-    rule = "children returns a sequence of ChildSpec, each with a name of its own"
-    if inspect.iscoroutine(given):
-        given.close()
-    if not isinstance(given, Sequence) or not all(isinstance(c, ChildSpec) for c in given):
-        raise BrokenRule(rule, f"it returned {given!r}")
-
-    names = [child.name for child in given]
-    if len(set(names)) < len(names):
-        raise BrokenRule(rule, f"the names are {', '.join(names)}")
-
-    return given

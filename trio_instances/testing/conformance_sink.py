@@ -6,8 +6,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import final
 
-import trio
-
 from ..abc import Sink
 from ..policy.failures import Cause, FailureClass
 from ..policy.status import InstanceStatus
@@ -20,7 +18,7 @@ from ..telemetry.status_events import StatusChanged
 from .conformance import PATIENCE
 from .injection import cut_everywhere
 from .leftovers import leaving_no_garbage, leaving_nothing
-from .rules import BrokenRule, said, when
+from .rules import BrokenRule, Late, limited, said, when
 
 _STRANGE = Cause(
     FailureClass.FATAL,
@@ -74,10 +72,10 @@ class _Subject:
         """
         rule = "a sink takes in any events, and closes, each in time"
         try:
-            with trio.fail_after(self.limit):
+            with limited(what, self.limit):
                 await call()
-        except trio.TooSlowError:
-            raise BrokenRule(rule, f"{what} took longer than {self.limit:g} s") from None
+        except Late as late:
+            raise BrokenRule(rule, str(late)) from None
         except Exception as exc:
             raise BrokenRule(rule, f"{what} raised {said(exc)}") from exc
 
@@ -106,7 +104,14 @@ async def check_sink(
     with leaving_no_garbage("a sink closes and awaits what it has made"):
         for rule in RULES:
             async with leaving_nothing("nothing of a sink is left behind", when(rule)):
-                await rule(subject)
+                await _hold_to(rule, subject)
+
+
+async def _hold_to(rule: Callable[[_Subject], Awaitable[None]], subject: _Subject) -> None:
+    try:
+        await rule(subject)
+    except Late as late:
+        raise BrokenRule("every step ends in time", f"{when(rule)}: {late}") from None
 
 
 # --- the rules -----------------------------------------------------------------------------------
@@ -145,7 +150,7 @@ async def _survives_a_cancelled_closing(subject: _Subject) -> None:
         finally:
             await sink.aclose()
 
-    await cut_everywhere("a closing", use, subject.patience, subject.limit)
+    await cut_everywhere("a closing", use, subject.patience, 2 * subject.limit)
 
 
 RULES: Sequence[Callable[[_Subject], Awaitable[None]]] = (

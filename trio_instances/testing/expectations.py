@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import final
+from typing import TypeGuard, final
 
 from attrs import frozen
 
+from .._instance.generation import CLOSE_TIMEOUT
+from .._instance.record import InstanceRecord
 from .._runtime.runtime import Runtime
 from .._supervision.tree import SupervisorTree
 from ..policy.failures import Cause
 from ..policy.restart import ChildState
+from ..policy.signals import Phase
 from ..policy.status import InstanceStatus
 from ..telemetry.child_events import ChildStopped, ChildStuck
-from ..telemetry.events import InstanceFailed
+from ..telemetry.events import HookFailed, InstanceFailed
 from ..telemetry.schema import Event
 
 _UNDER_WAY = frozenset(
@@ -24,6 +27,9 @@ _UNDER_WAY = frozenset(
         InstanceStatus.STOPPING,
     }
 )
+_AT_REST = frozenset({InstanceStatus.FAILED, InstanceStatus.STOPPED})
+"""Where nothing of an instance runs, whatever its connection was about to do."""
+_ATTEMPTING = frozenset({Phase.QUEUED, Phase.CONNECTING, Phase.WAITING})
 _BETWEEN = frozenset({ChildState.STARTING, ChildState.RESTARTING, ChildState.STOPPING})
 
 
@@ -64,12 +70,12 @@ class Expectations:
         """Allow work of these to be under way when the test ends.
 
         Args:
-            names: Whose attempts, restarts, and queues that are not empty.
+            names: Whose attempts, closings, restarts, and queues that are not empty.
         """
         self._pending.update(names)
 
     def may_be_left(self, *names: str) -> None:
-        """Allow these not to end when they are asked to."""
+        """Allow these not to end when they are asked to: children, and the closing of instances."""
         self._left.update(names)
 
     def unexpected(
@@ -78,7 +84,7 @@ class Expectations:
         """Return what is not as it was expected, each as a text.
 
         Args:
-            events: Everything that was told.
+            events: What was told; at least what `matters`.
             pending: What was under way when the test ended.
             left: What did not end when it was asked to.
         """
@@ -125,13 +131,14 @@ def _named(path: str, names: set[str]) -> bool:
 
 
 def pending_of_runtime(runtime: Runtime) -> Sequence[LooseEnd]:
-    """Return the work that is under way in a runtime's instances: attempts, restarts, queues."""
+    """Return what is under way in a runtime's instances: attempts, closings, restarts, queues."""
     root = runtime.tree().path
     ends = []
     for health in runtime.list_instance_health():
         path = f"{root}/{health.instance_id}"
-        if health.status in _UNDER_WAY:
-            ends.append(LooseEnd(path, f"was {health.status}"))
+        record = runtime.instance(health.instance_id)._record  # noqa: SLF001 - no status says all
+        if what := _work_of(record):
+            ends.append(LooseEnd(path, what))
         ends += [
             LooseEnd(path, f"had {queue.used} messages in its queue {queue.name!r}")
             for queue in health.queues
@@ -145,6 +152,26 @@ def pending_of_runtime(runtime: Runtime) -> Sequence[LooseEnd]:
     return ends
 
 
+def _work_of(record: InstanceRecord) -> str | None:
+    """Return what an instance's connection is about, by its machine; None where that is nothing.
+
+    The status alone does not tell: one that is degraded may be connected or not, and one that is
+    paused may still be closing.
+    """
+    status, state = record.status.status, record.connection
+    if status in _UNDER_WAY:
+        return f"was {status}"
+    if state.phase in _ATTEMPTING and status not in _AT_REST:
+        return f"was {status}, and its connection {state.phase}"
+
+    for generation in record.lives:
+        if generation == state.successor:
+            return f"was making connection {generation}, to replace the present one"
+        if generation != state.generation or not record.connected:
+            return f"was closing connection {generation}"
+    return None
+
+
 def pending_of_tree(tree: SupervisorTree) -> Sequence[LooseEnd]:
     """Return the children under a supervisor that are between two states."""
     ends = []
@@ -156,8 +183,13 @@ def pending_of_tree(tree: SupervisorTree) -> Sequence[LooseEnd]:
     return ends
 
 
-def left_running(events: Iterable[Event]) -> Sequence[LooseEnd]:
-    """Return the children that did not end in time when they were asked to, as the events say."""
+def left_running(events: Iterable[Event], root: str) -> Sequence[LooseEnd]:
+    """Return what did not end in time when it was asked to, as the events say.
+
+    Args:
+        events: What was told; at least what `matters`.
+        root: The path of the runtime.
+    """
     ends = {}
     for event in events:
         if isinstance(event, ChildStuck):
@@ -165,7 +197,25 @@ def left_running(events: Iterable[Event]) -> Sequence[LooseEnd]:
         elif isinstance(event, ChildStopped) and event.forced:
             seconds = f"{event.elapsed:g} s"
             ends.setdefault(event.path, f"was left running: it had to be cancelled after {seconds}")
+        elif _is_hung_closing(event):
+            path = f"{root}/{event.instance_id}"
+            ends.setdefault(path, f"was left open: {event.cause.detail}")
     return [LooseEnd(path, what) for path, what in ends.items()]
+
+
+def matters(event: Event) -> bool:
+    """Tell whether the verdict on a test can depend on an event."""
+    if isinstance(event, ChildStopped):
+        return event.forced
+
+    return isinstance(event, ChildStuck | InstanceFailed) or _is_hung_closing(event)
+
+
+def _is_hung_closing(event: Event) -> TypeGuard[HookFailed]:
+    if not isinstance(event, HookFailed) or event.hook != "close":
+        return False
+
+    return event.cause.reason == CLOSE_TIMEOUT.reason
 
 
 def _at(event: ChildStuck) -> str:

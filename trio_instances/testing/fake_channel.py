@@ -91,8 +91,7 @@ class FakeChannel(Channel[FakeConnection]):
     ) -> None:
         wrong = MistakeList("FakeChannel")
         with wrong.part("script"):
-            self.script: Script = as_script(script)
-            """What each attempt meets; a test may set another one, for the attempts to come."""
+            self.script = as_script(script)
         with wrong.part():
             self._faults = as_schedule(faults)
         wrong.number("since", since, at_least=-math.inf, finite=True, optional=True)
@@ -122,6 +121,21 @@ class FakeChannel(Channel[FakeConnection]):
             self._faults = self._faults.shifted(since)
 
     # --- for tests -------------------------------------------------------------------------------
+
+    @property
+    def script(self) -> Script:
+        """What each attempt meets; a test may set another one, for the attempts to come.
+
+        It is given as `FakeChannel` takes it.
+
+        Raises:
+            InvalidSpec: What is set is no script.
+        """
+        return self._script
+
+    @script.setter
+    def script(self, script: Script | Attempt | Iterable[Attempt]) -> None:
+        self._script = as_script(script)
 
     @property
     def connection(self) -> FakeConnection:

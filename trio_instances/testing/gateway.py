@@ -19,8 +19,8 @@ from wsproto.utilities import RemoteProtocolError
 
 from .._attended import attended
 from .gateway_client import CHUNK, LOST, GatewayClient, Handshake, Stream, reset
-from .gateway_script import check_playable, play, status_of
-from .script import Attempt, Script, as_script
+from .gateway_script import as_playable, play, status_of
+from .script import Attempt, Script
 
 if TYPE_CHECKING:
     import ssl
@@ -106,8 +106,7 @@ class Gateway:
     ) -> None:
         self.admit = admit
         """Decides about each handshake from now on; None lets everybody in."""
-        self.script: Script | None = None
-        """What each connection from now on meets; see `open_gateway`."""
+        self._script: Script | None = None
         self._attempts: Counter[str] = Counter()
         self._nursery = nursery
         self._subprotocols = tuple(subprotocols)
@@ -119,6 +118,19 @@ class Gateway:
         self._life = trio.CancelScope()
         self._life_ended = trio.Event()
         self._life_ended.set()
+
+    @property
+    def script(self) -> Script | None:
+        """What each connection from now on meets; it is given as `open_gateway` takes it.
+
+        Raises:
+            InvalidSpec: What is set is no script, or asks for what a server cannot do.
+        """
+        return self._script
+
+    @script.setter
+    def script(self, script: Script | Attempt | Iterable[Attempt] | None) -> None:
+        self._script = None if script is None else as_playable(script)
 
     @property
     def url(self) -> str:
@@ -330,9 +342,7 @@ async def open_gateway(
     Raises:
         InvalidSpec: The script asks for what a server cannot do.
     """
-    played = None if script is None else as_script(script)
-    if played is not None:
-        check_playable(played)
+    played = None if script is None else as_playable(script)
     with contextlib.closing(_Port()) as port:
         async with attended() as nursery:
             gateway = Gateway(nursery, port, admit, subprotocols, ssl_context)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import attrs
@@ -11,7 +12,7 @@ import trio
 from ..policy.failures import Cause
 from ..policy.mistakes import MistakeList
 from .gateway_client import LOST
-from .script import Attempt, Script
+from .script import Attempt, Script, as_script
 
 if TYPE_CHECKING:
     from .gateway_client import GatewayClient
@@ -27,12 +28,13 @@ _CLIENTS_OWN = (
 _GRACE = 5.0
 
 
-def check_playable(script: Script) -> None:
-    """Check that a server can do what a script says.
+def as_playable(given: Script | Attempt | Iterable[Attempt]) -> Script:
+    """Return a script of what a gateway was given: a script, one attempt, or several.
 
     Raises:
         InvalidSpec: It asks for what happens at the client; every such field is listed.
     """
+    script = as_script(given)
     wrong = MistakeList("the script of a gateway")
     places = {f"attempts[{index}]": each for index, each in enumerate(script.attempts)}
     usual = attrs.asdict(Attempt(), recurse=False)
@@ -43,6 +45,7 @@ def check_playable(script: Script) -> None:
                 expected = "is nothing that a server does: use a FakeChannel for it"
                 wrong.add(f"{place}.{name}", value, expected)
     wrong.raise_any()
+    return script
 
 
 def status_of(attempt: Attempt) -> tuple[int, float | None] | None:

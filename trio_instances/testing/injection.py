@@ -9,7 +9,7 @@ from typing import final
 import trio
 from attrs import frozen
 
-from .rules import MAX_HOLD, BrokenRule, said
+from .rules import MAX_HOLD, BrokenRule, Late, limited, said
 
 MOST_CHECKPOINTS = 10_000
 """A piece of code that has more of them does not end, as far as anybody can tell."""
@@ -17,16 +17,23 @@ MOST_CHECKPOINTS = 10_000
 
 @final
 class _Watch(trio.abc.Instrument):
-    """Counts the steps of one task, and cancels a scope at one of them."""
+    """Counts the steps of one task, and cancels a scope at one of them.
+
+    It measures the steps of this task, and of those that are begun meanwhile.
+    """
 
     def __init__(self, task: trio.lowlevel.Task, step: int, scope: trio.CancelScope) -> None:
         self.reached = False
         self.cancelled_at = 0.0
         self.longest_step = 0.0
         self._task = task
+        self._measured = {task}
         self._left = step
         self._scope = scope
         self._began = time.perf_counter()
+
+    def task_spawned(self, task: trio.lowlevel.Task) -> None:
+        self._measured.add(task)
 
     def before_task_step(self, task: trio.lowlevel.Task) -> None:
         self._began = time.perf_counter()
@@ -34,8 +41,12 @@ class _Watch(trio.abc.Instrument):
             self.count()
 
     def after_task_step(self, task: trio.lowlevel.Task) -> None:
-        if task is self._task:
-            self.longest_step = max(self.longest_step, time.perf_counter() - self._began)
+        if task in self._measured:
+            self.measure()
+
+    def measure(self) -> None:
+        """Take in how long the present step has taken."""
+        self.longest_step = max(self.longest_step, time.perf_counter() - self._began)
 
     def count(self) -> None:
         """Count one checkpoint; the scope is cancelled so that the next one raises."""
@@ -56,7 +67,8 @@ class Cut:
     seconds: float
     """From the cancellation to its end; 0.0 where it was not reached."""
     longest_step: float
-    """The longest time, in real seconds, for which its task let nothing else run."""
+    """The longest time, in real seconds, for which its task, or one that was begun meanwhile, let
+    nothing else run."""
 
 
 async def cut(run: Callable[[], Awaitable[object]], checkpoint: int) -> Cut:
@@ -76,6 +88,7 @@ async def cut(run: Callable[[], Awaitable[object]], checkpoint: int) -> Cut:
             watch.count()
             await run()
         finally:
+            watch.measure()  # the last step goes on when the instrument is taken away
             trio.lowlevel.remove_instrument(watch)
     seconds = trio.current_time() - watch.cancelled_at if watch.reached else 0.0
     return Cut(watch.reached, seconds, watch.longest_step)
@@ -94,9 +107,18 @@ async def cut_everywhere(
 
     Raises:
         BrokenRule: It did not end in time, raised something, held the loop, or did not run again.
+        Late: It was too slow before anything was cancelled.
     """
     for checkpoint in checkpoints(what):
-        if not await cut_at(checkpoint, what, run, patience, limit):
+        try:
+            reached = await cut_at(checkpoint, what, run, patience, limit)
+        except Late as late:
+            if checkpoint == 1:
+                raise
+            again = f"after {what} was cancelled there can be another one"
+            how = f"after a cancellation at checkpoint {checkpoint - 1} {late}"
+            raise BrokenRule(again, how) from None
+        if not reached:
             return
 
 
@@ -120,17 +142,17 @@ async def cut_at(
     """Cancel something at one checkpoint, and tell whether it had so many.
 
     Raises:
-        BrokenRule: As `cut_everywhere`.
+        BrokenRule: It did not end in time when it was cancelled, raised something, or held the
+            loop.
+        Late: It was too slow otherwise, or a step of it was.
     """
     rule = f"{what} that is cancelled ends at once, and raises nothing else"
     place = f"cancelled at checkpoint {checkpoint} "
     try:
-        with trio.fail_after(limit + patience):
+        with limited(what, limit + patience):
             end = await cut(run, checkpoint)
-    except trio.TooSlowError:
-        again = f"after {what} was cancelled there can be another one"
-        how = f"at checkpoint {checkpoint - 1} it took longer than {limit + patience:g} s"
-        raise BrokenRule(again, f"after a cancellation {how}") from None
+    except (BrokenRule, Late):
+        raise
     except Exception as exc:
         raise BrokenRule(rule, f"{place}it raised {said(exc)}") from exc
 

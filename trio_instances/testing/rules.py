@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import trio
 
 MAX_HOLD = 1.0
 """Real seconds for which a channel or a sink may let nothing else run. Instances feel it long
@@ -20,6 +23,30 @@ class BrokenRule(AssertionError):
     def __init__(self, rule: str, how: str) -> None:
         self.rule = rule
         super().__init__(f"{rule}: {how}")
+
+
+class Late(Exception):
+    """A step took longer than it may; a rule is told of it."""
+
+    def __init__(self, step: str, seconds: float) -> None:
+        super().__init__(f"{step} took longer than {seconds:g} s")
+
+
+@contextmanager
+def limited(step: str, seconds: float) -> Iterator[None]:
+    """Run one step, which is cancelled when it takes too long.
+
+    Args:
+        step: What it is, for people.
+        seconds: How long it may take.
+
+    Raises:
+        Late: It was too slow, also where it has swallowed its cancellation.
+    """
+    with trio.CancelScope(deadline=trio.current_time() + seconds) as scope:
+        yield
+    if scope.cancel_called:
+        raise Late(step, seconds)
 
 
 def said(exc: BaseException) -> str:

@@ -15,10 +15,12 @@ from .._runtime.runtime import Runtime
 from .._runtime.settings import RuntimeSettings
 from .._supervision.opening import open_supervisor
 from .._supervision.supervisor import Supervisor
+from ..telemetry.schema import Event
 from .expectations import (
     Expectations,
     LooseEnd,
     left_running,
+    matters,
     pending_of_runtime,
     pending_of_tree,
 )
@@ -47,13 +49,22 @@ class TestEnd:
         self._recorder = recorder
         self._expectations = expectations
         self._pending: list[LooseEnd] = []
+        self._root = ""
+        """The path of the runtime."""
+        # Kept here, as what a test's recorder keeps is the test's own to clear, or to bound.
+        self._told: list[Event] = []
+        recorder.bus.listen(self._hear)
+
+    def _hear(self, event: Event) -> None:
+        if matters(event):
+            self._told.append(event)
 
     def unexpected(self) -> Sequence[str]:
         """Return what is not as it was expected, each as a text; ask when all has ended."""
-        events = list(self._recorder)
         # In an order of their own: fixtures that know nothing of each other end in any order.
         pending = sorted(self._pending, key=lambda end: end.path)
-        return self._expectations.unexpected(events, pending, left_running(events))
+        left = left_running(self._told, self._root)
+        return self._expectations.unexpected(self._told, pending, left)
 
     @asynccontextmanager
     async def runtime(
@@ -61,6 +72,7 @@ class TestEnd:
     ) -> AsyncIterator[Runtime]:
         """Run a runtime for the length of the test."""
         async with open_runtime(settings, events=self._recorder.bus, random=random) as runtime:
+            self._root = runtime.tree().path
             try:
                 yield runtime
                 await _settle()

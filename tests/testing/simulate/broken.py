@@ -16,7 +16,9 @@ from trio_instances.telemetry import (
     RuntimeStopping,
 )
 from trio_instances.testing.simulate.facts import (
+    Asked,
     Counted,
+    Cut,
     Ending,
     Opened,
     Over,
@@ -25,7 +27,11 @@ from trio_instances.testing.simulate.facts import (
 )
 from trio_instances.testing.simulate.laws.attempts import Attempts, Retries
 from trio_instances.testing.simulate.laws.base import Law
-from trio_instances.testing.simulate.laws.bounds import BoundedConnections, BoundedStops
+from trio_instances.testing.simulate.laws.bounds import (
+    BoundedConnections,
+    BoundedStops,
+    ToldClosings,
+)
 from trio_instances.testing.simulate.laws.counters import Counters
 from trio_instances.testing.simulate.laws.isolation import Isolation, Recovery
 from trio_instances.testing.simulate.laws.lives import (
@@ -468,8 +474,9 @@ BROKEN: list[tuple[type[Law], World, Story, str]] = [
             ({"proven": True}, "bot: proven is True, the events say False"),
             (
                 {"degraded": because("probe")},
-                "bot: degraded by {'probe'}, the events say set()",
+                "bot: degraded by {'probe': 0.0}, the events say {}",
             ),
+            ({"failures_in_a_row": 1}, "bot: 1 failures in a row, it was told of 0"),
             ({"children_running": 1}, "bot: its children are miscounted"),
         )
     ),
@@ -487,6 +494,45 @@ BROKEN: list[tuple[type[Law], World, Story, str]] = [
             "{<InstanceStatus.FAILED: 'failed'>: 1} of 1, the events say "
             "{<InstanceStatus.STOPPED: 'stopped'>: 1}"
         ),
+    ),
+    (
+        Counters,
+        world(),
+        [
+            BORN,
+            status(0.0, "stopped", "degraded"),
+            connected(0.0, 1),
+            told(InstanceDegraded, 5.0, what="probe", cause=GONE),
+            looked(6.0, "degraded", connected=True, degraded=because("probe")),
+        ],
+        "bot: degraded by {'probe': 0.0}, the events say {'probe': 5.0}",
+    ),
+    (
+        Counters,
+        world(),
+        [
+            BORN,
+            status(0.0, "stopped", "connected"),
+            connected(0.0, 1),
+            Asked(at=1.0, instance_id="bot", verb="report"),
+            Asked(at=2.0, instance_id="bot", verb="succeed"),
+            Asked(at=3.0, instance_id="bot", verb="report"),
+            looked(4.0, failures_in_a_row=20),
+        ],
+        "bot: 20 failures in a row, it was told of 10",
+    ),
+    *(
+        (
+            ToldClosings,
+            world(),
+            [Cut(at=60.0, instance_id="bot", after=after), later],
+            "bot was cut while it closed at 60 s, which nothing has told",
+        )
+        for after, later in (
+            (10.0, looked(60.0)),
+            (1.0, instance_ends(61.0, "bot")),
+            (10.0, Over(at=60.0)),
+        )
     ),
     # --- isolation and recovery
     (

@@ -5,19 +5,28 @@ from __future__ import annotations
 from attrs import evolve
 
 from trio_instances import InstanceStatus, Strategy
+from trio_instances.policy.status import DegradedReason
 from trio_instances.telemetry import (
+    HookFailed,
+    InstanceDegraded,
     RuntimeStarted,
     RuntimeStopping,
 )
 from trio_instances.testing.simulate.facts import (
+    Asked,
     Counted,
+    Cut,
     Ending,
     Opened,
     Over,
 )
 from trio_instances.testing.simulate.laws.attempts import Attempts, Retries
 from trio_instances.testing.simulate.laws.base import Law
-from trio_instances.testing.simulate.laws.bounds import BoundedConnections, BoundedStops
+from trio_instances.testing.simulate.laws.bounds import (
+    BoundedConnections,
+    BoundedStops,
+    ToldClosings,
+)
 from trio_instances.testing.simulate.laws.counters import Counters
 from trio_instances.testing.simulate.laws.isolation import Isolation, Recovery
 from trio_instances.testing.simulate.laws.lives import (
@@ -68,9 +77,13 @@ from .streams import (
     status,
     stopped,
     stopping,
+    told,
     up,
     world,
 )
+
+HURT = {"connected": True, "degraded": (DegradedReason("failures", GONE, 2.0),)}
+"""What a snapshot says of an instance that is degraded by failures since the second second."""
 
 KEPT: list[tuple[type[Law], World, Story]] = [
     (NothingRaised, world(), [STARTED]),
@@ -149,6 +162,19 @@ KEPT: list[tuple[type[Law], World, Story]] = [
         ],
     ),
     (
+        ToldClosings,
+        world(),
+        [
+            Cut(at=60.0, instance_id="bot", after=10.0),
+            told(HookFailed, 60.0, hook="close", path="bot", cause=GONE),
+            Cut(at=70.0, instance_id="bot", after=3.0),
+            stopping(75.0, "connection"),
+            Cut(at=75.0, instance_id="bot", after=1.0),
+            looked(70.0),
+            Over(at=80.0),
+        ],
+    ),
+    (
         Attempts,
         world(),
         [
@@ -210,6 +236,17 @@ KEPT: list[tuple[type[Law], World, Story]] = [
             status(0.0, "stopped", "connected"),
             connected(0.0, 1),
             looked(1.0),
+            Asked(at=2.0, instance_id="bot", verb="report"),
+            told(InstanceDegraded, 2.0, what="failures", cause=GONE),
+            status(2.0, "connected", "degraded"),
+            looked(3.0, "degraded", **HURT, failures_in_a_row=10),
+            status(4.0, "degraded", "starting"),
+            status(4.0, "starting", "connected"),
+            looked(4.0, failures_in_a_row=10),
+            status(5.0, "connected", "stopping"),
+            status(5.0, "stopping", "starting"),
+            status(5.0, "starting", "connected"),
+            looked(5.0),
             Counted(at=1.0, total=1, by_status={InstanceStatus.CONNECTED: 1}, ids=("bot",)),
         ],
     ),

@@ -11,6 +11,8 @@ import pytest
 import trio
 from attrs import evolve
 
+from trio_instances._instance import acting
+from trio_instances._instance.life import Life
 from trio_instances.telemetry import InstanceDisconnected
 from trio_instances.testing.simulate import stage as staging
 from trio_instances.testing.simulate.__main__ import main
@@ -18,10 +20,10 @@ from trio_instances.testing.simulate.generating import generate
 from trio_instances.testing.simulate.hunting import Tally, hunt
 from trio_instances.testing.simulate.laws.base import Violation
 from trio_instances.testing.simulate.report import report
-from trio_instances.testing.simulate.stage import Stage, play, weight
-from trio_instances.testing.simulate.world import Happening, What, to_json
+from trio_instances.testing.simulate.stage import Outcome, Stage, play, weight
+from trio_instances.testing.simulate.world import Happening, What, World, to_json
 
-from .streams import PLAIN, world
+from .streams import DROP, GONE, PLAIN, world
 
 HOURS = 1000.0
 BUSY = 4
@@ -183,6 +185,120 @@ def test_what_a_world_leaves_behind_is_a_violation(monkeypatch: pytest.MonkeyPat
     tally = hunt(0.1, BUSY)
 
     assert tally.violations[0][1].text == "3 objects are left of the world"
+
+
+def _keep_what_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let whoever hears of a loss keep something for ever."""
+    kept: list[Any] = []
+    disconnect = acting._disconnect  # noqa: SLF001 - a bug is planted there
+
+    def leak(record: Any, action: Any, *given: Any) -> None:
+        disconnect(record, action, *given)
+        if "#" in str(action.cause):
+            kept.append(Life(0, 0.0))
+
+    monkeypatch.setattr(acting, "_disconnect", leak)
+
+
+def test_what_leaves_something_behind_is_shrunk_and_replayed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One function says what is wrong with a world, whoever asks."""
+    _keep_what_is_lost(monkeypatch)
+    drops = tuple(
+        evolve(DROP, number=n, at=100.0 * n, cause=evolve(GONE, reason=f"drop#{n}"))
+        for n in range(1, 5)
+    )
+    monkeypatch.setattr(
+        "trio_instances.testing.simulate.hunting.generate",
+        lambda _: evolve(world(PLAIN, schedule=drops), seconds=2000.0),
+    )
+
+    tally = hunt(0.1, 1)
+    small, violation = tally.violations[0]
+    assert violation.law == "flat memory"
+    assert len(small.schedule) == 1
+    assert main(["--replay", to_json(small)]) == 1
+    assert "flat memory" in capsys.readouterr().out
+
+
+# --- Ctrl-C, and what takes long -----------------------------------------------------------------
+
+
+def test_an_interrupt_breaks_no_law(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where a nursery has put something else beside it."""
+
+    async def interrupt(*_: object) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(trio.sleep_forever)
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Stage, "_play", interrupt)
+
+    with pytest.raises(KeyboardInterrupt):
+        play(world(schedule=()))
+
+
+def test_a_hunt_that_is_interrupted_says_what_came_until_then(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The figures are there; the exit code is that of Ctrl-C."""
+    played: list[World] = []
+
+    def interrupt(each: World) -> Outcome:
+        played.append(each)
+        if len(played) == 3:
+            raise KeyboardInterrupt
+        return Outcome(world=each, violations=(), events=5, instance_hours=1.0)
+
+    monkeypatch.setattr("trio_instances.testing.simulate.hunting.play", interrupt)
+
+    assert main(["--hours", "1e9"]) == 130
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["worlds", "2"]
+    assert lines[-1].startswith("interrupted")
+
+
+def test_a_violation_is_told_before_it_is_shrunk_and_kept_where_that_is_interrupted(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Shrinking takes long; what has broken a law is not to be lost by it."""
+    monkeypatch.setattr(
+        "trio_instances.testing.simulate.laws.lives.NothingStale.hears", _hears_drops
+    )
+
+    def interrupt(*_: object) -> World:
+        assert f"seed {BUSY} breaks a law: nothing stale" in capsys.readouterr().err
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("trio_instances.testing.simulate.hunting.shrink", interrupt)
+
+    assert main(["--hours", "1", "--seed", str(BUSY)]) == 1
+    out = capsys.readouterr().out
+    assert to_json(generate(BUSY)) in out
+
+
+def test_shrinking_is_bounded_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is played any more when the time for it is over."""
+    violation = Violation("a law", 1.0, "broken")
+    played: list[World] = []
+
+    def broken(each: World) -> Outcome:
+        played.append(each)
+        return Outcome(world=each, violations=(violation,), events=5, instance_hours=1.0)
+
+    monkeypatch.setattr("trio_instances.testing.simulate.hunting.play", broken)
+    monkeypatch.setattr("trio_instances.testing.simulate.hunting.SHRINKING", -1.0)
+    tally = hunt(1e9, BUSY, most_violations=1)
+
+    assert len(played) == 1
+    assert tally.violations == [(generate(BUSY), violation)]
+
+
+def test_a_file_that_is_not_there_is_told_of(capsys: pytest.CaptureFixture[str]) -> None:
+    """By its name, and without a traceback."""
+    assert main(["--replay", "nofile.json"]) == 2
+    assert capsys.readouterr().err == "'nofile.json' cannot be read: No such file or directory\n"
 
 
 def test_the_report_has_every_figure() -> None:

@@ -16,7 +16,7 @@ from ..fake_channel import FakeChannel
 from ..fake_connection import FakeConnection
 from ..faults import Fault, FaultKind
 from ..script import Attempt, Script
-from .facts import Entered, Fact, Left, Opened, Stale
+from .facts import Cut, Entered, Fact, Left, Opened, Stale
 from .world import FAULTS, Happening, Member, What, Worker, World
 
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ class WatchedChannel(FakeChannel):
         if _connected.get():
             self._find_stale(f"connection {number} has a context variable of an earlier one")
         _connected.set(True)
+        closing_since: float | None = None
         try:
             async with super().connect(instance) as connection:
                 now = trio.current_time()
@@ -71,6 +72,12 @@ class WatchedChannel(FakeChannel):
                     Opened(at=now, instance_id=self._member.id, number=number, channel=self._key)
                 )
                 yield connection
+                closing_since = trio.current_time()
+        except trio.Cancelled:
+            if closing_since is not None:
+                now = trio.current_time()
+                self._tell(Cut(at=now, instance_id=self._member.id, after=now - closing_since))
+            raise
         finally:
             self._leave("connect", number)
 

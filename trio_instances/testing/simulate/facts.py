@@ -66,6 +66,15 @@ class Left(Fact):
 
 @final
 @frozen(kw_only=True)
+class Cut(Fact):
+    """A fake was cancelled while it closed a connection."""
+
+    after: float
+    """For how many seconds it had been closing it."""
+
+
+@final
+@frozen(kw_only=True)
 class Stale(Fact):
     """Something of an earlier incarnation was found in a later one."""
 

@@ -14,7 +14,7 @@ from ...policy.failures import Cause, FailureClass
 from .channel import Tell
 from .facts import Asked, Raised
 from .fleet import Fleet
-from .world import FAULTS, MISHAPS, Happening, What
+from .world import FAULTS, MISHAPS, REPORTS, Happening, What
 
 REPORTED = ChannelError(Cause(FailureClass.RECOVERABLE, "reported"))
 """What an application reports."""
@@ -116,7 +116,7 @@ def _ask(instance: Instance, step: Happening) -> None:
         case What.ROTATE:
             instance.rotate()
         case What.REPORT:
-            for _ in range(10):
+            for _ in range(REPORTS):
                 instance.report_failure(REPORTED)
         case What.SUCCEED:
             instance.report_success()

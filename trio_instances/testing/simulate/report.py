@@ -35,6 +35,8 @@ def _lines(tally: Tally, seconds: float) -> Iterator[str]:
     yield f"events            {tally.events:>12,}   checked, each of them"
     yield f"violations        {len(tally.violations):>12,}"
     yield f"seconds           {seconds:>12,.1f}"
+    if tally.interrupted:
+        yield "interrupted: it is what came until then"
     for world, violation in tally.violations:
         yield ""
         yield from _violation(world, violation)

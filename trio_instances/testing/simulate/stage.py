@@ -64,15 +64,19 @@ class Outcome:
 
 
 def play(world: World) -> Outcome:
-    """Play a world to its end, in virtual time; the same world leads to the same events."""
+    """Play a world to its end, in virtual time; the same world leads to the same events.
+
+    Raises:
+        KeyboardInterrupt: Somebody has asked for it; that breaks no law.
+    """
     stage = Stage(world)
     clock = trio.testing.MockClock(autojump_threshold=0.0)
     with scheduling(world.seed):
         try:
             trio.run(stage.run, clock=clock)
         except BaseException as exc:
-            if isinstance(exc, KeyboardInterrupt):
-                raise
+            if _is_interrupt(exc):
+                raise KeyboardInterrupt from exc
             stage.hear(Raised(at=stage.now, text=_written(exc)))
     judge = stage.judge
     return Outcome(
@@ -278,6 +282,14 @@ def _counts(kind: type) -> bool:
 
 
 _OURS = "trio_instances._"
+
+
+def _is_interrupt(exc: BaseException) -> bool:
+    """Tell whether there is a Ctrl-C in it: a nursery may have put others beside it."""
+    if isinstance(exc, BaseExceptionGroup):
+        return any(map(_is_interrupt, exc.exceptions))
+
+    return isinstance(exc, KeyboardInterrupt)
 
 
 def _written(exc: BaseException) -> str:

@@ -65,6 +65,8 @@ class What(StrEnum):
     CANCEL = "cancel"
 
 
+REPORTS = 10
+"""How many failures ``report`` reports."""
 FAULTS = frozenset(list(What)[: list(What).index(What.FAIL)])
 """What the other side does."""
 MISHAPS = frozenset({What.FAIL, What.FINISH, What.STUMBLE})

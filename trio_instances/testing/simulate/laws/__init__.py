@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .attempts import Attempts, Retries
 from .base import Law
-from .bounds import BoundedConnections, BoundedStops
+from .bounds import BoundedConnections, BoundedStops, ToldClosings
 from .counters import Counters
 from .isolation import Isolation, Recovery
 from .lives import Incarnations, NothingRaised, NothingStale, OneAtATime
@@ -25,6 +25,7 @@ LAWS: tuple[type[Law], ...] = (
     Groups,
     BoundedStops,
     BoundedConnections,
+    ToldClosings,
     Attempts,
     Retries,
     Intensity,

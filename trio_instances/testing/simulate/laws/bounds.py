@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ....telemetry import InstanceDisconnected, InstanceStopped
-from ..facts import Entered, Left, Opened
+from ....telemetry import ChildStopping, HookFailed, InstanceDisconnected, InstanceStopped
+from ..facts import Cut, Entered, Left, Looked, Opened, Over
 from ..world import Member, World
 from .base import EPSILON, Hear, Law
 
@@ -72,6 +72,55 @@ class BoundedConnections(Law):
         limit = member.reconnect.close_timeout + tidying(member)
         if took > limit + EPSILON:
             self.broken(fact.at, f"{member.id} closes for {took:g} s of {limit:g}")
+
+
+class ToldClosings(Law):
+    """A closing that is cut when its time is over is told of, at once."""
+
+    name = "told closings"
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world)
+        self._untold: dict[str, float] = {}
+        self._asked: dict[str, float] = {}
+
+    def hears(self) -> Mapping[type, Hear]:
+        """Return what to call."""
+        return {
+            ChildStopping: self._stopping,
+            Cut: self._cut,
+            HookFailed: self._told,
+            Looked: self._later,
+            InstanceStopped: self._later,
+            Over: self._over,
+        }
+
+    def _stopping(self, event: ChildStopping) -> None:
+        if event.path.endswith("/connection"):
+            self._asked[event.instance_id or ""] = event.at
+
+    def _cut(self, fact: Cut) -> None:
+        policy, who = self.members[fact.instance_id].reconnect, fact.instance_id
+        limits = (policy.close_timeout, policy.deaf_close_timeout)
+        in_time = all(abs(fact.after - limit) > EPSILON for limit in limits)
+        if not in_time and self._asked.get(who) != fact.at:  # else it is a stop that cuts it
+            self._untold[who] = fact.at
+
+    def _told(self, event: HookFailed) -> None:
+        if event.hook == "close":
+            self._untold.pop(event.instance_id or "", None)
+
+    def _later(self, happened: Looked | InstanceStopped) -> None:
+        self._require(happened.instance_id or "", happened.at)
+
+    def _over(self, fact: Over) -> None:
+        for who in list(self._untold):
+            self._require(who, fact.at)
+
+    def _require(self, who: str, at: float) -> None:
+        cut = self._untold.pop(who, None)
+        if cut is not None:
+            self.broken(at, f"{who} was cut while it closed at {cut:g} s, which nothing has told")
 
 
 def tidying(member: Member) -> float:

@@ -31,8 +31,8 @@ from ....telemetry import (
     StatusChanged,
 )
 from ....telemetry.schema import ChildEvent
-from ..facts import Born, Counted, Looked
-from ..world import World
+from ..facts import Asked, Born, Counted, Looked
+from ..world import REPORTS, What, World
 from .base import Hear, Law
 
 
@@ -46,7 +46,10 @@ class _Told:
     reconnect_attempts: int = 0
     reconnects: int = 0
     restarts: int = 0
-    reasons: set[str] = field(factory=set)
+    failures: int | None = 0
+    """Failures in a row; None where a restart may have forgotten them or not."""
+    reasons: dict[str, float] = field(factory=dict)
+    """Since when it is degraded by what."""
     own: set[str] = field(factory=set)
     """Its own children that run."""
     parked: set[str] = field(factory=set)
@@ -88,8 +91,9 @@ class Counters(Law):
             InstanceProven: self._proven,
             InstanceStopped: self._stopped,
             ReconnectAttempt: self._attempts,
-            InstanceDegraded: lambda event: self._of(event).reasons.add(event.what),
-            InstanceRecovered: lambda event: self._of(event).reasons.discard(event.what),
+            InstanceDegraded: self._degraded,
+            InstanceRecovered: self._recovered,
+            Asked: self._asked,
             ChildStarted: self._up,
             ChildRestarting: self._restarts,
             ChildParked: self._parked,
@@ -106,6 +110,19 @@ class Counters(Law):
         told.status = event.status
         if event.status is InstanceStatus.STARTING:
             told.reasons.clear()
+            if event.previous in _BETWEEN_RUNS and told.failures is not None:
+                told.failures = 0  # somebody has asked for it: by itself it comes from elsewhere
+
+    def _asked(self, fact: Asked) -> None:
+        told = self._told.get(fact.instance_id)
+        if told is None:
+            return
+
+        if fact.verb == What.SUCCEED:
+            told.failures = 0
+        elif fact.verb == What.REPORT:
+            uncertain = told.failures is None or told.status in _BETWEEN_RUNS
+            told.failures = None if uncertain else (told.failures or 0) + REPORTS
 
     def _connected(self, event: InstanceConnected) -> None:
         told = self._of(event)
@@ -127,6 +144,12 @@ class Counters(Law):
 
     def _attempts(self, event: ReconnectAttempt) -> None:
         self._of(event).reconnect_attempts += 1
+
+    def _degraded(self, event: InstanceDegraded) -> None:
+        self._of(event).reasons[event.what] = event.at
+
+    def _recovered(self, event: InstanceRecovered) -> None:
+        self._of(event).reasons.pop(event.what, None)
 
     # --- children --------------------------------------------------------------------------------
 
@@ -165,7 +188,10 @@ class Counters(Law):
         if health.proven != proven:
             text = f"{fact.instance_id}: proven is {health.proven}, the events say {proven}"
             self.broken(fact.at, text)
-        reasons = {each.what for each in health.degraded}
+        if told.failures not in (None, health.failures_in_a_row):
+            said = f"{health.failures_in_a_row} failures in a row"
+            self.broken(fact.at, f"{fact.instance_id}: {said}, it was told of {told.failures}")
+        reasons = {each.what: each.since for each in health.degraded}
         if reasons != told.reasons:
             text = f"{fact.instance_id}: degraded by {reasons}, the events say {told.reasons}"
             self.broken(fact.at, text)
@@ -193,6 +219,8 @@ class Counters(Law):
             self.broken(fact.at, f"{said} of {fact.total}, the events say {dict(by_status)}")
 
 
+_BETWEEN_RUNS = {InstanceStatus.STOPPED, InstanceStatus.FAILED, InstanceStatus.STOPPING}
+"""What is said of an instance before a start that somebody has asked for."""
 _DOWN = (ChildExited, ChildStopped, ChildDeclined, ChildStartFailed, ChildRevived)
 
 
