@@ -22,7 +22,7 @@ from trio_instances._cli import main
 from trio_instances._instance.probe_schedule import BATCH
 from trio_instances._instance.thread_probe import PROBE_THREADS
 from trio_instances._instance.watching import DRAIN_INTERVAL
-from trio_instances._runtime.opening import SERVICES
+from trio_instances._runtime.services import SERVICES
 from trio_instances._supervision.stopping import STUCK_AFTER
 from trio_instances.channels import websocket
 from trio_instances.http.connections import STALL
@@ -95,7 +95,7 @@ NOT_FOR_NUMBERS = (Enum, BaseException, telemetry.Event)
 NOT_SET_BY_ANYONE = {"BudgetHealth", "HealthSnapshot", "Listening", "SinkFeed"}
 """Classes of whose objects the library makes all."""
 CONSTANTS: Mapping[str, list[object]] = {
-    "restarts that the runtime's own supervisor": [SERVICES],
+    "restarts of the runtime's own services": [SERVICES],
     "a child that was cancelled": [STUCK_AFTER],
     "a sleep of the machine": [SLEPT, LOOK_EVERY],
     "threads for all": [PROBE_THREADS, 1],

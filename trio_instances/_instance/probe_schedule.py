@@ -54,17 +54,24 @@ class ProbeSchedule:
         self._sleep = trio.CancelScope()
         self._not_before = -math.inf
         self._nursery: trio.Nursery | None = None
-        """Of the probes, while it runs; it waits for them, and cancels none."""
+        """Of the probes, while it runs."""
 
     @enable_ki_protection
-    async def run(self) -> None:
-        """Do everything in its time; ends only by cancellation."""
-        async with trio.open_nursery() as nursery:
-            self._nursery = nursery
-            try:
-                await self._keep_time()
-            finally:
-                self._nursery = None
+    async def run(self, nursery: trio.Nursery) -> None:
+        """Do everything in its time; ends only by cancellation. It can be run again.
+
+        Args:
+            nursery: For the probes, which its end leaves to end with their connections.
+        """
+        self._nursery = nursery
+        try:
+            for watch in self._watches:
+                if watch.budget is None and watch.ticket is None and watch not in self._line:
+                    self._wait(watch)  # a crash of an earlier run has lost its place
+            self._start_first()
+            await self._keep_time()
+        finally:
+            self._nursery = None
 
     async def _keep_time(self) -> None:
         while True:

@@ -16,7 +16,6 @@ from .._supervision.opening import run_core
 from .._supervision.record import ChildRecord
 from .._supervision.uninterrupted import uninterrupted
 from ..abc import Sink
-from ..policy.intensity import RestartIntensity
 from ..policy.mistakes import MistakeList
 from ..policy.options import SupervisorOptions
 from ..telemetry.bus import EventBus
@@ -25,11 +24,8 @@ from ..telemetry.sinks.feed import SinkFeed, open_sinks
 from .ending import RuntimeEnding
 from .reporter import RuntimeReporter, end_of_runtime
 from .runtime import Runtime
-from .services import running_services
+from .services import SERVICES, running_services
 from .settings import RuntimeSettings
-
-SERVICES = RestartIntensity(max_restarts=3, period=10.0)
-"""Restarts of the runtime's own services, few as bugs are. Instances count for themselves."""
 
 
 @uninterrupted
@@ -112,9 +108,8 @@ async def _running(
         async with run_core(core, parent) as supervisor:
             ending = RuntimeEnding(core)
             runtime = Runtime(settings, supervisor, core, schedule, ending, feeds=feeds)
-            assert core.nursery is not None
             try:
-                with running_services(core.nursery, schedule, wall_clock, bus, runtime.sleeps):
+                async with running_services(core, schedule, wall_clock, runtime.sleeps):
                     yield runtime
             finally:
                 runtime.ending.begin()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import final
 
 import trio
@@ -11,8 +11,15 @@ from attrs import define
 from trio.lowlevel import enable_ki_protection
 
 from .._instance.probe_schedule import ProbeSchedule
+from .._supervision.core import Core
+from .._supervision.opening import run_core
+from .._supervision.record import ChildRecord
+from .._supervision.reporter import Reporter
 from ..policy.causes.defaults import classify_failure
+from ..policy.failures import Cause
 from ..policy.health import ProbeTrigger
+from ..policy.intensity import RestartIntensity
+from ..policy.options import SupervisorOptions
 from ..policy.sleep import LOOK_EVERY, slept
 from ..telemetry.bus import EventBus
 from ..telemetry.events import HookFailed
@@ -30,47 +37,62 @@ class Sleeps:
     seconds: float = 0.0
 
 
-@contextmanager
-def running_services(
-    nursery: trio.Nursery,
-    schedule: ProbeSchedule,
-    wall_clock: WallClock,
-    bus: EventBus,
-    sleeps: Sleeps,
-) -> Iterator[None]:
-    """Run them during the block; they begin no probe after it.
+SERVICES = RestartIntensity(max_restarts=3, period=10.0)
+"""Restarts of the runtime's own services, few as bugs are: beyond that the runtime ends."""
+
+
+@final
+class _ServicesReporter(Reporter):
+    """Tells what goes wrong with them. That they run while the runtime does is no news."""
+
+    __slots__ = ()
+
+    def started(self, record: ChildRecord, now: float) -> None:
+        """One runs."""
+
+    def stopping(self, record: ChildRecord, now: float) -> None:
+        """One was asked to stop."""
+
+    def stopped(
+        self, record: ChildRecord, now: float, *, forced: bool, cause: Cause | None
+    ) -> None:
+        """One has stopped."""
+
+
+@asynccontextmanager
+async def running_services(
+    runtime: Core, schedule: ProbeSchedule, wall_clock: WallClock, sleeps: Sleeps
+) -> AsyncIterator[None]:
+    """Run them during the block, under a supervisor of their own; they begin no probe after it.
 
     Args:
-        nursery: Of the runtime.
+        runtime: The runtime's supervisor, in whose nursery the probes are.
         schedule: When which connection is probed.
         wall_clock: Returns seconds that go on while the machine sleeps.
-        bus: Where a sleep is told.
-        sleeps: Where it is counted.
+        sleeps: Where sleeps are counted.
+
+    Raises:
+        RestartLimitExceeded: One of them failed again and again.
     """
-    scope = trio.CancelScope()
-    nursery.start_soon(_run, scope, schedule, wall_clock, bus, sleeps, name="services")
-    try:
+    bus = runtime.reporter.bus
+    core = Core(
+        path=f"{runtime.path}/services",
+        options=SupervisorOptions(intensity=SERVICES),
+        reporter=_ServicesReporter(bus),
+        random=None,
+    )
+    async with run_core(core, None) as supervisor:
+        supervisor.start_soon(schedule.run, runtime.nursery, name="probes")
+        supervisor.start_soon(
+            _watch_sleep, schedule, wall_clock, bus, sleeps, name="sleep", restart="transient"
+        )
         yield
-    finally:
-        scope.cancel()
+        core.stop_waiting()
 
 
+# Protected from Ctrl-C, which is for what the user wrote: here it would leave every instance
+# unprobed while they stop.
 @enable_ki_protection
-async def _run(
-    scope: trio.CancelScope,
-    schedule: ProbeSchedule,
-    wall_clock: WallClock,
-    bus: EventBus,
-    sleeps: Sleeps,
-) -> None:
-    # Protected, as Ctrl-C is for what the user wrote: here it would leave every instance unprobed
-    # while they stop, and end the block in a group.
-    with scope:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(schedule.run, name="probes")
-            await _watch_sleep(schedule, wall_clock, bus, sleeps)
-
-
 async def _watch_sleep(
     schedule: ProbeSchedule, wall_clock: WallClock, bus: EventBus, sleeps: Sleeps
 ) -> None:
