@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import io
+import subprocess
 import threading
+from pathlib import Path
 
+import pytest
 import trio
 from trio.testing import MockClock
 
 from trio_instances import telemetry
 from trio_instances._cli.running import JSONOutput
+from trio_instances.testing import Gateway
+
+from .processes import COMMAND, FOLDER, write
 
 
 class StalledStream(io.StringIO):
@@ -56,3 +62,25 @@ async def test_what_was_given_up_before_its_turn_is_never_written(
 
     names = [telemetry.from_json(line).name for line in stream.getvalue().splitlines()]
     assert names == ["runtime.started", "runtime.stopped"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full is Linux's")
+async def test_events_that_get_lost_are_told_on_standard_error(
+    gateway: Gateway, tmp_path: Path
+) -> None:
+    """The only sink cannot tell that it fails; whoever watches would take it for a quiet day."""
+    command = [*COMMAND, "--json", str(write(tmp_path, gateway, "a"))]
+    with Path("/dev/full").open("wb") as full:
+        process = await trio.lowlevel.open_process(
+            command, stdout=full, stderr=subprocess.PIPE, cwd=FOLDER
+        )
+    said = b""
+    assert process.stderr is not None
+    with trio.fail_after(60):
+        async with process.stderr:
+            async for data in process.stderr:
+                said += data
+                if b"\n" in data and b"stopping" not in said:
+                    process.terminate()
+        assert await process.wait() == 0
+    assert b"events get lost: JSONOutput fails: os_error (recoverable): OSError: [Errno 28]" in said

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO, final
@@ -25,7 +25,7 @@ from ..policy.intensity import RestartIntensity
 from ..policy.restart import RestartType
 from ..policy.specs import ChildSpec
 from ..policy.stalls import StallPolicy
-from ..telemetry import json_line
+from ..telemetry import HookFailed, SinkRecovered, json_line
 from ..telemetry.bus import EventBus
 from .exit_codes import ExitCode
 from .operations import CannotServe, serve
@@ -83,6 +83,7 @@ async def run_instances(
     # told while it stops.
     async with (
         stopping_on_signal(body, say, hangup=reloads.ask),
+        _telling_of_sinks(bus, say),
         open_supervisor(name="run", intensity=_SERVICES, backoff=_AGAIN, events=bus) as services,
     ):
         try:
@@ -150,6 +151,21 @@ def _watching(
     return watch_stalls(
         policy.threshold, warn_after=policy.warn_after, window=policy.window, events=bus, warn=say
     )
+
+
+@asynccontextmanager
+async def _telling_of_sinks(bus: EventBus, say: Callable[[str], None]) -> AsyncIterator[None]:
+    """Say when the events get lost: the only sink cannot tell that it fails itself."""
+
+    def hear(event: Event) -> None:
+        match event:
+            case HookFailed(hook="sink"):
+                say(f"events get lost: {event.path} fails: {event.cause}")
+            case SinkRecovered():
+                say(f"{event.sink} takes events again; {event.lost} were lost")
+
+    with bus.listen(hear):
+        yield
 
 
 @final
