@@ -70,7 +70,7 @@ async def test_events_that_get_lost_are_told_on_standard_error(
 ) -> None:
     """The only sink cannot tell that it fails; whoever watches would take it for a quiet day."""
     command = [*COMMAND, "--json", str(write(tmp_path, gateway, "a"))]
-    with Path("/dev/full").open("wb") as full:
+    with Path("/dev/full").open("wb") as full:  # noqa: ASYNC230 - a device, which never blocks
         process = await trio.lowlevel.open_process(
             command, stdout=full, stderr=subprocess.PIPE, cwd=FOLDER
         )
