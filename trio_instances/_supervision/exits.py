@@ -56,7 +56,7 @@ def after_exit(core: Core, record: ChildRecord, exit_: ChildExit | None) -> floa
         core.on_group_exit(record, exit_)
         return None
 
-    decision = settle(core, record, exit_)
+    decision = settle(core, record, exit_, now)
     return decision.delay if decision.verdict is Verdict.RESTART else None
 
 
@@ -85,9 +85,8 @@ def _report_exit(core: Core, record: ChildRecord, exit_: ChildExit, now: float) 
         core.reporter.exited(record, now, exit_.cause)
 
 
-def settle(core: Core, record: ChildRecord, exit_: ChildExit) -> Decision:
+def settle(core: Core, record: ChildRecord, exit_: ChildExit, now: float) -> Decision:
     """Decide about an exit, and do what needs no waiting: all but the restart itself."""
-    now = trio.current_time()
     record.exit = None
     record.awaited = False
     if core.closing:

@@ -53,7 +53,7 @@ async def _rounds(core: Core, record: ChildRecord, exit_: ChildExit) -> None:
         if record.exit is not exit_:
             return  # another round has consumed it
 
-        decision = settle(core, record, exit_)
+        decision = settle(core, record, exit_, trio.current_time())
         del exit_
         if decision.verdict is not Verdict.RESTART:
             return
@@ -112,7 +112,7 @@ async def _start_group(core: Core, failed: ChildRecord) -> Due | None:
             await member.wait_change()
         exit_ = member.take_failed_start()
         if exit_ is not None:
-            decision = settle(core, member, exit_)
+            decision = settle(core, member, exit_, trio.current_time())
             if decision.verdict is Verdict.RESTART:
                 return member, decision.delay
             if decision.verdict is Verdict.ESCALATE:

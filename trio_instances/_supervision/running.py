@@ -189,7 +189,7 @@ async def _run(record: ChildRecord, status: Readiness | None) -> None:
     if type(running) is not CoroutineType:
         refuse_unawaitable(spec, running)
     if status is None:
-        become_ready(record, None, trio.current_time())
+        become_ready(record, None, record.began_at)
     await running
 
 
