@@ -24,7 +24,7 @@ from ..policy.signals import ConnectionState, Phase, Signal, SignalKind
 from ..policy.status import Change, InstanceStatus, StatusState
 from ..telemetry import events
 from ..telemetry.status_events import StatusChanged
-from .acting import ROTATION, perform
+from .acting import ROTATION, STOP_REQUESTED, perform
 
 if TYPE_CHECKING:
     from .._supervision.core import Core
@@ -296,6 +296,8 @@ class InstanceRecord:
 
     def renew(self) -> None:
         """It is to be started anew: attempts count from nothing."""
+        # A run that was ended before it began has told the machine nothing of its end.
+        self.signal(SignalKind.STOP, cause=STOP_REQUESTED)
         before = self.connection
         self.connection = ConnectionState(
             generation=before.begun,
@@ -311,9 +313,10 @@ class InstanceRecord:
         if spec.channel is not self.spec.channel:
             self.queues.clear()  # they were the old channel's, and so were these
             self.signs.frame_at = self.signs.event_at = None
+        self.renew()
         self.spec = spec
         self.seat = self._take_seat()
-        self.renew()
+        self.connection = evolve(self.connection, budgeted=self.seat is not None)
 
     def _take_seat(self) -> Seat | None:
         budget = self.spec.counted_in
