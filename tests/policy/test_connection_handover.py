@@ -58,14 +58,16 @@ def test_a_successor_takes_over_when_it_is_open(phase: Phase) -> None:
     assert (line.state.stable, line.state.data) == (False, False)
 
 
-def test_a_handover_counts_as_an_attempt() -> None:
-    """Replacing a connection that is not proven, again and again, makes no new attempts quick."""
+def test_a_handover_counts_as_no_attempt() -> None:
+    """It is no failure, so it uses up no quick attempt; it proves nothing, so it resets none."""
     line = at(Phase.CONNECTED)
-    for successor in range(2, 6):
+    line.fail(1)
+    line.tell(SignalKind.OPENED)
+    for successor in range(3, 9):
         line.tell(SignalKind.HANDOVER).take(Signal(SignalKind.OPENED, successor))
-    assert line.state.attempt == 5
+    assert line.state.attempt == 2
 
-    assert line.fail(1) == [60.0]
+    assert line.fail(1) == [1.0]
 
 
 def test_what_the_old_one_proved_does_not_prove_the_new_one() -> None:

@@ -61,6 +61,7 @@ ENDS = {Phase.FAILED, Phase.STOPPED}
 OPEN = {Phase.CONNECTED, Phase.PROVEN}
 UP = {Phase.CONNECTING, *OPEN}
 RUNNING = {*UP, Phase.WAITING}
+REPLACES = {SignalKind.RECONNECT, SignalKind.ROTATE}
 
 ROAD = {
     Phase.IDLE: [SignalKind.START],
@@ -233,6 +234,8 @@ class ConnectionMachine(RuleBasedStateMachine):
             assert (self.state, actions) == (before, ())
         if kind is SignalKind.CREDENTIALS and before.phase in UP and self.state is not before:
             self.outdated = before.begun
+        if kind in REPLACES and before.phase in OPEN and self.state is not before:
+            self.attempts = max(self.attempts - 1, 0)
         for action in actions:
             self.check_life(before, action)
             self.count(before, action)
@@ -264,12 +267,17 @@ class ConnectionMachine(RuleBasedStateMachine):
             self.living = [number for number in self.living if number != action.generation]
 
     def count(self, before: ConnectionState, action: Action) -> None:
-        """Attempts grow by one with each; only proof and the end of a pause begin anew."""
+        """Attempts grow by one with each, but for one that replaces an open connection on request.
+
+        Only proof and the end of a pause begin anew.
+        """
         resumed = action.kind is ActionKind.RESUME and before.drain_by is None
         if action.kind is ActionKind.PROVEN or resumed:
             self.begin_to_count()
-        if action.kind in (ActionKind.OPEN, ActionKind.LEAVE, ActionKind.PROMOTE):
+        if action.kind in (ActionKind.OPEN, ActionKind.PROMOTE):
             self.attempts += 1
+        if action.kind is ActionKind.LEAVE:
+            self.attempts = max(self.attempts, 1)
         if action.kind is ActionKind.EXHAUSTED:
             self.exhausted += 1
             self.exhausted_at = self.now

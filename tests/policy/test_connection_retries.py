@@ -316,3 +316,25 @@ def test_proof_ends_the_time_that_was_waited() -> None:
     line.tell(SignalKind.OPENED, SignalKind.STABLE, SignalKind.RECONNECT)
 
     assert seconds_to_prove(line) == 60.0
+
+
+@pytest.mark.parametrize("kind", [SignalKind.RECONNECT, SignalKind.ROTATE])
+@pytest.mark.parametrize("phase", [Phase.CONNECTED, Phase.PROVEN])
+def test_what_was_asked_for_uses_up_no_attempt(phase: Phase, kind: SignalKind) -> None:
+    """However often: the first loss of all is retried quickly, and gives up nothing."""
+    line = at(phase, ReconnectPolicy(exhausted=Exhausted.ESCALATE))
+    for _ in range(20):
+        line.tell(kind, SignalKind.OPENED)
+    assert line.state.attempt == 1
+
+    assert line.fail(1) == [0.5]
+
+
+def test_what_was_asked_for_resets_no_attempt() -> None:
+    """The one that replaces a connection has its number: what it fails with counts after that."""
+    line = Line().tell(SignalKind.START)
+    line.fail(3)
+    line.tell(SignalKind.OPENED, SignalKind.RECONNECT)
+
+    assert line.state.attempt == 4
+    assert line.fail(2) == [4.0, 60.0]

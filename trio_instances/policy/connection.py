@@ -9,7 +9,7 @@ one.
 The retry is decided at the moment of the loss, before the lost connection is closed: closing can be
 slow, and must not keep the retry from being due. The backoff starts anew when a connection is
 *proven*, never because one was opened: a server that accepts and then closes would otherwise be
-hammered for ever.
+hammered for ever. To replace a connection that is open counts as no further attempt.
 
 A *handover* makes the successor before it leaves the old connection. Until the successor is open
 it is only an attempt beside: if it fails, the old connection stays, and it is tried again later; if
@@ -197,11 +197,17 @@ def _overdue(s: ConnectionState, _: Signal, p: ReconnectPolicy, now: float, __: 
 
 def _reopen(s: ConnectionState, g: Signal, p: ReconnectPolicy, now: float, u: float) -> Step:
     close = Action(ActionKind.CLOSE, g.cause, generation=s.generation)
+    s = _uncounted(s)
     if s.successor is not None:
         return _succeed(s, close)
 
     after, actions = _due(_down(s), g, p, now, u)
     return after, (close, *actions)
+
+
+def _uncounted(s: ConnectionState) -> ConnectionState:
+    """Let the next attempt have the number of this one: what was asked for is no failure."""
+    return evolve(s, attempt=max(s.attempt - 1, 0))
 
 
 def _outdate(s: ConnectionState, _: Signal, __: ReconnectPolicy, ___: float, ____: float) -> Step:
@@ -280,6 +286,7 @@ def _beside(s: ConnectionState, _: Signal, __: ReconnectPolicy, ___: float, ____
 
 def _take_over(s: ConnectionState, g: Signal, p: ReconnectPolicy, now: float, u: float) -> Step:
     leave = Action(ActionKind.LEAVE, generation=s.generation)
+    s = _uncounted(s)
     after = evolve(
         s, generation=s.begun, successor=None, attempt=s.attempt + 1, stable=False, data=False
     )

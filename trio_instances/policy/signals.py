@@ -149,7 +149,8 @@ class ConnectionState:
     successor: int | None = None
     """The generation that is to take over, while it is being made."""
     attempt: int = 0
-    """Attempts in a row since a connection was last proven."""
+    """Attempts in a row since a connection was last proven; what replaces an open one on request
+    has the number of the one that it replaces."""
     next_retry_at: float | None = None
     """When the next attempt is due, while waiting."""
     cause: Cause | None = None
