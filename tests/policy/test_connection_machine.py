@@ -234,7 +234,7 @@ class ConnectionMachine(RuleBasedStateMachine):
             assert (self.state, actions) == (before, ())
         if kind is SignalKind.CREDENTIALS and before.phase in UP and self.state is not before:
             self.outdated = before.begun
-        if kind in REPLACES and before.phase in OPEN and self.state is not before:
+        if kind in REPLACES and before.phase in OPEN and actions:
             self.attempts = max(self.attempts - 1, 0)
         for action in actions:
             self.check_life(before, action)
@@ -259,6 +259,8 @@ class ConnectionMachine(RuleBasedStateMachine):
             case ActionKind.PROMOTE:
                 assert self.living == [before.successor]
         if action.kind in (ActionKind.OPEN, ActionKind.OPEN_BESIDE):
+            asked = action.kind is ActionKind.OPEN_BESIDE or before.phase in OPEN
+            assert not asked or self.now >= before.opened_at + self.policy.hint_floor
             self.begun += 1
             self.living.append(self.begun)
             assert action.generation == self.begun

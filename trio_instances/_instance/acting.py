@@ -168,13 +168,14 @@ def _proven(record: InstanceRecord, _: Action, before: ConnectionState, now: flo
     record.recover("reconnect")
 
 
-def _wait(record: InstanceRecord, action: Action, before: ConnectionState, _: float) -> None:
-    if record.connection.exhausted and action.cause is not None:
+def _wait(record: InstanceRecord, action: Action, *_: object) -> None:
+    if record.connection.exhausted and _is_failure(action.cause):
+        assert action.cause is not None
         record.degrade("reconnect", action.cause)  # it is so because of this one now
     if record.bus.listening:
         record.tell(
             events.ReconnectScheduled,
-            attempt=before.attempt + 1,
+            attempt=record.connection.attempt + 1,
             delay=action.seconds,
             quick=action.quick,
             cause=action.cause,

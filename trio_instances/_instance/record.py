@@ -197,7 +197,7 @@ class InstanceRecord:
         self.connection = after
         for action in actions:
             perform(self, action, before, now)
-        if actions:
+        if after is not before:
             self.wake()
 
     def wake(self) -> None:
@@ -298,13 +298,7 @@ class InstanceRecord:
         """It is to be started anew: attempts count from nothing."""
         # A run that was ended before it began has told the machine nothing of its end.
         self.signal(SignalKind.STOP, cause=STOP_REQUESTED)
-        before = self.connection
-        self.connection = ConnectionState(
-            generation=before.begun,
-            begun=before.begun,
-            pause_wanted=before.pause_wanted,
-            budgeted=self.seat is not None,
-        )
+        self.connection = self.connection.renewed()
         self.session = None
         self.failures_in_a_row = 0
 

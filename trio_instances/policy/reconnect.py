@@ -64,7 +64,8 @@ class ReconnectPolicy:
     drop such a connection at once; a second lets a close frame leave, and a channel save something.
     """
     hint_floor: float = 1.0
-    """Seconds that pass at least before an attempt for which the other side has named a time.
+    """Seconds that pass at least before an attempt for which the other side has named a time, and
+    before a connection that was just opened is replaced on request.
 
     It may say "now", and say so again and again.
     """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import final
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from .failures import Cause
 
@@ -165,6 +165,8 @@ class ConnectionState:
     No connection is proven before it has lasted that long: something that fails every few minutes
     under delays of minutes would otherwise always look healthy.
     """
+    opened_at: float = 0.0
+    """When the last connection was opened."""
     rotate_at: float | None = None
     """When the open connection is to be replaced, if it is to be."""
     besides: int = 0
@@ -184,3 +186,28 @@ class ConnectionState:
     def exhausted(self) -> bool:
         """Whether the quick attempts are used up, until a connection is proven."""
         return self.exhausted_at is not None
+
+    def counting_anew(self) -> ConnectionState:
+        """Forget the failures so far."""
+        return evolve(self, attempt=0, waited=0.0, exhausted_at=None, needs_attention=False)
+
+    def uncounted(self) -> ConnectionState:
+        """Let the next attempt have the number of this one: what was asked for is no failure."""
+        return evolve(self, attempt=max(self.attempt - 1, 0))
+
+    def down(self) -> ConnectionState:
+        """Forget what was true of a connection that is there no more."""
+        return evolve(self, successor=None, rotate_at=None, besides=0)
+
+    def renewed(self) -> ConnectionState:
+        """Forget all but the numbers that were used, and that an operator wants a pause."""
+        return ConnectionState(
+            generation=self.begun,
+            begun=self.begun,
+            pause_wanted=self.pause_wanted,
+            budgeted=self.budgeted,
+        )
+
+
+Step = tuple[ConnectionState, tuple[Action, ...]]
+"""What comes of a signal: what the machine knows then, and what is to be done, in order."""

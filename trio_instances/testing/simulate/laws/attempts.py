@@ -269,7 +269,8 @@ def delays(member: Member, event: ReconnectScheduled) -> tuple[float, float]:
         least, most = _span(policy.backoff, made)
     else:
         least, most = _span(policy.slow, max(made - policy.attempts, 0))
-    hint = event.cause.retry_after
+    # Who asks for a connection to be made anew as soon as there is one waits as for "now".
+    hint = 0.0 if event.cause.reason == "reconnect_requested" else event.cause.retry_after
     if hint is None:
         return least, most
     if not event.quick:
