@@ -28,7 +28,7 @@ from trio_instances.telemetry import EventBus
 from trio_instances.testing import EventRecorder
 
 from ..instance.scripted import ScriptedChannel, always, fatal
-from .instances import spec_of
+from .instances import slow_to_start, spec_of
 
 NOTHING: dict[str, Any] = {
     "stopped": (), "restarted": (), "started": (), "unchanged": (), "failed": {},
@@ -320,3 +320,19 @@ def test_any_row_of_lists_leads_to_exactly_what_is_wanted(
         assert all(channel.most <= 1 and channel.living == 0 for channel in channels.values())
 
     trio.run(play, clock=MockClock(autojump_threshold=0))
+
+
+async def test_an_instance_that_never_gets_ready_does_not_hold_up_a_pass(
+    autojump_clock: MockClock,
+) -> None:
+    """Its own child has 30 s, and more only where its spec says so; then it is among the failed."""
+    patient = slow_to_start(seconds=100.0)
+    give = patient.give_own
+    patient.give_own = lambda bot: [evolve(each, start_timeout=200.0) for each in give(bot)]
+    async with open_runtime() as runtime:
+        specs = [spec_of("hangs", slow_to_start()), spec_of("slow", patient), spec_of("well")]
+        applied = await runtime.apply(specs)
+
+        assert trio.current_time() == 130
+        assert (list(applied.failed), applied.started) == (["hangs"], ("slow", "well"))
+        assert "30 s" in str(applied.failed["hangs"])
