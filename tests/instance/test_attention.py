@@ -115,13 +115,25 @@ async def test_a_resume_ends_it(autojump_clock: MockClock) -> None:
         await s.log.wait_for(telemetry.InstanceNeedsAttention)
         s.bot.pause()
         await trio.sleep(5000)
-        assert s.bot.health().needs_attention
         s.bot.resume()
         resumed_at = trio.current_time()
         assert not s.bot.health().needs_attention
         event = await s.log.wait_for(telemetry.InstanceNeedsAttention, times=2)
 
         assert event.at == resumed_at + EXHAUSTED_AT + 1000
+
+
+async def test_a_pause_ends_it(autojump_clock: MockClock) -> None:
+    """Whoever pauses has attended to it: nothing is tried, and so nothing in vain."""
+    channel = ScriptedChannel(*[REFUSED] * 1000)
+    async with scene(channel, reconnect=PATIENT) as s:
+        await s.log.wait_for(telemetry.InstanceNeedsAttention)
+        s.bot.pause()
+        health = s.bot.health()
+
+        assert health.status == "paused"
+        assert (health.needs_attention, health.who_must_act) == (False, WhoMustAct.NOBODY)
+        assert health.degraded == ()
 
 
 async def test_nobody_is_called_while_it_is_paused(autojump_clock: MockClock) -> None:

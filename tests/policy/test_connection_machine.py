@@ -271,10 +271,11 @@ class ConnectionMachine(RuleBasedStateMachine):
     def count(self, before: ConnectionState, action: Action) -> None:
         """Attempts grow by one with each, but for one that replaces an open connection on request.
 
-        Only proof and the end of a pause begin anew.
+        Only proof and a pause begin anew.
         """
         resumed = action.kind is ActionKind.RESUME and before.drain_by is None
-        if action.kind is ActionKind.PROVEN or resumed:
+        paused = action.kind is ActionKind.PAUSE and self.state.phase is Phase.PAUSED
+        if action.kind is ActionKind.PROVEN or resumed or paused:
             self.begin_to_count()
         if action.kind in (ActionKind.OPEN, ActionKind.PROMOTE):
             self.attempts += 1

@@ -240,6 +240,7 @@ def _drain(record: InstanceRecord, action: Action, _: ConnectionState, __: float
 
 def _pause(record: InstanceRecord, *_: object) -> None:
     record.change(Change.PAUSE)
+    record.recover("reconnect")  # nothing is tried, so nothing is tried in vain
     if record.bus.listening:
         record.tell(events.InstancePaused)
 

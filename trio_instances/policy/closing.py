@@ -19,9 +19,9 @@ def leave_successor(s: ConnectionState, cause: Cause | None = None) -> tuple[Act
 
 def pause(s: ConnectionState, g: Signal, _: ReconnectPolicy, __: float, ___: float) -> Step:
     """Close what there is, until somebody resumes."""
-    after = evolve(
-        s.down(), phase=Phase.PAUSED, next_retry_at=None, drain_by=None, pause_wanted=True
-    )
+    # Whoever pauses knows how it was, and is called for it no more.
+    calm = s.down().counting_anew()
+    after = evolve(calm, phase=Phase.PAUSED, next_retry_at=None, drain_by=None, pause_wanted=True)
     close = Action(ActionKind.CLOSE, g.cause, generation=s.generation)
     return after, (close, *leave_successor(s, g.cause), Action(ActionKind.PAUSE))
 
