@@ -208,7 +208,7 @@ class ConnectionMachine(RuleBasedStateMachine):
         """Let an operator wish something."""
         self.send(kind, None, cause, u)
 
-    @precondition(lambda self: self.state.exhausted)
+    @precondition(lambda self: self.state.away_since is not None)
     @rule(hours=st.sampled_from([1, 2, 3]))
     def stay_away(self, hours: int) -> None:
         """Let time pass, and somebody ask whether it was too long, more than once."""
@@ -286,7 +286,9 @@ class ConnectionMachine(RuleBasedStateMachine):
             self.exhausted_at = self.now
         if action.kind is ActionKind.ATTENTION:
             self.attentions += 1
-            assert self.now >= self.exhausted_at + self.policy.attention_after
+            assert before.away_since is not None
+            assert self.now >= before.away_since + self.policy.attention_after
+            assert before.away_since <= self.exhausted_at
             assert before.phase in (Phase.WAITING, Phase.CONNECTING)
 
     def excuse(self, before: ConnectionState, cause: Cause) -> Cause:
@@ -367,6 +369,14 @@ class ConnectionMachine(RuleBasedStateMachine):
             assert self.state.besides == 0
         if self.state.phase not in OPEN or self.state.successor is not None:
             assert self.state.rotate_at is None
+
+    @invariant()
+    def what_is_away_knows_since_when(self) -> None:
+        """Whatever it waits for; and what is proven, or closed on purpose, is not away."""
+        if self.state.phase in (Phase.CONNECTING, Phase.WAITING):
+            assert self.state.away_since is not None
+        if self.state.phase in (Phase.PROVEN, Phase.PAUSED):
+            assert self.state.away_since is None
 
     @invariant()
     def only_what_runs_is_drained(self) -> None:

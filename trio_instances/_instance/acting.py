@@ -191,10 +191,10 @@ def _exhausted(record: InstanceRecord, action: Action, before: ConnectionState, 
 
 
 def _attend(record: InstanceRecord, action: Action, _: ConnectionState, __: float) -> None:
+    assert action.cause is not None
     if record.bus.listening:
-        record.tell(
-            events.InstanceNeedsAttention, elapsed=action.seconds, cause=action.cause or _UNKNOWN
-        )
+        record.tell(events.InstanceNeedsAttention, elapsed=action.seconds, cause=action.cause)
+    record.degrade("reconnect", action.cause)  # also where few attempts were made in all that time
 
 
 def _open_beside(record: InstanceRecord, action: Action, _: ConnectionState, now: float) -> None:

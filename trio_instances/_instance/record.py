@@ -277,7 +277,7 @@ class InstanceRecord:
         """A run of the instance begins; what it counted before stays."""
         self.rewind()
         # A fresh start forgets why it was degraded, so what degraded it must be found out anew.
-        self.connection = evolve(self.connection, exhausted_at=None, needs_attention=False)
+        self.connection = self.connection.fresh()
         self.pressure = PressureLevel.NORMAL
         self.change(Change.START)
         # A verb may have come since it was made: what it has led to is in force, and is said.

@@ -29,6 +29,7 @@ from .failures import Cause, FailureClass, WhoMustAct
 from .reconnect import Exhausted, ReconnectPolicy
 from .signals import Action, ActionKind, ConnectionState, Phase, Signal, SignalKind, Step
 
+NOT_CONNECTED = Cause(FailureClass.RECOVERABLE, "not_connected", "no attempt has ended yet")
 Rule = Callable[[ConnectionState, Signal, ReconnectPolicy, float, float], Step]
 
 
@@ -67,6 +68,7 @@ def _start(s: ConnectionState, g: Signal, p: ReconnectPolicy, now: float, u: flo
 
 
 def _due(s: ConnectionState, g: Signal, p: ReconnectPolicy, now: float, u: float) -> Step:
+    s = s.away(now)
     queued = evolve(s, phase=Phase.QUEUED, next_retry_at=None)
     return (queued, (Action(ActionKind.QUEUE),)) if s.budgeted else _open(s, g, p, now, u)
 
@@ -97,7 +99,8 @@ def _opened(s: ConnectionState, _: Signal, p: ReconnectPolicy, now: float, u: fl
     after = evolve(
         s, phase=Phase.CONNECTED, rotate_at=None if math.isinf(age) else now + age, besides=0
     )
-    after = evolve(after, opened_at=now)
+    # A server that accepts and then closes, again and again, is away all the time.
+    after = evolve(after, opened_at=now, away_since=s.away_since if s.exhausted else None)
     seconds = max(p.stable_after, s.waited)
     return after, (Action(ActionKind.OPENED, generation=s.generation, seconds=seconds),)
 
@@ -126,6 +129,7 @@ def _lost(s: ConnectionState, signal: Signal, p: ReconnectPolicy, now: float, u:
     if cause is None:
         raise ValueError("a signal 'lost' needs a cause")
 
+    s = s.away(now)
     if s.generation <= s.outdated and cause.who_must_act is WhoMustAct.CREDENTIALS:
         # They have acted: nobody has refused the credentials that there are now.
         cause = evolve(
@@ -169,13 +173,14 @@ def _fail(s: ConnectionState, cause: Cause, *before: Action) -> Step:
 
 
 def _overdue(s: ConnectionState, _: Signal, p: ReconnectPolicy, now: float, __: float) -> Step:
-    since = s.exhausted_at
+    since = s.away_since
     # As whoever has the timer reckons: the difference of the two may be a little less.
     if since is None or s.needs_attention or now < since + p.attention_after:
         return s, ()
 
-    attention = Action(ActionKind.ATTENTION, s.cause, seconds=now - since)
-    return evolve(s, needs_attention=True), (attention,)
+    cause = s.cause or NOT_CONNECTED
+    attention = Action(ActionKind.ATTENTION, cause, seconds=now - since)
+    return evolve(s, needs_attention=True, cause=cause), (attention,)
 
 
 # --- wishes --------------------------------------------------------------------------------------
@@ -188,7 +193,7 @@ def _reconnect(s: ConnectionState, g: Signal, p: ReconnectPolicy, now: float, u:
     # Whoever asks as soon as there is one asks again and again: as if the other side said "now".
     delay = p.delay_after_hint(s.attempt, 0.0, u, quick=True)
     close = Action(ActionKind.CLOSE, g.cause, generation=s.generation)
-    after = evolve(s.down().uncounted(), phase=Phase.WAITING, next_retry_at=now + delay)
+    after = evolve(s.down().uncounted().away(now), phase=Phase.WAITING, next_retry_at=now + delay)
     return after, (close, Action(ActionKind.WAIT, g.cause, delay, generation=s.generation))
 
 
@@ -212,7 +217,7 @@ def _plan(s: ConnectionState, p: ReconnectPolicy, now: float, u: float) -> Conne
 
 def _reopen(s: ConnectionState, g: Signal, p: ReconnectPolicy, now: float, u: float) -> Step:
     close = Action(ActionKind.CLOSE, g.cause, generation=s.generation)
-    s = s.uncounted()
+    s = s.uncounted().away(now)
     if s.successor is not None:
         return _succeed(s, close)
 

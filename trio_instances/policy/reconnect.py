@@ -76,8 +76,8 @@ class ReconnectPolicy:
     documents, Binance's; who comes back to it sooner makes it longer.
     """
     attention_after: float = 7200.0
-    """Seconds after the last quick attempt at which an instance that is still not back is said to
-    need attention; from the field notes of gateways that were down for days unseen."""
+    """Seconds without a connection after which an instance is said to need attention, however few
+    attempts there were; from the field notes of gateways that were down for days unseen."""
     max_age: float = math.inf
     """Seconds after which an open connection is replaced, up to a tenth sooner by chance.
 

@@ -157,6 +157,11 @@ class ConnectionState:
     """Why the last connection or attempt ended."""
     exhausted_at: float | None = None
     """When the quick attempts were used up; None again when a connection is proven."""
+    away_since: float | None = None
+    """Since when there has been no connection; once the quick attempts are used up, no proven one.
+
+    However few attempts there were since: one may wait for a budget, or for as long as it was told.
+    """
     needs_attention: bool = False
     """Whether it has been said since then that somebody should look at it."""
     waited: float = 0.0
@@ -189,7 +194,15 @@ class ConnectionState:
 
     def counting_anew(self) -> ConnectionState:
         """Forget the failures so far."""
-        return evolve(self, attempt=0, waited=0.0, exhausted_at=None, needs_attention=False)
+        return evolve(self, attempt=0, waited=0.0).fresh()
+
+    def fresh(self) -> ConnectionState:
+        """Forget for how long there has been no connection, and what was said of that."""
+        return evolve(self, exhausted_at=None, away_since=None, needs_attention=False)
+
+    def away(self, now: float) -> ConnectionState:
+        """Note since when there is no connection, if that is not known."""
+        return self if self.away_since is not None else evolve(self, away_since=now)
 
     def uncounted(self) -> ConnectionState:
         """Let the next attempt have the number of this one: what was asked for is no failure."""
