@@ -30,6 +30,8 @@ VERBS = {
 }
 
 _PLACE = re.compile(r"<!-- drawn: verbs -->\n.*?<!-- end -->\n", re.DOTALL)
+_LATER = 3600.0
+"""A time at which an open connection is old enough to be replaced at once."""
 _PROVES_ALONE = ReconnectPolicy()
 _PROVES_WITH_DATA = ReconnectPolicy(needs_data=True)
 
@@ -57,11 +59,11 @@ def _moves() -> Iterator[tuple[Phase, str, Phase]]:
         for kind, state, cause, policy in product(
             TABLE[phase], _states(phase), CAUSES, (_PROVES_ALONE, _PROVES_WITH_DATA)
         ):
-            after, _ = step(state, Signal(kind, cause=cause), policy, 0.0, 0.0)
+            after, _ = step(state, Signal(kind, cause=cause), policy, _LATER, 0.0)
             yield phase, _word(kind, cause, handover=state.successor is not None), after.phase
     for phase, kind in product(OPEN, SUCCESSOR):
         state = ConnectionState(phase, generation=1, begun=2, successor=2)
-        after, _ = step(state, Signal(kind, 2, CAUSES[0]), _PROVES_ALONE, 0.0, 0.0)
+        after, _ = step(state, Signal(kind, 2, CAUSES[0]), _PROVES_ALONE, _LATER, 0.0)
         yield phase, f"successor {kind}", after.phase
 
 
@@ -103,7 +105,7 @@ def _table() -> str:
 
 def _effect(phase: Phase, kind: SignalKind) -> str:
     state = ConnectionState(phase, generation=1, begun=1)
-    after, _ = step(state, Signal(kind, seconds=1.0), _PROVES_ALONE, 0.0, 0.0)
+    after, _ = step(state, Signal(kind, seconds=1.0), _PROVES_ALONE, _LATER, 0.0)
     if after.phase is not phase:
         return f"→ `{after.phase}`"
     if after.drain_by is not None:
@@ -112,12 +114,12 @@ def _effect(phase: Phase, kind: SignalKind) -> str:
         return "pauses the next run"
 
     draining = ConnectionState(phase, generation=1, begun=1, drain_by=1.0)
-    after, _ = step(draining, Signal(kind), _PROVES_ALONE, 0.0, 0.0)
+    after, _ = step(draining, Signal(kind), _PROVES_ALONE, _LATER, 0.0)
     if after != draining:
         return "ends a drain"
 
     paused = ConnectionState(phase, generation=1, begun=1, pause_wanted=True)
-    after, _ = step(paused, Signal(kind), _PROVES_ALONE, 0.0, 0.0)
+    after, _ = step(paused, Signal(kind), _PROVES_ALONE, _LATER, 0.0)
     return "" if after == paused else "ends a pause"
 
 

@@ -73,7 +73,7 @@ from .policy.budget import BudgetPolicy
 from .policy.causes.defaults import classify_failure
 from .policy.concerns import Concern, ConcernKind
 from .policy.crash_loop import CrashLoop, Trips
-from .policy.failures import Cause, FailureClass, WhoMustAct
+from .policy.failures import Cause, FailureClass, ProbeTimedOut, WhoMustAct
 from .policy.health import BudgetHealth, HealthSnapshot, ProbePolicy
 from .policy.intensity import RestartIntensity
 from .policy.notices import InitPolicy
@@ -148,6 +148,7 @@ __all__ = [
     "PressureLevel",
     "PressurePolicy",
     "ProbePolicy",
+    "ProbeTimedOut",
     "ReconnectPolicy",
     "RestartIntensity",
     "RestartLimitExceeded",

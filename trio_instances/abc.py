@@ -69,7 +69,11 @@ class Channel(ABC, Generic[C]):
         return ()
 
     def instance_children(self, instance: Instance) -> Sequence[ChildSpec]:
-        """Return what runs as long as the instance, in start order, through every reconnect."""
+        """Return what runs as long as the instance, in start order, through every reconnect.
+
+        One that says itself when it is ready has 30 s for that, where its spec has no finite
+        ``start_timeout``: the start of the instance waits for it, and so does an ``apply``.
+        """
         return ()
 
     async def probe(self, instance: Instance, connection: C) -> None:

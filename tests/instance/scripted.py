@@ -9,7 +9,7 @@ from random import Random
 from typing import Any
 
 import trio
-from attrs import frozen
+from attrs import evolve, frozen
 
 from trio_instances import (
     Backoff,
@@ -32,6 +32,8 @@ STEADY = ReconnectPolicy(
     backoff=Backoff(jitter="none"), slow=Backoff(initial=60.0, cap=300.0, jitter="none")
 )
 """The default policy without chance: delays of 0.5, 1, 2, 4, and then 60, 120, 240, 300 seconds."""
+AT_ONCE = evolve(STEADY, hint_floor=0.0)
+"""... that also replaces a connection at once which was opened just now."""
 DELAYS = [0.5, 1.0, 2.0, 4.0, 60.0, 120.0, 240.0, 300.0, 300.0]
 
 HANGS = math.inf

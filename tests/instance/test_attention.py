@@ -9,24 +9,32 @@ import trio
 from attrs import evolve
 from trio.testing import MockClock
 
-from trio_instances import ChildSpec, RestartIntensity, WhoMustAct, telemetry
+from trio_instances import (
+    BudgetPolicy,
+    Cause,
+    ChannelError,
+    ChildSpec,
+    ConnectionBudget,
+    InstanceSpec,
+    RestartIntensity,
+    WhoMustAct,
+    telemetry,
+)
 
 from .scripted import HANGS, STEADY, ScriptedChannel, Worker, degraded, fatal, lost, scene
 
 REFUSED = ConnectionRefusedError("no")
-EXHAUSTED_AT = 7.5
-"""When the fifth attempt fails under the steady policy."""
 PATIENT = evolve(STEADY, attention_after=1000.0)
 
 
-async def test_two_hours_after_the_last_quick_attempt_it_is_told(
+async def test_two_hours_after_the_first_attempt_it_is_told(
     autojump_clock: MockClock,
 ) -> None:
     """By default; to the second, though the slow attempts come at other times; and once."""
     channel = ScriptedChannel(*[REFUSED] * 1000)
     async with scene(channel) as s:
         event = await s.log.wait_for(telemetry.InstanceNeedsAttention)
-        assert event.at == trio.current_time() == EXHAUSTED_AT + 7200
+        assert event.at == trio.current_time() == 7200
         assert (event.elapsed, event.cause.reason) == (7200, "connection_refused")
         assert telemetry.level_of(event) == "ERROR"
         await trio.sleep(80_000)
@@ -39,7 +47,7 @@ async def test_it_is_in_the_snapshot_and_names_who_must_act(autojump_clock: Mock
     """From that moment on, and not before."""
     channel = ScriptedChannel(*[REFUSED] * 1000)
     async with scene(channel) as s:
-        await trio.sleep(EXHAUSTED_AT + 7199)
+        await trio.sleep(7199)
         health = s.bot.health()
         assert not health.needs_attention
         assert health.who_must_act is WhoMustAct.NOBODY
@@ -63,12 +71,12 @@ async def test_whoever_is_named_by_the_cause_must_act(autojump_clock: MockClock)
 
 @pytest.mark.parametrize("after", [0.0, 0.1, 59.9, 60.0, 61.0, 1000.1])
 async def test_the_time_is_a_setting(autojump_clock: MockClock, after: float) -> None:
-    """Also one that ends with the first slow delay, or at once."""
+    """Also one that ends at once, or while quick attempts are left."""
     channel = ScriptedChannel(*[REFUSED] * 1000)
     async with scene(channel, reconnect=evolve(STEADY, attention_after=after)) as s:
         event = await s.log.wait_for(telemetry.InstanceNeedsAttention)
 
-        assert event.at == EXHAUSTED_AT + after
+        assert event.at == after
 
 
 async def test_it_can_be_switched_off(autojump_clock: MockClock) -> None:
@@ -87,12 +95,12 @@ async def test_an_attempt_that_hangs_does_not_delay_it(autojump_clock: MockClock
     async with scene(channel, reconnect=policy) as s:
         event = await s.log.wait_for(telemetry.InstanceNeedsAttention)
 
-        assert event.at == EXHAUSTED_AT + 1000
+        assert event.at == 1000
         assert channel.living == 1
 
 
 async def test_proof_ends_it(autojump_clock: MockClock) -> None:
-    """An opening alone does not; and after the next exhaustion it is told again."""
+    """An opening alone does not; and when it is away again it is told again."""
     channel = ScriptedChannel(*[REFUSED] * 10)
     async with scene(channel, reconnect=PATIENT) as s:
         await s.log.wait_for(telemetry.InstanceNeedsAttention)
@@ -109,19 +117,31 @@ async def test_proof_ends_it(autojump_clock: MockClock) -> None:
 
 
 async def test_a_resume_ends_it(autojump_clock: MockClock) -> None:
-    """Somebody has attended to it; the time counts from the next exhaustion."""
+    """Somebody has attended to it; the time counts from then on."""
     channel = ScriptedChannel(*[REFUSED] * 1000)
     async with scene(channel, reconnect=PATIENT) as s:
         await s.log.wait_for(telemetry.InstanceNeedsAttention)
         s.bot.pause()
         await trio.sleep(5000)
-        assert s.bot.health().needs_attention
         s.bot.resume()
         resumed_at = trio.current_time()
         assert not s.bot.health().needs_attention
         event = await s.log.wait_for(telemetry.InstanceNeedsAttention, times=2)
 
-        assert event.at == resumed_at + EXHAUSTED_AT + 1000
+        assert event.at == resumed_at + 1000
+
+
+async def test_a_pause_ends_it(autojump_clock: MockClock) -> None:
+    """Whoever pauses has attended to it: nothing is tried, and so nothing in vain."""
+    channel = ScriptedChannel(*[REFUSED] * 1000)
+    async with scene(channel, reconnect=PATIENT) as s:
+        await s.log.wait_for(telemetry.InstanceNeedsAttention)
+        s.bot.pause()
+        health = s.bot.health()
+
+        assert health.status == "paused"
+        assert (health.needs_attention, health.who_must_act) == (False, WhoMustAct.NOBODY)
+        assert health.degraded == ()
 
 
 async def test_nobody_is_called_while_it_is_paused(autojump_clock: MockClock) -> None:
@@ -150,7 +170,7 @@ async def test_a_connection_that_is_there_calls_nobody_until_it_is_lost(
         event = await s.log.wait_for(telemetry.InstanceNeedsAttention)
 
         assert event.at == s.log.of(telemetry.InstanceDisconnected)[0].at
-        assert event.elapsed == event.at - EXHAUSTED_AT
+        assert event.elapsed == event.at
 
 
 async def test_a_restart_of_the_instance_begins_the_time_anew(autojump_clock: MockClock) -> None:
@@ -224,3 +244,34 @@ async def test_who_must_act_is_whom_the_newest_attempt_in_vain_names(
         assert (reason.what, reason.why.reason) == ("reconnect", "wrong")
         assert s.bot.health().who_must_act == "configuration"
         assert s.bot.standing().to_mend == reason.why
+
+
+async def test_slow_attempts_delay_nothing(autojump_clock: MockClock) -> None:
+    """A server that asks to be left alone for days, say: it is told, and it is degraded."""
+    banned = ChannelError(Cause("recoverable", "http_418", retry_after=250_000.0))
+    channel = ScriptedChannel(0.0, banned)
+    async with scene(channel) as s:
+        await s.bot.wait_status("connected")
+        await trio.sleep(10_000)
+        channel.reader.end(lost())
+        event = await s.log.wait_for(telemetry.InstanceNeedsAttention)
+        assert (event.at, event.elapsed, event.cause.reason) == (17_200, 7200, "http_418")
+        health = s.bot.health()
+
+        assert (health.status, health.who_must_act) == ("degraded", "operator")
+        assert [reason.what for reason in health.degraded] == ["reconnect"]
+        assert health.attempt == 1
+
+
+async def test_a_wait_for_the_budget_delays_nothing(autojump_clock: MockClock) -> None:
+    """Though there was no attempt that could have failed."""
+    policy = BudgetPolicy(attempts_per_second=10.0, attempts_per_day=1)
+    budget = ConnectionBudget("day", policy)
+    async with scene(ScriptedChannel(), budget=budget) as s:
+        await s.bot.wait_status("connected")
+        spec = InstanceSpec(id="late", channel=ScriptedChannel(), budget=budget)
+        late = await s.runtime.start_instance(spec)
+        event = await s.log.wait_for(telemetry.InstanceNeedsAttention)
+        assert (event.instance_id, event.at) == ("late", 7200)
+        assert event.cause.reason == "not_connected"
+        assert late.health().who_must_act == "operator"

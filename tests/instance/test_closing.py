@@ -17,6 +17,7 @@ from trio_instances import (
     InstanceStatus,
     ProbePolicy,
     RestartIntensity,
+    WhoMustAct,
     telemetry,
 )
 
@@ -109,7 +110,6 @@ async def test_a_closing_that_raises_is_told_and_changes_nothing(
         await trio.sleep(20)
 
         assert [cause.reason for cause in close_failures(s.log)] == ["in closing"]
-        assert s.log.of(telemetry.InstanceFailed) == []
         if how == "lose":
             assert s.bot.health().last_error == "gone"
 
@@ -403,3 +403,25 @@ async def test_a_snapshot_while_closing_has_no_children_of_the_connection(
         assert [(c.name, c.state) for c in s.bot.health().children] == [
             ("keeper", ChildState.RUNNING)
         ]
+
+
+async def test_what_is_given_up_says_so_while_it_still_closes(autojump_clock: MockClock) -> None:
+    """Nobody waits for a retry that will not come; it is failed when nothing of it is left."""
+    channel = ScriptedChannel()
+    banned = Cause("fatal", "banned", lost=True, who_must_act="credentials")
+
+    async def slowly() -> None:
+        await trio.sleep(9)
+
+    channel.close = slowly
+    async with scene(channel) as s:
+        await s.bot.wait_status("connected")
+        channel.reader.end(ChannelError(banned))
+        await trio.sleep(1)
+        health = s.bot.health()
+
+        assert (health.status, health.needs_attention) == ("reconnecting", True)
+        assert health.who_must_act is WhoMustAct.CREDENTIALS
+        assert channel.living == 1
+        assert s.log.of(telemetry.InstanceFailed) == []
+        assert (await s.log.wait_for(telemetry.InstanceFailed)).at == 9

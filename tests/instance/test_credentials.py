@@ -19,7 +19,7 @@ from trio_instances import (
     telemetry,
 )
 
-from .scripted import OverlappingChannel, ScriptedChannel, fatal, scene
+from .scripted import AT_ONCE, OverlappingChannel, ScriptedChannel, fatal, scene
 
 REFUSED = ConnectionRefusedError("no")
 REVOKED = ChannelError(Cause("fatal", "http_401", lost=True, who_must_act="credentials"))
@@ -199,7 +199,7 @@ async def test_a_successor_with_the_old_ones_is_made_again_with_the_new_ones(
 ) -> None:
     """A handover is under way when they come, and goes wrong: the next one has them."""
     channel = GuardedBoth()
-    async with scene(channel) as s:
+    async with scene(channel, reconnect=AT_ONCE) as s:
         await s.bot.wait_status("connected")
         channel.right, channel.delay = "new", 5.0
         s.bot.rotate()

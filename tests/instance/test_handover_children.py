@@ -14,7 +14,7 @@ from trio_instances import (
 )
 
 from .handovers import begin
-from .scripted import HANGS, OverlappingChannel, Scene, Worker, degraded, lost, scene
+from .scripted import AT_ONCE, HANGS, OverlappingChannel, Scene, Worker, degraded, lost, scene
 
 # --- children of the same names ------------------------------------------------------------------
 
@@ -72,7 +72,7 @@ async def test_a_child_that_was_parked_is_well_again_with_the_successors(
     """What was missing on the old connection is there on the new one; and not sooner."""
     channel = Optionals(0.0, 0.0, 0.0, broken={1})
     channel.late = {2}
-    async with scene(channel) as s:
+    async with scene(channel, reconnect=AT_ONCE) as s:
         await s.bot.wait_status("degraded")
         s.bot.rotate()
         await trio.sleep(1)
@@ -187,7 +187,7 @@ async def test_a_probe_that_fails_the_old_one_promotes_the_successor(
 
     channel.ask = ask
     policy = ProbePolicy(interval=1.0, jitter=0.0, failures_to_fail=3)
-    async with scene(channel, probe=policy) as s:
+    async with scene(channel, reconnect=AT_ONCE, probe=policy) as s:
         await s.bot.wait_status("connected")
         s.bot.rotate()
         await s.bot.wait_status("reconnecting")

@@ -14,6 +14,7 @@ from trio_instances import (
 
 from .handovers import begin, slowly
 from .scripted import (
+    AT_ONCE,
     HANGS,
     OverlappingChannel,
     Worker,
@@ -77,7 +78,7 @@ async def test_a_successor_whose_children_do_not_get_ready_is_closed_in_peace(
 
     reader = Worker()
     channel.give_children = children
-    async with scene(channel) as s:
+    async with scene(channel, reconnect=AT_ONCE) as s:
         await s.bot.wait_status("connected")
         s.bot.rotate()
         await trio.sleep(1.1)
@@ -106,7 +107,7 @@ async def test_a_successor_that_is_closed_slowly_is_not_in_the_next_ones_way(
 
     channel.give_children = children
     channel.closings[2] = hang
-    async with scene(channel) as s:
+    async with scene(channel, reconnect=AT_ONCE) as s:
         await s.bot.wait_status("connected")
         s.bot.rotate()
         await s.log.wait_for(telemetry.InstanceHandedOver)
@@ -125,7 +126,7 @@ async def test_the_old_one_hangs_in_closing_while_the_new_one_is_up(
         await trio.sleep_forever()
 
     channel.closings[1] = hang
-    async with scene(channel) as s:
+    async with scene(channel, reconnect=AT_ONCE) as s:
         await s.bot.wait_status("connected")
         s.bot.rotate()
         await trio.sleep(9)

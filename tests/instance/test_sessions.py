@@ -11,7 +11,16 @@ import trio
 from attrs import evolve
 from trio.testing import MockClock
 
-from trio_instances import ChildSpec, Instance, InstanceFailed, RestartIntensity, telemetry
+from trio_instances import (
+    Cause,
+    ChildSpec,
+    Instance,
+    InstanceFailed,
+    ProbePolicy,
+    RestartIntensity,
+    telemetry,
+)
+from trio_instances.policy.causes import DEFAULTS, DISCORD, RuleSet, on_error
 
 from .scripted import (
     STEADY,
@@ -25,6 +34,7 @@ from .scripted import (
 )
 
 REFUSED = ConnectionRefusedError("no")
+WRONG = RuleSet("wrong", [on_error(Exception, Cause("fatal", "anything"))])
 
 
 class Remembering(ScriptedChannel):
@@ -213,3 +223,27 @@ async def test_a_fatal_loss_that_is_resumable_keeps_the_session(autojump_clock: 
             await s.bot.wait_status("stopped")
 
         assert s.bot.session == "session 1"
+
+
+@pytest.mark.parametrize(
+    ("rules", "seen"),
+    [(DISCORD | DEFAULTS, [None, "session 1"]), (DEFAULTS, [None, None]), (WRONG, [None, None])],
+)
+async def test_the_rules_say_whether_a_session_outlives_a_probe_without_an_answer(
+    autojump_clock: MockClock, rules: RuleSet, seen: list[str | None]
+) -> None:
+    """And nothing else about it: silence is recoverable, whatever they would make of it."""
+    channel = Remembering()
+
+    async def ask(connection: int) -> None:
+        if connection == 1:
+            await trio.sleep_forever()
+
+    channel.ask, channel.judge = ask, rules.cause_of_error
+    async with scene(channel, probe=ProbePolicy(failures_to_fail=1)) as s:
+        await s.log.wait_for(telemetry.InstanceConnected, times=2)
+        (end,) = s.log.of(telemetry.InstanceDisconnected)
+
+        assert channel.seen == seen
+        assert (end.cause.reason, end.cause.failure_class) == ("probe_timeout", "recoverable")
+        assert end.cause.detail == "no answer within 5 s"

@@ -83,3 +83,14 @@ def test_specs_are_frozen_values() -> None:
 
     assert InstanceSpec(id="a", channel=channel) == InstanceSpec(id="a", channel=channel)
     assert InstanceSpec(id="a", channel=channel) != InstanceSpec(id="a", channel=ScriptedChannel())
+
+
+def test_an_async_function_that_nobody_awaits_is_refused() -> None:
+    """New credentials would be accepted, and never used."""
+
+    class Waits(ScriptedChannel):
+        async def update_credentials(self, credentials: object) -> None:  # type: ignore[override]
+            raise NotImplementedError
+
+    with pytest.raises(InvalidSpec, match=r"channel.update_credentials.*plain function"):
+        InstanceSpec(id="bot", channel=Waits())

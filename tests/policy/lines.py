@@ -89,10 +89,15 @@ class Line:
 
 
 def at(phase: Phase, policy: ReconnectPolicy = POLICY) -> Line:
-    """Return a connection in a phase; with a budget only where it needs one to be there."""
+    """Return a connection in a phase; with a budget only where it needs one to be there.
+
+    One that is open was opened long enough ago to be replaced at once.
+    """
     line = Line(policy, budgeted=phase is Phase.QUEUED)
+    line.now = -policy.hint_floor if phase in (Phase.CONNECTED, Phase.PROVEN) else 0.0
     for signal in ROAD[phase]:
         line.take(signal)
+    line.now = 0.0
     assert line.state.phase is phase
     return line
 

@@ -58,14 +58,17 @@ def test_a_successor_takes_over_when_it_is_open(phase: Phase) -> None:
     assert (line.state.stable, line.state.data) == (False, False)
 
 
-def test_a_handover_counts_as_an_attempt() -> None:
-    """Replacing a connection that is not proven, again and again, makes no new attempts quick."""
+def test_a_handover_counts_as_no_attempt() -> None:
+    """It is no failure, so it uses up no quick attempt; it proves nothing, so it resets none."""
     line = at(Phase.CONNECTED)
-    for successor in range(2, 6):
+    line.fail(1)
+    line.tell(SignalKind.OPENED)
+    for successor in range(3, 9):
+        line.now += 1.0
         line.tell(SignalKind.HANDOVER).take(Signal(SignalKind.OPENED, successor))
-    assert line.state.attempt == 5
+    assert line.state.attempt == 2
 
-    assert line.fail(1) == [60.0]
+    assert line.fail(1) == [1.0]
 
 
 def test_what_the_old_one_proved_does_not_prove_the_new_one() -> None:
@@ -135,13 +138,28 @@ def test_a_handover_that_failed_is_tried_again_by_the_backoff() -> None:
         line.tell(SignalKind.HANDOVER)
         line.take(Signal(SignalKind.LOST, line.state.successor, REFUSED))
         assert line.state.rotate_at is not None
-        delays.append(line.state.rotate_at)
+        delays.append(line.state.rotate_at - line.now)
+        line.now = line.state.rotate_at
     assert delays == [0.5, 1.0, 2.0, 4.0, 60.0, 120.0, 240.0]
 
     line.tell(SignalKind.HANDOVER).take(Signal(SignalKind.OPENED, line.state.successor))
     assert line.state.rotate_at is None
+    line.now += 1.0
     line.tell(SignalKind.HANDOVER).take(Signal(SignalKind.LOST, line.state.successor, REFUSED))
-    assert line.state.rotate_at == 0.5
+    assert line.state.rotate_at == line.now + 0.5
+
+
+def test_a_handover_that_failed_is_not_tried_before_its_time() -> None:
+    """However often somebody asks for one."""
+    line = handing_over(Phase.PROVEN)
+    line.take(of_successor(SignalKind.LOST, cause=REFUSED))
+    line.now = 0.4
+    before = line.state
+
+    assert line.take(Signal(SignalKind.HANDOVER)) == ()
+    assert line.state is before
+    line.now = 0.5
+    assert kinds(line.take(Signal(SignalKind.HANDOVER))) == ["open_beside"]
 
 
 def test_a_hint_is_obeyed_for_the_next_handover() -> None:
@@ -225,6 +243,41 @@ def test_numbers_of_successors_are_not_used_twice() -> None:
 
 
 # --- Planned rotation
+
+
+@pytest.mark.parametrize("kind", [SignalKind.ROTATE, SignalKind.HANDOVER])
+def test_who_was_just_opened_is_replaced_a_little_later(kind: SignalKind) -> None:
+    """Above the floor, spread by chance, and once, however often it is asked for."""
+    line = Line().tell(SignalKind.START)
+    line.now = 7.0
+    line.tell(SignalKind.OPENED)
+    line.now = 7.9
+
+    assert line.take(Signal(kind)) == ()
+    assert (line.state.phase, line.state.rotate_at) == (Phase.CONNECTED, 8.25)
+    before = line.state
+    assert line.take(Signal(kind)) == ()
+    assert line.state == before
+    line.now = 8.25
+    assert line.take(Signal(kind)) != ()
+
+
+def test_who_was_to_be_replaced_sooner_than_that_is() -> None:
+    """A time that is planned is only ever moved to a sooner one, while it is to come."""
+    line = Line(ReconnectPolicy(max_age=1.1), u=0.0).tell(SignalKind.START, SignalKind.OPENED)
+    line.u = 1.0
+    line.tell(SignalKind.ROTATE)
+
+    assert line.state.rotate_at == 1.1
+
+
+def test_an_age_below_the_floor_is_the_floor() -> None:
+    """A time that has passed without a replacement gets a new one, or its timer would spin."""
+    line = Line(ReconnectPolicy(max_age=0.1), u=0.0).tell(SignalKind.START, SignalKind.OPENED)
+    line.now = 0.1
+    line.tell(SignalKind.ROTATE)
+
+    assert line.state.rotate_at == 1.0
 
 
 @given(chances)

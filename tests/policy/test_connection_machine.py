@@ -61,6 +61,7 @@ ENDS = {Phase.FAILED, Phase.STOPPED}
 OPEN = {Phase.CONNECTED, Phase.PROVEN}
 UP = {Phase.CONNECTING, *OPEN}
 RUNNING = {*UP, Phase.WAITING}
+REPLACES = {SignalKind.RECONNECT, SignalKind.ROTATE}
 
 ROAD = {
     Phase.IDLE: [SignalKind.START],
@@ -207,7 +208,7 @@ class ConnectionMachine(RuleBasedStateMachine):
         """Let an operator wish something."""
         self.send(kind, None, cause, u)
 
-    @precondition(lambda self: self.state.exhausted)
+    @precondition(lambda self: self.state.away_since is not None)
     @rule(hours=st.sampled_from([1, 2, 3]))
     def stay_away(self, hours: int) -> None:
         """Let time pass, and somebody ask whether it was too long, more than once."""
@@ -233,6 +234,8 @@ class ConnectionMachine(RuleBasedStateMachine):
             assert (self.state, actions) == (before, ())
         if kind is SignalKind.CREDENTIALS and before.phase in UP and self.state is not before:
             self.outdated = before.begun
+        if kind in REPLACES and before.phase in OPEN and actions:
+            self.attempts = max(self.attempts - 1, 0)
         for action in actions:
             self.check_life(before, action)
             self.count(before, action)
@@ -256,6 +259,8 @@ class ConnectionMachine(RuleBasedStateMachine):
             case ActionKind.PROMOTE:
                 assert self.living == [before.successor]
         if action.kind in (ActionKind.OPEN, ActionKind.OPEN_BESIDE):
+            asked = action.kind is ActionKind.OPEN_BESIDE or before.phase in OPEN
+            assert not asked or self.now >= before.opened_at + self.policy.hint_floor
             self.begun += 1
             self.living.append(self.begun)
             assert action.generation == self.begun
@@ -264,18 +269,26 @@ class ConnectionMachine(RuleBasedStateMachine):
             self.living = [number for number in self.living if number != action.generation]
 
     def count(self, before: ConnectionState, action: Action) -> None:
-        """Attempts grow by one with each; only proof and the end of a pause begin anew."""
+        """Attempts grow by one with each, but for one that replaces an open connection on request.
+
+        Only proof and a pause begin anew.
+        """
         resumed = action.kind is ActionKind.RESUME and before.drain_by is None
-        if action.kind is ActionKind.PROVEN or resumed:
+        paused = action.kind is ActionKind.PAUSE and self.state.phase is Phase.PAUSED
+        if action.kind is ActionKind.PROVEN or resumed or paused:
             self.begin_to_count()
-        if action.kind in (ActionKind.OPEN, ActionKind.LEAVE, ActionKind.PROMOTE):
+        if action.kind in (ActionKind.OPEN, ActionKind.PROMOTE):
             self.attempts += 1
+        if action.kind is ActionKind.LEAVE:
+            self.attempts = max(self.attempts, 1)
         if action.kind is ActionKind.EXHAUSTED:
             self.exhausted += 1
             self.exhausted_at = self.now
         if action.kind is ActionKind.ATTENTION:
             self.attentions += 1
-            assert self.now >= self.exhausted_at + self.policy.attention_after
+            assert before.away_since is not None
+            assert self.now >= before.away_since + self.policy.attention_after
+            assert before.away_since <= self.exhausted_at
             assert before.phase in (Phase.WAITING, Phase.CONNECTING)
 
     def excuse(self, before: ConnectionState, cause: Cause) -> Cause:
@@ -356,6 +369,14 @@ class ConnectionMachine(RuleBasedStateMachine):
             assert self.state.besides == 0
         if self.state.phase not in OPEN or self.state.successor is not None:
             assert self.state.rotate_at is None
+
+    @invariant()
+    def what_is_away_knows_since_when(self) -> None:
+        """Whatever it waits for; and what is proven, or closed on purpose, is not away."""
+        if self.state.phase in (Phase.CONNECTING, Phase.WAITING):
+            assert self.state.away_since is not None
+        if self.state.phase in (Phase.PROVEN, Phase.PAUSED):
+            assert self.state.away_since is None
 
     @invariant()
     def only_what_runs_is_drained(self) -> None:

@@ -313,6 +313,52 @@ def test_proof_ends_the_time_that_was_waited() -> None:
     """A proven connection that an operator remakes is proven again after the plain time."""
     line = Line().tell(SignalKind.START)
     line.fail(7)
-    line.tell(SignalKind.OPENED, SignalKind.STABLE, SignalKind.RECONNECT)
+    line.tell(SignalKind.OPENED, SignalKind.STABLE)
+    line.now = 60.0
+    line.tell(SignalKind.RECONNECT)
 
     assert seconds_to_prove(line) == 60.0
+
+
+@pytest.mark.parametrize("kind", [SignalKind.RECONNECT, SignalKind.ROTATE])
+@pytest.mark.parametrize("phase", [Phase.CONNECTED, Phase.PROVEN])
+def test_what_was_asked_for_uses_up_no_attempt(phase: Phase, kind: SignalKind) -> None:
+    """However often: the first loss of all is retried quickly, and gives up nothing."""
+    line = at(phase, ReconnectPolicy(exhausted=Exhausted.ESCALATE))
+    for _ in range(20):
+        line.tell(kind, SignalKind.OPENED)
+        line.now += 1.0
+    assert line.state.attempt == 1
+
+    assert line.fail(1) == [0.5]
+
+
+def test_what_was_asked_for_resets_no_attempt() -> None:
+    """The one that replaces a connection has its number: what it fails with counts after that."""
+    line = Line().tell(SignalKind.START)
+    line.fail(3)
+    line.tell(SignalKind.OPENED, SignalKind.RECONNECT, SignalKind.DUE)
+
+    assert line.state.attempt == 4
+    assert line.fail(2) == [4.0, 60.0]
+
+
+def test_a_reconnect_of_what_was_just_opened_waits() -> None:
+    """As for a "now" of the other side; who asks each connection for another one storms nobody."""
+    line = Line().tell(SignalKind.START, SignalKind.OPENED)
+    line.now = 0.9
+
+    assert line.take(Signal(SignalKind.RECONNECT, cause=REFUSED)) == (
+        Action(ActionKind.CLOSE, REFUSED, generation=1),
+        Action(ActionKind.WAIT, REFUSED, 1.25, generation=1),
+    )
+    assert (line.state.phase, line.state.next_retry_at) == (Phase.WAITING, 2.15)
+
+
+@pytest.mark.parametrize("kind", [SignalKind.RETRY, SignalKind.RECONNECT])
+def test_who_cannot_wait_for_that_says_so(kind: SignalKind) -> None:
+    """A second word wakes it as it wakes any retry that waits."""
+    line = Line().tell(SignalKind.START, SignalKind.OPENED, SignalKind.RECONNECT)
+
+    assert kinds(line.take(Signal(kind))) == ["open"]
+    assert line.state.attempt == 1

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
 from attrs import evolve
 from hypothesis import given
@@ -153,8 +151,9 @@ def test_a_successor_with_the_old_credentials_is_excused_too() -> None:
 
 def exhausted(policy: ReconnectPolicy) -> Line:
     """Return a connection whose quick attempts were used up at 100 s, waiting for a slow one."""
-    line = Line(policy).tell(SignalKind.START)
+    line = Line(policy)
     line.now = 100.0
+    line.tell(SignalKind.START)
     line.fail(policy.attempts)
     line.lose()
     assert line.is_in(Phase.WAITING)
@@ -183,9 +182,9 @@ def test_the_time_at_which_it_is_due_is_late_enough(since: float, after: float) 
 
     The difference of the two times may be smaller than the time between them.
     """
-    line = Line(ReconnectPolicy(attempts=1, attention_after=after)).tell(SignalKind.START)
+    line = Line(ReconnectPolicy(attempts=1, attention_after=after))
     line.now = since
-    line.lose()
+    line.tell(SignalKind.START).lose()
     line.now = since + after
 
     assert kinds(line.take(Signal(SignalKind.OVERDUE))) == ["attention"]
@@ -248,13 +247,49 @@ def test_a_loss_of_quality_counts_from_itself() -> None:
     assert line.state.exhausted_at == 7.0
 
 
-@pytest.mark.parametrize("phase", list(Phase))
-def test_nothing_is_overdue_before_the_quick_attempts_are_used_up(phase: Phase) -> None:
-    """Whatever the time."""
-    line = at(phase, ReconnectPolicy(attention_after=0.0))
-    line.now = math.inf
+AWAY = {Phase.QUEUED, Phase.CONNECTING, Phase.WAITING}
 
-    assert line.take(Signal(SignalKind.OVERDUE)) == ()
+
+@pytest.mark.parametrize("phase", list(Phase))
+def test_it_does_not_matter_how_many_attempts_there_were(phase: Phase) -> None:
+    """One that waits for a budget, or hangs, or was told to wait for days, is away."""
+    line = at(phase, ATTENTIVE)
+    line.now = 1000.0
+
+    assert kinds(line.take(Signal(SignalKind.OVERDUE))) == ["attention"] * (phase in AWAY)
+    assert line.state.needs_attention is (phase in AWAY)
+
+
+def test_who_has_made_no_attempt_says_so() -> None:
+    """There is no failure to give as the cause."""
+    line = at(Phase.QUEUED, ATTENTIVE)
+    line.now = 1000.0
+    (attention,) = line.take(Signal(SignalKind.OVERDUE))
+
+    assert attention.cause is line.state.cause
+    assert attention.cause is not None
+    assert attention.cause.reason == "not_connected"
+
+
+def test_the_time_counts_from_the_loss() -> None:
+    """An opening begins it anew, as long as there are quick attempts left."""
+    line = at(Phase.PROVEN, ATTENTIVE)
+    line.now = 500.0
+    line.fail(1)
+    assert line.state.away_since == 500.0
+
+    line.tell(SignalKind.OPENED)
+    assert line.state.away_since is None
+    line.now = 600.0
+    line.lose()
+    assert line.state.away_since == 600.0
+
+
+def test_who_opens_and_loses_is_away_when_its_quick_attempts_are_used_up() -> None:
+    """A server that accepts and then closes is no better than one that refuses."""
+    line = exhausted(ATTENTIVE).tell(SignalKind.DUE, SignalKind.OPENED)
+
+    assert line.state.away_since == 100.0
 
 
 def test_who_escalates_needs_no_other_word() -> None:

@@ -17,6 +17,7 @@ from trio_instances.policy.standing import (
     all_down,
     down_since,
     due_by,
+    gives_up,
     in_words,
     judge_start,
     overdue,
@@ -315,3 +316,17 @@ def test_an_operator_must_look_at_what_is_away_for_too_long() -> None:
     assert said(MEH) == evolve(MEH, who_must_act="operator")
     assert said(BIG) == BIG
     assert to_mend(StatusState(S.CONNECTED), ConnectionState(Phase.PROVEN), None) is None
+
+
+@pytest.mark.parametrize("why", [REFUSED, MEH])
+def test_what_is_given_up_is_to_be_mended_while_it_still_closes(why: Cause) -> None:
+    """From the decision on; and no more when somebody ends it."""
+    given_up = ConnectionState(Phase.FAILED, cause=why)
+
+    def said(link: InstanceStatus) -> tuple[bool, Cause | None]:
+        state = StatusState(link)
+        return gives_up(state, given_up), to_mend(state, given_up, why)
+
+    expected = why if why is REFUSED else evolve(why, who_must_act="operator")
+    assert said(S.RECONNECTING) == (True, expected)
+    assert said(S.STOPPING) == said(S.STOPPED) == (False, None)

@@ -28,7 +28,7 @@ from trio_instances.telemetry import EventBus
 from trio_instances.testing import EventRecorder
 
 from ..instance.scripted import ScriptedChannel, always, fatal
-from .instances import spec_of
+from .instances import slow_to_start, spec_of
 
 NOTHING: dict[str, Any] = {
     "stopped": (), "restarted": (), "started": (), "unchanged": (), "failed": {},
@@ -330,3 +330,19 @@ async def test_what_is_not_several_specifications_is_refused(autojump_clock: Moc
         one: Any = spec_of("bot")
         with pytest.raises(InvalidSpec, match="specs: must be several InstanceSpecs, not Instance"):
             await runtime.apply(one)
+
+
+async def test_an_instance_that_never_gets_ready_does_not_hold_up_a_pass(
+    autojump_clock: MockClock,
+) -> None:
+    """Its own child has 30 s, and more only where its spec says so; then it is among the failed."""
+    patient = slow_to_start(seconds=100.0)
+    give = patient.give_own
+    patient.give_own = lambda bot: [evolve(each, start_timeout=200.0) for each in give(bot)]
+    async with open_runtime() as runtime:
+        specs = [spec_of("hangs", slow_to_start()), spec_of("slow", patient), spec_of("well")]
+        applied = await runtime.apply(specs)
+
+        assert trio.current_time() == 130
+        assert (list(applied.failed), applied.started) == (["hangs"], ("slow", "well"))
+        assert "30 s" in str(applied.failed["hangs"])

@@ -187,6 +187,23 @@ async def test_a_budget_of_another_policy_keeps_what_was_spent_of_the_day(
     assert (later.health().left_today, budget.health().left_today) == (1, 6)
 
 
+async def test_a_budget_that_is_used_before_the_one_it_follows_spends_from_its_day(
+    load: Load, autojump_clock: MockClock
+) -> None:
+    """Which of them is used first is chance; the provider has one day for both."""
+    limited = TWO.replace("0.2", "0.2\nattempts_per_day = {}")
+    (first,) = load(limited.format(10)).budgets
+    (later,) = load(limited.format(5), first).budgets
+    async with open_runtime() as runtime:
+        for number, budget in enumerate((later, first)):
+            channel = MemoryChannel(MemoryServer())
+            spec = InstanceSpec(id=f"bot-{number}", channel=channel, budget=budget)
+            bot = await runtime.start_instance(spec)
+            await bot.wait_status("connected")
+
+        assert (later.health().left_today, first.health().left_today) == (3, 8)
+
+
 def test_in_another_run_of_trio_a_day_begins_anew(load: Load) -> None:
     """Its clock has nothing in common with the one before."""
     limited = TWO.replace("0.2", "0.2\nattempts_per_day = {}")

@@ -10,7 +10,14 @@ import pytest
 import trio
 import trio_websocket
 
-from trio_instances import Instance, InstanceFailed, InstanceSpec, InvalidSpec, open_runtime
+from trio_instances import (
+    Instance,
+    InstanceFailed,
+    InstanceSpec,
+    InvalidSpec,
+    ReconnectPolicy,
+    open_runtime,
+)
 from trio_instances.channels.websocket import WebSocketChannel
 from trio_instances.telemetry import EventBus, InstanceConnected, InstanceHandedOver
 from trio_instances.testing import EventRecorder, Handshake, Refusal, open_gateway
@@ -69,7 +76,8 @@ async def test_what_is_sent_in_handovers_arrives_once_and_in_order() -> None:
             )
             channel = Overlapping(f"ws://127.0.0.1:{listener.port}", outbox_capacity=8)
             async with open_runtime(events=bus) as runtime:
-                spec = InstanceSpec(id="bot", channel=channel, probe=None)
+                policy = ReconnectPolicy(hint_floor=0.0)
+                spec = InstanceSpec(id="bot", channel=channel, reconnect=policy, probe=None)
                 bot = await runtime.start_instance(spec)
                 await bot.wait_status("connected")
                 server.patience = 0.01

@@ -29,7 +29,7 @@ from trio_instances import (
 from trio_instances.telemetry import EventBus
 from trio_instances.testing import EventRecorder
 
-from ..instance.scripted import STEADY, ScriptedChannel, nothing
+from ..instance.scripted import AT_ONCE, STEADY, ScriptedChannel, nothing
 
 AT_TEN = ProbePolicy(interval=1000.0, jitter=0.0, data_silence=10.0)
 """The silence of all passes at one moment, so that all probes are due then."""
@@ -291,7 +291,7 @@ async def test_five_hundred_reconnects_leave_nothing_in_the_schedule(
         policy = ProbePolicy(interval=1e6, data_silence=silence)
         channel = Fresh()
         channel.ask = lambda _: hang()
-        spec = InstanceSpec(id="bot", channel=channel, probe=policy, reconnect=STEADY)
+        spec = InstanceSpec(id="bot", channel=channel, probe=policy, reconnect=AT_ONCE)
         bot = await f.runtime.start_instance(spec)
         for _ in range(500):
             await bot.wait_status("connected")

@@ -10,7 +10,7 @@ from trio_instances import ChildSpec, InstanceStatus, Runtime, open_runtime, tel
 from trio_instances.telemetry import EventBus
 from trio_instances.testing import EventRecorder
 
-from ..instance.scripted import ScriptedChannel, always, scene
+from ..instance.scripted import ScriptedChannel, always, fatal, scene
 from .instances import Outcomes, slow_to_start, slow_to_stop, spec_of
 
 
@@ -197,3 +197,21 @@ async def test_an_instance_can_be_stopped_between_its_own_restarts(
 
             assert s.bot.status is InstanceStatus.STOPPED
             assert s.runtime.list_instances() == []
+
+
+async def test_a_restart_that_is_restarted_before_its_run_begins_connects(
+    autojump_clock: MockClock,
+) -> None:
+    """What verbs had led to by then is over with it, and nothing waits for its end."""
+    for checkpoints in range(15):
+        async with scene(ScriptedChannel(fatal())) as s, trio.open_nursery() as nursery:
+            await s.log.wait_for(telemetry.InstanceFailed)
+            nursery.start_soon(Outcomes().of, s.runtime.restart_instance, "bot")
+            for _ in range(checkpoints):
+                await trio.lowlevel.checkpoint()
+            s.bot.pause()
+            s.bot.resume()
+            await Outcomes().of(s.runtime.restart_instance, "bot")
+            await trio.sleep(5)
+
+            assert s.bot.status == "connected"

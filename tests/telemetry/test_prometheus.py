@@ -37,6 +37,7 @@ from trio_instances import (
     LoopShares,
     PressureLevel,
     ProbePolicy,
+    ReconnectPolicy,
     WhoMustAct,
     open_runtime,
     telemetry,
@@ -423,7 +424,9 @@ async def test_what_a_runtime_goes_through_is_counted(autojump_clock: MockClock)
     channel.overlaps = True
     async with open_runtime(wall_clock=lambda: trio.current_time() + asleep) as runtime:
         collector = PrometheusCollector(runtime)
-        bot = await runtime.start_instance(InstanceSpec(id="bot", channel=channel, budget=budget))
+        at_once = ReconnectPolicy(hint_floor=0.0)
+        spec = InstanceSpec(id="bot", channel=channel, budget=budget, reconnect=at_once)
+        bot = await runtime.start_instance(spec)
         await bot.wait_status("connected")
         bot.rotate()
         asleep = 3600.0

@@ -342,6 +342,7 @@ async def test(instance_runtime, autojump_clock):
         spec = InstanceSpec(id=f"bot-{number}", channel=FakeChannel(), probe=None)
         bot = await instance_runtime.start_instance(spec)
         await bot.wait_status("connected")
+    await trio.sleep(1)
     for bot in instance_runtime.list_instances():
         bot.reconnect()
 """

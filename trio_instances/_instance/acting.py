@@ -160,13 +160,14 @@ def _proven(record: InstanceRecord, _: Action, before: ConnectionState, now: flo
     record.recover("reconnect")
 
 
-def _wait(record: InstanceRecord, action: Action, before: ConnectionState, _: float) -> None:
-    if record.connection.exhausted and action.cause is not None:
+def _wait(record: InstanceRecord, action: Action, *_: object) -> None:
+    if record.connection.exhausted and _is_failure(action.cause):
+        assert action.cause is not None
         record.degrade("reconnect", action.cause)  # it is so because of this one now
     if record.bus.listening:
         record.tell(
             events.ReconnectScheduled,
-            attempt=before.attempt + 1,
+            attempt=record.connection.attempt + 1,
             delay=action.seconds,
             quick=action.quick,
             cause=action.cause,
@@ -182,10 +183,10 @@ def _exhausted(record: InstanceRecord, action: Action, before: ConnectionState, 
 
 
 def _attend(record: InstanceRecord, action: Action, _: ConnectionState, __: float) -> None:
+    assert action.cause is not None
     if record.bus.listening:
-        record.tell(
-            events.InstanceNeedsAttention, elapsed=action.seconds, cause=action.cause or _UNKNOWN
-        )
+        record.tell(events.InstanceNeedsAttention, elapsed=action.seconds, cause=action.cause)
+    record.degrade("reconnect", action.cause)  # also where few attempts were made in all that time
 
 
 def _open_beside(record: InstanceRecord, action: Action, _: ConnectionState, now: float) -> None:
@@ -231,6 +232,7 @@ def _drain(record: InstanceRecord, action: Action, _: ConnectionState, __: float
 
 def _pause(record: InstanceRecord, *_: object) -> None:
     record.change(Change.PAUSE)
+    record.recover("reconnect")  # nothing is tried, so nothing is tried in vain
     if record.bus.listening:
         record.tell(events.InstancePaused)
 

@@ -86,10 +86,10 @@ class ConnectionBudget:
         return self._turns
 
     def _spent_before(self, run: trio.lowlevel.TrioToken) -> DayWindow | None:
-        """Return what those that it follows have spent of the day in this run."""
+        """Return the day that those that it follows spend from in this run, sooner or later."""
         earlier = self._follows
         while earlier is not None:
-            if earlier._run is run:  # noqa: SLF001 - of its own kind
-                return earlier._turns.machine.day  # noqa: SLF001 - of its own kind
+            if earlier._run is run or not earlier._turns.in_use:  # noqa: SLF001 - of its own kind
+                return earlier._in_this_run().machine.day  # noqa: SLF001 - of its own kind
             earlier = earlier._follows  # noqa: SLF001 - of its own kind
         return None

@@ -159,6 +159,10 @@ class Instance:
     def reconnect(self) -> InstanceStatus:
         """Make the connection anew, now. A retry that waits is woken; one under way goes on.
 
+        One that was opened less than `ReconnectPolicy.hint_floor` seconds ago is closed now, and
+        made anew so many seconds later: a child that asks on every connection makes no storm.
+        `retry_now` makes it at once.
+
         Returns:
             The status now.
         """
@@ -213,6 +217,9 @@ class Instance:
 
         A channel that ``overlaps`` has a new one before the old one is left; every other channel
         closes first. The session is handed on. Nothing happens where nothing is open.
+
+        One that was opened less than `ReconnectPolicy.hint_floor` seconds ago is replaced a little
+        later, and one whose replacement has failed when that is to be tried again.
         """
         self._record.rotate()
 

@@ -13,7 +13,7 @@ from .._supervision.context import current, stop_requested
 from .._supervision.exits import let_pass
 from .._supervision.frames import stack_of
 from ..policy import health, liveness
-from ..policy.failures import PROBE_TIMEOUT, Cause, FailureClass
+from ..policy.failures import PROBE_TIMEOUT, Cause, FailureClass, ProbeTimedOut
 from ..policy.health import LivenessSignal, ProbeAction, ProbePolicy, ProbeTrigger, ProbeVerdict
 from ..policy.signals import SignalKind
 from ..telemetry import health_events
@@ -172,9 +172,15 @@ class ProbeWatch:
         assert self.budget is not None
         self.budget.cancel()
         self._failed = True
-        detail = f"no answer within {self.policy.timeout:g} s"
-        cause = Cause(FailureClass.RECOVERABLE, PROBE_TIMEOUT, detail)
-        self._context.copy().run(self._take_in, cause)
+        self._context.copy().run(self._take_in_silence)
+
+    def _take_in_silence(self) -> None:
+        silence = ProbeTimedOut(self.policy.timeout)
+        # The rules of a channel know whether its session outlives that, and we know all the rest.
+        resumable = self._record.classify(silence).resumable
+        self._take_in(
+            Cause(FailureClass.RECOVERABLE, PROBE_TIMEOUT, str(silence), resumable=resumable)
+        )
 
     async def end(self) -> None:
         """Probe no more. End the probe that runs, if any, and wait for it; nothing cuts this short.

@@ -19,7 +19,7 @@ from ..policy import status
 from ..policy.causes.defaults import classify_failure
 from ..policy.failures import Cause, WhoMustAct
 from ..policy.pressure import PressureLevel
-from ..policy.requested import ROTATION
+from ..policy.requested import ROTATION, STOP_REQUESTED
 from ..policy.signals import ConnectionState, Phase, Signal, SignalKind
 from ..policy.status import Change, InstanceStatus, StatusState
 from ..telemetry import events
@@ -200,7 +200,7 @@ class InstanceRecord:
         self.connection = after
         for action in actions:
             perform(self, action, before, now)
-        if actions:
+        if after is not before:
             tell_waiters(self)
             self.wake()
 
@@ -258,7 +258,7 @@ class InstanceRecord:
         """A run of the instance begins; what it counted before stays."""
         self.rewind()
         # A fresh start forgets why it was degraded, so what degraded it must be found out anew.
-        self.connection = evolve(self.connection, exhausted_at=None, needs_attention=False)
+        self.connection = self.connection.fresh()
         self.pressure = PressureLevel.NORMAL
         self.change(Change.START)
         # A verb may have come since it was made: what it has led to is in force, and is said.
@@ -277,13 +277,9 @@ class InstanceRecord:
 
     def renew(self) -> None:
         """It is to be started anew: attempts count from nothing."""
-        before = self.connection
-        self.connection = ConnectionState(
-            generation=before.begun,
-            begun=before.begun,
-            pause_wanted=before.pause_wanted,
-            budgeted=self.seat is not None,
-        )
+        # A run that was ended before it began has told the machine nothing of its end.
+        self.signal(SignalKind.STOP, cause=STOP_REQUESTED)
+        self.connection = self.connection.renewed()
         self.session = None
         self.failures_in_a_row = 0
 
@@ -292,9 +288,10 @@ class InstanceRecord:
         if spec.channel is not self.spec.channel:
             self.queues.clear()  # they were the old channel's, and so were these
             self.signs.frame_at = self.signs.event_at = None
+        self.renew()
         self.spec = spec
         self.seat = self._take_seat()
-        self.renew()
+        self.connection = evolve(self.connection, budgeted=self.seat is not None)
 
     def _take_seat(self) -> Seat | None:
         budget = self.spec.counted_in

@@ -10,7 +10,7 @@ from ..policy.failures import WhoMustAct
 from ..policy.health import ChildHealth, HealthSnapshot
 from ..policy.restart import ChildState
 from ..policy.signals import Phase
-from ..policy.standing import Standing, due_by, to_mend
+from ..policy.standing import Standing, due_by, gives_up, to_mend
 from ..policy.status import InstanceStatus
 from .pressure import all_queues
 
@@ -76,7 +76,9 @@ def _of_connection(record: InstanceRecord) -> dict[str, Any]:
         "draining": state.drain_by is not None,
         "handover": state.successor is not None,
         "rotate_at": state.rotate_at,
-        "needs_attention": state.needs_attention or status is InstanceStatus.FAILED,
+        "needs_attention": state.needs_attention
+        or status is InstanceStatus.FAILED
+        or gives_up(record.status, state),
         "who_must_act": WhoMustAct.NOBODY if mend is None else mend.who_must_act,
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any, final
 
 from attrs import field, frozen
@@ -60,6 +61,9 @@ class InstanceSpec:
         channel_type = getattr(type(self.channel), "channel_type", None)
         if isinstance(self.channel, Channel) and not isinstance(channel_type, str):
             wrong.add("channel.channel_type", channel_type, "must be a text on the channel's class")
+        if inspect.iscoroutinefunction(getattr(self.channel, "update_credentials", None)):
+            expected = "must be a plain function: nobody awaits it"
+            wrong.add("channel.update_credentials", self.channel.update_credentials, expected)
         wrong.instance("name", self.name, str)
         wrong.instance("reconnect", self.reconnect, ReconnectPolicy)
         wrong.instance("budget", self.budget, ConnectionBudget, optional=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import trio
@@ -15,7 +16,7 @@ from ..policy.failures import FailureClass
 from ..policy.options import SupervisorOptions
 from ..policy.requested import STOP_REQUESTED
 from ..policy.signals import Phase, SignalKind
-from ..policy.specs import ChildSpec
+from ..policy.specs import ChildSpec, takes_task_status
 from ..telemetry import events
 from .generation import ENDED, ask_for_children, run_generation
 from .reporter import InstanceReporter
@@ -25,6 +26,12 @@ from .watching import watch
 if TYPE_CHECKING:
     from .life import Life
     from .record import InstanceRecord
+
+OWN_START_TIMEOUT = 30.0
+"""Seconds that an instance's own child has to become ready, where its spec gives it no time.
+
+Whoever starts the instance waits for it, and so does all that an `apply` has left to do.
+"""
 
 
 async def run_instance(
@@ -78,7 +85,15 @@ def _own_children(record: InstanceRecord) -> list[ChildSpec]:
             expected = "must not be the name of the instance's connection loop"
             raise InvalidSpec(what, [Mistake(f"[{index}].name", child.name, expected)])
 
-    return children
+    return [_bounded(child) for child in children]
+
+
+def _bounded(child: ChildSpec) -> ChildSpec:
+    """Give a child that says itself when it is ready a time for that, unless it has one."""
+    if math.isinf(child.start_timeout) and takes_task_status(child.run):
+        return evolve(child, start_timeout=OWN_START_TIMEOUT)
+
+    return child
 
 
 async def keep_connected(record: InstanceRecord) -> None:

@@ -84,12 +84,11 @@ def _look_at_absence(record: InstanceRecord) -> None:
 
 def _overdue_at(record: InstanceRecord) -> float:
     state = record.connection
-    told = state.exhausted_at is None or state.needs_attention
-    if told or SignalKind.OVERDUE not in TABLE[state.phase]:
+    since = state.away_since
+    if since is None or state.needs_attention or SignalKind.OVERDUE not in TABLE[state.phase]:
         return math.inf
 
-    assert state.exhausted_at is not None
-    return state.exhausted_at + record.spec.reconnect.attention_after
+    return since + record.spec.reconnect.attention_after
 
 
 def _next_look(record: InstanceRecord) -> float:

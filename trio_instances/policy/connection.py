@@ -1,15 +1,16 @@
 """Machine 2: a connection. Attempt, connected, proven, lost, and what comes next.
 
-Everything that decides about a connection is in this file; its words are in `signals`. Whoever
-learns something about it (the attempt itself, a child, a probe, a timer, an operator) sends a
-`Signal`; only `step` decides, and only the instance's connection loop acts on what it returns. A
-signal about an older generation is ignored, so that nothing of a dead connection judges the living
-one.
+Everything that decides about a connection is in this file, but for the rules that only close one,
+which are in `closing`; its words are in `signals`. Whoever learns something about it (the attempt
+itself, a child, a probe, a timer, an operator) sends a `Signal`; only `step` decides, and only the
+instance's connection loop acts on what it returns. A signal about an older generation is ignored,
+so that nothing of a dead connection judges the living one.
 
 The retry is decided at the moment of the loss, before the lost connection is closed: closing can be
 slow, and must not keep the retry from being due. The backoff starts anew when a connection is
 *proven*, never because one was opened: a server that accepts and then closes would otherwise be
-hammered for ever.
+hammered for ever. To replace a connection that is open counts as no further attempt; so it has a
+floor: who asks each new connection for another one makes no storm.
 
 A *handover* makes the successor before it leaves the old connection. Until the successor is open
 it is only an attempt beside: if it fails, the old connection stays, and it is tried again later; if
@@ -23,11 +24,12 @@ from collections.abc import Callable, Mapping
 
 from attrs import evolve
 
+from . import closing
 from .failures import Cause, FailureClass, WhoMustAct
 from .reconnect import Exhausted, ReconnectPolicy
-from .signals import Action, ActionKind, ConnectionState, Phase, Signal, SignalKind
+from .signals import Action, ActionKind, ConnectionState, Phase, Signal, SignalKind, Step
 
-Step = tuple[ConnectionState, tuple[Action, ...]]
+NOT_CONNECTED = Cause(FailureClass.RECOVERABLE, "not_connected", "no attempt has ended yet")
 Rule = Callable[[ConnectionState, Signal, ReconnectPolicy, float, float], Step]
 
 
@@ -62,10 +64,11 @@ def step(
 
 
 def _start(s: ConnectionState, g: Signal, p: ReconnectPolicy, now: float, u: float) -> Step:
-    return (_pause if s.pause_wanted else _due)(s, g, p, now, u)
+    return (closing.pause if s.pause_wanted else _due)(s, g, p, now, u)
 
 
 def _due(s: ConnectionState, g: Signal, p: ReconnectPolicy, now: float, u: float) -> Step:
+    s = s.away(now)
     queued = evolve(s, phase=Phase.QUEUED, next_retry_at=None)
     return (queued, (Action(ActionKind.QUEUE),)) if s.budgeted else _open(s, g, p, now, u)
 
@@ -96,6 +99,8 @@ def _opened(s: ConnectionState, _: Signal, p: ReconnectPolicy, now: float, u: fl
     after = evolve(
         s, phase=Phase.CONNECTED, rotate_at=None if math.isinf(age) else now + age, besides=0
     )
+    # A server that accepts and then closes, again and again, is away all the time.
+    after = evolve(after, opened_at=now, away_since=s.away_since if s.exhausted else None)
     seconds = max(p.stable_after, s.waited)
     return after, (Action(ActionKind.OPENED, generation=s.generation, seconds=seconds),)
 
@@ -112,12 +117,8 @@ def _prove(s: ConnectionState, p: ReconnectPolicy) -> Step:
     if not s.stable or (p.needs_data and not s.data):
         return s, ()
 
-    after = evolve(_counting_anew(s), phase=Phase.PROVEN)
+    after = evolve(s.counting_anew(), phase=Phase.PROVEN)
     return after, (Action(ActionKind.PROVEN, generation=s.generation),)
-
-
-def _counting_anew(s: ConnectionState) -> ConnectionState:
-    return evolve(s, attempt=0, waited=0.0, exhausted_at=None, needs_attention=False)
 
 
 # --- losses --------------------------------------------------------------------------------------
@@ -128,6 +129,7 @@ def _lost(s: ConnectionState, signal: Signal, p: ReconnectPolicy, now: float, u:
     if cause is None:
         raise ValueError("a signal 'lost' needs a cause")
 
+    s = s.away(now)
     if s.generation <= s.outdated and cause.who_must_act is WhoMustAct.CREDENTIALS:
         # They have acted: nobody has refused the credentials that there are now.
         cause = evolve(
@@ -146,7 +148,7 @@ def _lost(s: ConnectionState, signal: Signal, p: ReconnectPolicy, now: float, u:
     quick = p.quick(s.attempt) and cause.failure_class is FailureClass.RECOVERABLE
     delay = _delay(s.attempt, cause, p, u, quick=quick)
     after = evolve(
-        _down(s),
+        s.down(),
         phase=Phase.WAITING,
         next_retry_at=now + delay,
         cause=cause,
@@ -165,42 +167,61 @@ def _delay(attempt: int, cause: Cause, p: ReconnectPolicy, u: float, *, quick: b
     return p.delay_after_hint(attempt, cause.retry_after, u, quick=quick)
 
 
-def _down(s: ConnectionState) -> ConnectionState:
-    """Forget what was true of a connection that is there no more."""
-    return evolve(s, successor=None, rotate_at=None, besides=0)
-
-
 def _fail(s: ConnectionState, cause: Cause, *before: Action) -> Step:
-    after = evolve(_down(s), phase=Phase.FAILED, cause=cause, next_retry_at=None, drain_by=None)
-    return after, (*before, *_leave_successor(s), Action(ActionKind.FAIL, cause))
-
-
-def _leave_successor(s: ConnectionState, cause: Cause | None = None) -> tuple[Action, ...]:
-    if s.successor is None:
-        return ()
-
-    return (Action(ActionKind.CLOSE, cause, generation=s.successor),)
+    after = evolve(s.down(), phase=Phase.FAILED, cause=cause, next_retry_at=None, drain_by=None)
+    return after, (*before, *closing.leave_successor(s), Action(ActionKind.FAIL, cause))
 
 
 def _overdue(s: ConnectionState, _: Signal, p: ReconnectPolicy, now: float, __: float) -> Step:
-    since = s.exhausted_at
+    since = s.away_since
     # As whoever has the timer reckons: the difference of the two may be a little less.
     if since is None or s.needs_attention or now < since + p.attention_after:
         return s, ()
 
-    attention = Action(ActionKind.ATTENTION, s.cause, seconds=now - since)
-    return evolve(s, needs_attention=True), (attention,)
+    cause = s.cause or NOT_CONNECTED
+    attention = Action(ActionKind.ATTENTION, cause, seconds=now - since)
+    return evolve(s, needs_attention=True, cause=cause), (attention,)
 
 
 # --- wishes --------------------------------------------------------------------------------------
 
 
+def _reconnect(s: ConnectionState, g: Signal, p: ReconnectPolicy, now: float, u: float) -> Step:
+    if s.successor is not None or not _is_young(s, p, now):
+        return _reopen(s, g, p, now, u)
+
+    # Whoever asks as soon as there is one asks again and again: as if the other side said "now".
+    delay = p.delay_after_hint(s.attempt, 0.0, u, quick=True)
+    close = Action(ActionKind.CLOSE, g.cause, generation=s.generation)
+    after = evolve(s.down().uncounted().away(now), phase=Phase.WAITING, next_retry_at=now + delay)
+    return after, (close, Action(ActionKind.WAIT, g.cause, delay, generation=s.generation))
+
+
+def _is_young(s: ConnectionState, p: ReconnectPolicy, now: float) -> bool:
+    return now < s.opened_at + p.hint_floor
+
+
+def _rotate(s: ConnectionState, g: Signal, p: ReconnectPolicy, now: float, u: float) -> Step:
+    if s.successor is not None or not _is_young(s, p, now):
+        return _reopen(s, g, p, now, u)
+
+    return _plan(s, p, now, u), ()
+
+
+def _plan(s: ConnectionState, p: ReconnectPolicy, now: float, u: float) -> ConnectionState:
+    """Have a connection that is too young be replaced when it is not, if that is not planned."""
+    at = s.opened_at + p.delay_after_hint(s.attempt, 0.0, u, quick=True)
+    planned = s.rotate_at
+    return s if planned is not None and now < planned <= at else evolve(s, rotate_at=at)
+
+
 def _reopen(s: ConnectionState, g: Signal, p: ReconnectPolicy, now: float, u: float) -> Step:
     close = Action(ActionKind.CLOSE, g.cause, generation=s.generation)
+    s = s.uncounted().away(now)
     if s.successor is not None:
         return _succeed(s, close)
 
-    after, actions = _due(_down(s), g, p, now, u)
+    after, actions = _due(s.down(), g, p, now, u)
     return after, (close, *actions)
 
 
@@ -208,70 +229,22 @@ def _outdate(s: ConnectionState, _: Signal, __: ReconnectPolicy, ___: float, ___
     return evolve(s, outdated=s.begun), ()
 
 
-def _pause(s: ConnectionState, g: Signal, _: ReconnectPolicy, __: float, ___: float) -> Step:
-    after = evolve(
-        _down(s), phase=Phase.PAUSED, next_retry_at=None, drain_by=None, pause_wanted=True
-    )
-    close = Action(ActionKind.CLOSE, g.cause, generation=s.generation)
-    return after, (close, *_leave_successor(s, g.cause), Action(ActionKind.PAUSE))
-
-
 def _resume(s: ConnectionState, g: Signal, p: ReconnectPolicy, now: float, u: float) -> Step:
     # An operator who resumes says that things are well again, so the attempts are counted anew.
-    after, actions = _due(evolve(_counting_anew(s), pause_wanted=False), g, p, now, u)
+    after, actions = _due(evolve(s.counting_anew(), pause_wanted=False), g, p, now, u)
     return after, (Action(ActionKind.RESUME), *actions)
-
-
-def _begin_paused(
-    s: ConnectionState, _: Signal, __: ReconnectPolicy, ___: float, ____: float
-) -> Step:
-    if s.pause_wanted:
-        return s, ()
-
-    return evolve(s, pause_wanted=True), (Action(ActionKind.PAUSE),)
-
-
-def _begin_anew(
-    s: ConnectionState, _: Signal, __: ReconnectPolicy, ___: float, ____: float
-) -> Step:
-    if not s.pause_wanted:
-        return s, ()
-
-    return evolve(_counting_anew(s), pause_wanted=False), (Action(ActionKind.RESUME),)
-
-
-def _drain(s: ConnectionState, g: Signal, _: ReconnectPolicy, now: float, __: float) -> Step:
-    if s.drain_by is not None:
-        return s, ()
-
-    # A crash before the drain is over leads to its end, and not back.
-    after = evolve(s, drain_by=now + g.seconds, pause_wanted=True)
-    return after, (Action(ActionKind.DRAIN, seconds=g.seconds),)
-
-
-def _drained(s: ConnectionState, g: Signal, p: ReconnectPolicy, now: float, u: float) -> Step:
-    return (s, ()) if s.drain_by is None else _pause(s, g, p, now, u)
-
-
-def _undrain(s: ConnectionState, _: Signal, __: ReconnectPolicy, ___: float, ____: float) -> Step:
-    if s.drain_by is None:
-        return s, ()
-
-    return evolve(s, drain_by=None, pause_wanted=False), (Action(ActionKind.RESUME),)
-
-
-def _stop(s: ConnectionState, g: Signal, _: ReconnectPolicy, __: float, ___: float) -> Step:
-    after = evolve(_down(s), phase=Phase.STOPPED, next_retry_at=None, drain_by=None)
-    close = Action(ActionKind.CLOSE, g.cause, generation=s.generation)
-    return after, (close, *_leave_successor(s, g.cause))
 
 
 # --- handovers -----------------------------------------------------------------------------------
 
 
-def _beside(s: ConnectionState, _: Signal, __: ReconnectPolicy, ___: float, ____: float) -> Step:
+def _beside(s: ConnectionState, _: Signal, p: ReconnectPolicy, now: float, u: float) -> Step:
     if s.successor is not None:
         return s, ()
+    if _is_young(s, p, now):
+        return _plan(s, p, now, u), ()
+    if s.besides and s.rotate_at is not None and now < s.rotate_at:
+        return s, ()  # one has failed, and the next one has a time
 
     begun = s.begun + 1
     after = evolve(s, begun=begun, successor=begun, rotate_at=None)
@@ -280,6 +253,7 @@ def _beside(s: ConnectionState, _: Signal, __: ReconnectPolicy, ___: float, ____
 
 def _take_over(s: ConnectionState, g: Signal, p: ReconnectPolicy, now: float, u: float) -> Step:
     leave = Action(ActionKind.LEAVE, generation=s.generation)
+    s = s.uncounted()
     after = evolve(
         s, generation=s.begun, successor=None, attempt=s.attempt + 1, stable=False, data=False
     )
@@ -290,7 +264,7 @@ def _take_over(s: ConnectionState, g: Signal, p: ReconnectPolicy, now: float, u:
 def _succeed(s: ConnectionState, close: Action) -> Step:
     """The connection is gone, and its successor is the attempt that is under way already."""
     after = evolve(
-        _down(s),
+        s.down(),
         phase=Phase.CONNECTING,
         generation=s.begun,
         attempt=s.attempt + 1,
@@ -314,16 +288,16 @@ def _fail_beside(s: ConnectionState, g: Signal, p: ReconnectPolicy, now: float, 
 
 
 _WISHES: Mapping[SignalKind, Rule] = {
-    SignalKind.PAUSE: _pause,
-    SignalKind.STOP: _stop,
-    SignalKind.DRAIN: _drain,
-    SignalKind.DRAINED: _drained,
-    SignalKind.RESUME: _undrain,
+    SignalKind.PAUSE: closing.pause,
+    SignalKind.STOP: closing.stop,
+    SignalKind.DRAIN: closing.drain,
+    SignalKind.DRAINED: closing.drained,
+    SignalKind.RESUME: closing.undrain,
 }
 _OPEN: Mapping[SignalKind, Rule] = {
     SignalKind.LOST: _lost,
-    SignalKind.RECONNECT: _reopen,
-    SignalKind.ROTATE: _reopen,
+    SignalKind.RECONNECT: _reconnect,
+    SignalKind.ROTATE: _rotate,
     SignalKind.HANDOVER: _beside,
     SignalKind.CREDENTIALS: _outdate,
     **_WISHES,
@@ -332,10 +306,10 @@ _OPEN: Mapping[SignalKind, Rule] = {
 TABLE: Mapping[Phase, Mapping[SignalKind, Rule]] = {
     Phase.IDLE: {
         SignalKind.START: _start,
-        SignalKind.PAUSE: _pause,
-        SignalKind.DRAIN: _pause,
-        SignalKind.RESUME: _begin_anew,
-        SignalKind.STOP: _stop,
+        SignalKind.PAUSE: closing.pause,
+        SignalKind.DRAIN: closing.pause,
+        SignalKind.RESUME: closing.begin_anew,
+        SignalKind.STOP: closing.stop,
     },
     Phase.QUEUED: {
         SignalKind.GRANTED: _open,
@@ -367,13 +341,13 @@ TABLE: Mapping[Phase, Mapping[SignalKind, Rule]] = {
     },
     Phase.PAUSED: {
         SignalKind.RESUME: _resume,
-        SignalKind.STOP: _stop,
+        SignalKind.STOP: closing.stop,
     },
     Phase.FAILED: {},
     Phase.STOPPED: {
-        SignalKind.PAUSE: _begin_paused,
-        SignalKind.DRAIN: _begin_paused,
-        SignalKind.RESUME: _begin_anew,
+        SignalKind.PAUSE: closing.begin_paused,
+        SignalKind.DRAIN: closing.begin_paused,
+        SignalKind.RESUME: closing.begin_anew,
     },
 }
 """What each signal does in each phase. A pair that is missing changes nothing.

@@ -145,6 +145,26 @@ class Cause:
 PROBE_TIMEOUT = "probe_timeout"
 """The reason of the one cause that says that the other side does not answer any more."""
 
+
+@final
+class ProbeTimedOut(TimeoutError):
+    """A probe had no answer within its ``timeout``; a channel's ``classify`` is asked about it.
+
+    It is never raised. The cause is always a recoverable ``probe_timeout``; whether it is
+    ``resumable`` is what the channel's rules say of this error.
+
+    Args:
+        seconds: The budget that the probe had.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        super().__init__(seconds)
+
+    def __str__(self) -> str:
+        return f"no answer within {self.seconds:g} s"
+
+
 Classify = Callable[[Exception], Cause]
 """How an exception becomes a cause. It is called once per failure and must not block."""
 

@@ -64,7 +64,8 @@ class ReconnectPolicy:
     drop such a connection at once; a second lets a close frame leave, and a channel save something.
     """
     hint_floor: float = 1.0
-    """Seconds that pass at least before an attempt for which the other side has named a time.
+    """Seconds that pass at least before an attempt for which the other side has named a time, and
+    before a connection that was just opened is replaced on request.
 
     It may say "now", and say so again and again.
     """
@@ -75,8 +76,8 @@ class ReconnectPolicy:
     documents, Binance's; who comes back to it sooner makes it longer.
     """
     attention_after: float = 7200.0
-    """Seconds after the last quick attempt at which an instance that is still not back is said to
-    need attention; from the field notes of gateways that were down for days unseen."""
+    """Seconds without a connection after which an instance is said to need attention, however few
+    attempts there were; from the field notes of gateways that were down for days unseen."""
     max_age: float = math.inf
     """Seconds after which an open connection is replaced, up to a tenth sooner by chance.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import final
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from .failures import Cause
 
@@ -149,13 +149,19 @@ class ConnectionState:
     successor: int | None = None
     """The generation that is to take over, while it is being made."""
     attempt: int = 0
-    """Attempts in a row since a connection was last proven."""
+    """Attempts in a row since a connection was last proven; what replaces an open one on request
+    has the number of the one that it replaces."""
     next_retry_at: float | None = None
     """When the next attempt is due, while waiting."""
     cause: Cause | None = None
     """Why the last connection or attempt ended."""
     exhausted_at: float | None = None
     """When the quick attempts were used up; None again when a connection is proven."""
+    away_since: float | None = None
+    """Since when there has been no connection; once the quick attempts are used up, no proven one.
+
+    However few attempts there were since: one may wait for a budget, or for as long as it was told.
+    """
     needs_attention: bool = False
     """Whether it has been said since then that somebody should look at it."""
     waited: float = 0.0
@@ -164,6 +170,8 @@ class ConnectionState:
     No connection is proven before it has lasted that long: something that fails every few minutes
     under delays of minutes would otherwise always look healthy.
     """
+    opened_at: float = 0.0
+    """When the last connection was opened."""
     rotate_at: float | None = None
     """When the open connection is to be replaced, if it is to be."""
     besides: int = 0
@@ -183,3 +191,36 @@ class ConnectionState:
     def exhausted(self) -> bool:
         """Whether the quick attempts are used up, until a connection is proven."""
         return self.exhausted_at is not None
+
+    def counting_anew(self) -> ConnectionState:
+        """Forget the failures so far."""
+        return evolve(self, attempt=0, waited=0.0).fresh()
+
+    def fresh(self) -> ConnectionState:
+        """Forget for how long there has been no connection, and what was said of that."""
+        return evolve(self, exhausted_at=None, away_since=None, needs_attention=False)
+
+    def away(self, now: float) -> ConnectionState:
+        """Note since when there is no connection, if that is not known."""
+        return self if self.away_since is not None else evolve(self, away_since=now)
+
+    def uncounted(self) -> ConnectionState:
+        """Let the next attempt have the number of this one: what was asked for is no failure."""
+        return evolve(self, attempt=max(self.attempt - 1, 0))
+
+    def down(self) -> ConnectionState:
+        """Forget what was true of a connection that is there no more."""
+        return evolve(self, successor=None, rotate_at=None, besides=0)
+
+    def renewed(self) -> ConnectionState:
+        """Forget all but the numbers that were used, and that an operator wants a pause."""
+        return ConnectionState(
+            generation=self.begun,
+            begun=self.begun,
+            pause_wanted=self.pause_wanted,
+            budgeted=self.budgeted,
+        )
+
+
+Step = tuple[ConnectionState, tuple[Action, ...]]
+"""What comes of a signal: what the machine knows then, and what is to be done, in order."""

@@ -59,17 +59,23 @@ def to_mend(state: StatusState, connection: ConnectionState, failure: Cause | No
         failure: Why it has failed, if it has.
     """
     explaining: list[Cause | None] = []
-    if state.status is _S.FAILED:
+    closing = gives_up(state, connection)
+    if state.status is _S.FAILED or closing:
         explaining.append(failure)
     elif state.status is _S.DEGRADED:
         explaining += [reason.why for reason in state.reasons]
     for cause in explaining:
         if cause is not None and cause.who_must_act is not WhoMustAct.NOBODY:
             return cause
-    if connection.needs_attention and connection.cause is not None:
+    if (connection.needs_attention or closing) and connection.cause is not None:
         return evolve(connection.cause, who_must_act=WhoMustAct.OPERATOR)
 
     return None
+
+
+def gives_up(state: StatusState, connection: ConnectionState) -> bool:
+    """Tell whether no attempt will come, though the instance is not parked: it still closes."""
+    return connection.phase is Phase.FAILED and state.link is _S.RECONNECTING
 
 
 def due_by(

@@ -139,10 +139,10 @@ class InstanceFailed(Event):
 @catalogued("instance.needs_attention")
 @frozen(kw_only=True)
 class InstanceNeedsAttention(Event):
-    """The quick attempts were used up long ago, and none of the slow ones has led to anything."""
+    """There has been no connection for long, however many attempts there were."""
 
     elapsed: float
-    """How long ago they were used up."""
+    """For how long; where the quick attempts are used up, none that was proven."""
     cause: Cause
     """Why the last attempt failed."""
 

@@ -24,7 +24,7 @@ from trio_instances.policy.causes import (
     Rule,
     RuleSet,
 )
-from trio_instances.policy.failures import Cause, FailureClass, WhoMustAct
+from trio_instances.policy.failures import Cause, FailureClass, ProbeTimedOut, WhoMustAct
 
 ALL = [RFC_6455, HTTP, ERRORS, *PLATFORMS.values()]
 NAMED = {f"{rules.name}-{rule.kind}-{rule.key}": rule for rules in ALL for rule in rules.rules}
@@ -305,3 +305,15 @@ def test_telegram_raises(error: Exception, expected: dict[str, Any]) -> None:
 def test_pusher_closes(code: int, expected: dict[str, Any]) -> None:
     """The hundred says what to do."""
     assert fields(PUSHER.cause_of_close(code), expected) == expected
+
+
+@pytest.mark.parametrize(
+    ("rules", "resumable"), [(DISCORD, True), (MATTERMOST, True), (PUSHER, False), (SLACK, False)]
+)
+def test_a_session_outlives_a_zombie_where_the_platform_says_so(
+    rules: RuleSet, *, resumable: bool
+) -> None:
+    """A probe without an answer ends the connection, and not always what was said over it."""
+    expected = {"failure_class": again, "reason": "probe_timeout", "resumable": resumable}
+
+    assert fields((rules | DEFAULTS).cause_of_error(ProbeTimedOut(5.0)), expected) == expected

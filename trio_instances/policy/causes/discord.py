@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from ..rule_sets import RuleSet
-from .rows import AUTHOR, CONFIGURATION, CREDENTIALS, OPERATOR, close_rows, word_rows
+from .rows import AUTHOR, CONFIGURATION, CREDENTIALS, OPERATOR, close_rows, error_rows, word_rows
 
 _DOCS = "https://docs.discord.com/developers/topics/opcodes-and-status-codes"
 _CLOSE = close_rows(f"Discord, gateway close codes: {_DOCS}#gateway-gateway-close-event-codes")
 _OPCODE = word_rows(f"Discord, gateway opcodes: {_DOCS}#gateway-gateway-opcodes")
 _RESUMING = close_rows(
     "Discord, resuming: https://docs.discord.com/developers/events/gateway#resuming"
+)
+_HEARTBEATS = error_rows(
+    "Discord, heartbeats: https://docs.discord.com/developers/events/gateway#sending-heartbeats"
 )
 _NEVER_RESUMED = close_rows(
     "discord/discord-api-docs#7172: https://github.com/discord/discord-api-docs/pull/7172"
@@ -44,6 +47,8 @@ DISCORD = RuleSet(
         ),
         _OPCODE.again("op_9_true", "invalid session", resumable=True, reason="invalid_session"),
         _OPCODE.again("op_9_false", "invalid session", reason="invalid_session"),
+        # Opcode 11 that does not come: a zombie, which is closed and resumed.
+        _HEARTBEATS.again("trio_instances.ProbeTimedOut", reason="probe_timeout", resumable=True),
     ),
 )
 """Discord's gateway: close codes, and its opcodes 7 and 9 (with their ``d``) as words."""

@@ -29,6 +29,7 @@ ERRORS = RuleSet(
         _TRIO.again("trio.BrokenResourceError", reason="connection_broken", lost=True),
         _TRIO.again("trio.ClosedResourceError", reason="connection_closed", lost=True),
         _TRIO.again("trio.EndOfChannel", reason="end_of_channel", lost=True),
+        _OWN.again("trio_instances.ProbeTimedOut", reason="probe_timeout"),
         _OWN.never("trio_instances.InvalidSpec", AUTHOR, reason="invalid_spec"),
     ),
 )

@@ -53,8 +53,14 @@ class _Line:
     """Whether it may count from 1 again, as it began since."""
 
 
+_REPLACED = frozenset({"reconnect_requested", "rotation_requested"})
+"""Why a connection ends that is replaced on request."""
+
+
 class Attempts(Law):
     """Generations count up; attempts count up until a connection is proven, and never sooner.
+
+    One that replaces an open connection on request is the only one that does not count.
 
     What is open is closed once; only what is open is lost, and only what has lasted is proven. What
     is fatal is not retried.
@@ -168,6 +174,8 @@ class Attempts(Law):
             self.broken(event.at, text)
         line.connected = None
         line.failed = event.cause.failure_class is FailureClass.FATAL
+        if event.cause.reason in _REPLACED:  # its successor has its number
+            line.attempt = max(line.attempt - 1, 0)
 
     def _in_vain(self, event: ReconnectFailed) -> None:
         line = self.line(event.instance_id)
@@ -261,7 +269,8 @@ def delays(member: Member, event: ReconnectScheduled) -> tuple[float, float]:
         least, most = _span(policy.backoff, made)
     else:
         least, most = _span(policy.slow, max(made - policy.attempts, 0))
-    hint = event.cause.retry_after
+    # Who asks for a connection to be made anew as soon as there is one waits as for "now".
+    hint = 0.0 if event.cause.reason == "reconnect_requested" else event.cause.retry_after
     if hint is None:
         return least, most
     if not event.quick:
