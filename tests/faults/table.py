@@ -302,6 +302,7 @@ TABLE: Mapping[str, Row] = {
         server="reset client",
         course=MADE_ANEW,
         reasons="reconnect_requested",
+        policy=evolve(PATIENT, hint_floor=0.0),
         deed=ask_to_reconnect,
     ),
     "is killed and restarts on the same port": Row(

@@ -10,7 +10,13 @@ from trio_instances.http.access import Access
 from trio_instances.http.settings import Settings
 
 TOKEN = "0123456789abcdef"  # noqa: S105 - it guards nothing
-DEFAULTS = {"port": 0, "replay": 1, "max_readers": 1, "stop_timeout": 1.0}
+DEFAULTS = {
+    "port": 0,
+    "replay": 1,
+    "max_readers": 1,
+    "stop_timeout": 1.0,
+    "metrics_by_instance": True,
+}
 
 
 def access(host: str = "127.0.0.1", token: str | None = None) -> Access:

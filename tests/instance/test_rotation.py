@@ -20,7 +20,7 @@ from trio_instances import (
     Runtime,
     telemetry,
 )
-from trio_instances.testing import Attempt, EventRecorder, FakeChannel, Script
+from trio_instances.testing import Attempt, EventRecorder, Expectations, FakeChannel, Script
 
 from .scripted import STEADY, OverlappingChannel, ScriptedChannel, scene
 
@@ -218,9 +218,11 @@ async def test_the_old_one_is_closed_before_the_new_one_is_made(
     start: Start,
     fake_channel: FakeChannel,
     event_recorder: EventRecorder,
+    instance_expectations: Expectations,
     autojump_clock: MockClock,
 ) -> None:
     """However long that takes; and not longer than it may."""
+    instance_expectations.may_be_left("bot")
     bot = await start(Attempt(close_takes=math.inf))
     await trio.sleep(100)
     bot.rotate()

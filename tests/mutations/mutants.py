@@ -123,7 +123,7 @@ MUTANTS = (
     Mutant(
         "a probe that runs out of time and passes",
         "_instance/probing.py",
-        "        self._context.copy().run(self._take_in, cause)",
+        "        self._context.copy().run(self._take_in_silence)",
         "        self._context.copy().run(self._take_in, None)",
         Worlds((5,)),
     ),
@@ -201,8 +201,8 @@ MUTANTS = (
     ),
     Mutant(
         "a pause that does not outlast an apply",
-        "_instance/record.py",
-        "            pause_wanted=before.pause_wanted,\n",
+        "policy/signals.py",
+        "            pause_wanted=self.pause_wanted,\n",
         "",
         Tests("runtime/test_apply.py"),
     ),

@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 
 from trio_instances.policy.failures import Cause, FailureClass, WhoMustAct
 from trio_instances.policy.reconnect import Exhausted, ReconnectPolicy
-from trio_instances.policy.signals import Action, ActionKind, Phase, Signal, SignalKind
+from trio_instances.policy.signals import (
+    Action,
+    ActionKind,
+    ConnectionState,
+    Phase,
+    Signal,
+    SignalKind,
+)
 
 from .lines import BANNED, LIMITED, REFUSED, Line, at, kinds
 
@@ -102,6 +109,14 @@ def test_a_drain_ends_with_what_it_was_for(end: SignalKind) -> None:
     line.take(Signal(end, cause=BANNED))
 
     assert line.state.drain_by is None
+
+
+def test_an_instance_that_is_started_anew_keeps_its_numbers_and_a_pause() -> None:
+    """And nothing else of what its connection machine knew."""
+    line = at(Phase.PROVEN).tell(SignalKind.HANDOVER, SignalKind.PAUSE, SignalKind.STOP)
+
+    assert line.state.renewed() == ConnectionState(generation=2, begun=2, pause_wanted=True)
+    assert at(Phase.QUEUED).state.renewed() == ConnectionState(budgeted=True)
 
 
 # --- Credentials

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pytest
 import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,7 +13,7 @@ from trio.testing import MockClock
 from trio_instances import InstanceAlreadyStarted, Runtime, open_runtime
 
 from ..instance.scripted import ScriptedChannel
-from .instances import slow_to_start, spec_of
+from .instances import slow_to_start, slow_to_stop, spec_of
 
 owners = st.permutations(range(4)).flatmap(
     lambda channels: st.lists(st.sampled_from("abcd"), unique=True).map(
@@ -70,3 +71,43 @@ async def test_a_channel_that_was_lent_is_free_when_both_have_let_go(
     assert await owner(instance_runtime, first) == "b"
     await instance_runtime.stop_instance("b")
     assert await owner(instance_runtime, first) is None
+
+
+async def test_a_restart_does_not_take_back_a_channel_that_another_one_runs_on(
+    autojump_clock: MockClock,
+) -> None:
+    """A pass that was cancelled has left the old owner stopped; the next one gives it its own."""
+    moved, own = ScriptedChannel(), ScriptedChannel()
+    async with open_runtime() as runtime:
+        await runtime.apply([spec_of("x", moved), spec_of("y"), spec_of("z", slow_to_stop())])
+        wanted = [spec_of("y", moved), spec_of("z"), spec_of("x", own)]
+        with trio.move_on_after(1):
+            await runtime.apply(wanted)
+        with pytest.raises(InstanceAlreadyStarted, match="'y'"):
+            await runtime.restart_instance("x")
+        assert (moved.most, runtime.instance_status("x")) == (1, "stopped")
+
+        await runtime.apply(wanted)
+        await runtime.instance("x").wait_status("connected")
+        assert own.living == moved.living == moved.most == 1
+
+
+async def test_a_channel_that_its_lender_was_restarted_on_is_not_given_away(
+    autojump_clock: MockClock,
+) -> None:
+    """While a pass waits for somebody an operator may be faster; the next pass goes on."""
+    moved = ScriptedChannel()
+    async with open_runtime() as runtime, trio.open_nursery() as nursery:
+        await runtime.apply([spec_of("x", moved), spec_of("y", slow_to_stop())])
+        await runtime.instance("y").wait_status("connected")
+        wanted = [spec_of("y", moved), spec_of("x")]
+        nursery.start_soon(runtime.apply, wanted)
+        await trio.sleep(1)
+        await runtime.restart_instance("x")
+        await trio.sleep(10)
+        assert moved.most == 1
+
+        applied = await runtime.apply(wanted)
+        assert (applied.failed, applied.restarted) == ({}, ("y",))
+        await runtime.instance("y").wait_status("connected")
+        assert moved.living == moved.most == 1

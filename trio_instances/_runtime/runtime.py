@@ -145,13 +145,15 @@ class Runtime(Questions):
 
         Raises:
             InstanceNotFound: There is none of this id, or it was stopped meanwhile.
+            InstanceAlreadyStarted: Another instance runs on its channel object, which it was given
+                by an `apply` that did not come to its end.
             ChildStartFailed: An essential child of the instance failed before it was ready, or the
                 instance was stopped before.
             SupervisorNotRunning: The runtime has ended, or ends meanwhile.
         """
         record = self._find(instance_id)
         record.end_pause()
-        await self._restart(record, InstanceRecord.renew)
+        await self._restart(record, self._renew)
         return record.handle
 
     async def update_credentials(self, instance_id: str, credentials: object) -> Instance:
@@ -173,6 +175,7 @@ class Runtime(Questions):
 
         Raises:
             InstanceNotFound: There is none of this id.
+            InstanceAlreadyStarted: It was to be started anew; see `restart_instance`.
             TypeError: Its channel takes no credentials; so it is with what else the channel raises.
             ChildStartFailed: It was started anew, and an essential child of it failed before it was
                 ready.
@@ -298,6 +301,7 @@ class Runtime(Questions):
 
         def become(record: InstanceRecord) -> None:
             nonlocal done
+            self._check_unused(spec)  # its lender may have been restarted meanwhile
             self._leave_channel(record)
             try:
                 record.become(spec)
@@ -313,6 +317,16 @@ class Runtime(Questions):
             record = None
         if record is None:
             await self.start_instance(spec)
+
+    def _renew(self, record: InstanceRecord) -> None:
+        self._check_unused(record.spec)
+        record.renew()
+
+    def _check_unused(self, spec: InstanceSpec) -> None:
+        """Refuse to run an instance on a channel object that another one runs on."""
+        for user in self._users.get(id(spec.channel), ()):
+            if user != spec.id and self._runs(self._records[user]):
+                raise InstanceAlreadyStarted(user, "channel")
 
     async def _lend(self, instance_id: str) -> None:
         with suppress(ChildNotFound):

@@ -5,7 +5,7 @@ arguments. There are five machines, each a state and the rules by which it chang
 
 - `restart`: one child, from exit to restart, park, escalation or rest
 - `connection`: one connection, from attempt to proven to lost; its words are in `signals`, its
-  policy in `reconnect`
+  policy in `reconnect`, its rules for whoever wants it closed in `closing`
 - `status`: one instance, what is said of it
 - `breaker`: the instances of one key, when most of them fail
 - `budget`: a connection budget, who may attempt and when; it counts by `rate`
