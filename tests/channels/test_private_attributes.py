@@ -36,7 +36,9 @@ def test_these_are_all_that_are_used() -> None:
     used = {
         node.attr
         for node in ast.walk(ast.parse(inspect.getsource(websocket)))
-        if isinstance(node, ast.Attribute) and node.attr.startswith("_") and not node.attr.endswith("__")
+        if isinstance(node, ast.Attribute)
+        and node.attr.startswith("_")
+        and not node.attr.endswith("__")
         if not (isinstance(node.value, ast.Name) and node.value.id == "self")
     }
 
