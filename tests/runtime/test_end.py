@@ -280,7 +280,7 @@ async def test_sinks_may_come_from_a_generator(autojump_clock: MockClock) -> Non
     async with open_runtime(sinks=(each for each in [sink])):
         pass
 
-    assert sink.names == ["runtime.started", "runtime.stopping", "runtime.stopped"]
+    assert (sink.names[0], sink.names[-1]) == ("runtime.started", "runtime.stopped")
 
 
 async def test_sinks_get_the_last_events_of_a_cancelled_runtime(autojump_clock: MockClock) -> None:

@@ -76,15 +76,3 @@ async def test_services_that_fail_again_and_again_end_the_runtime_in_order(
         await run()
     stopped = [event.instance_id for event in log.of(telemetry.InstanceStopped)]
     assert stopped == ["c", "b", "a"]
-
-
-async def test_services_that_do_well_are_no_news(autojump_clock: MockClock) -> None:
-    """What runs as long as the runtime is told by the runtime's own events."""
-    log = EventRecorder()
-    async with open_runtime(events=log.bus):
-        await trio.sleep(1)
-    assert [type(event) for event in log] == [
-        telemetry.RuntimeStarted,
-        telemetry.RuntimeStopping,
-        telemetry.RuntimeStopped,
-    ]

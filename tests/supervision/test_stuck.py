@@ -174,3 +174,27 @@ async def test_a_body_that_ignores_cancellation_around_a_supervisor_is_stuck_too
         ("supervisor/app", pytest.approx(20.0)),
     ]
     assert report.stuck == 1
+
+
+@pytest.mark.parametrize(("own", "told"), [(0.0, []), (4.9, []), (5.1, [10.0])])
+async def test_a_child_whose_supervisor_has_just_stopped_is_not_stuck(
+    autojump_clock: MockClock, recorder: Recorder, own: float, told: list[float]
+) -> None:
+    """Its own time begins when that of the children within is over, also at that very moment."""
+
+    async def app() -> None:
+        async with open_supervisor() as inner:
+            inner.start_soon(Puppet("leaf", cleanup=4.0).run, name="leaf")
+            inner.start_soon(Puppet("late", cleanup=1.0).run, name="late")
+            try:
+                await trio.sleep_forever()
+            finally:
+                with trio.CancelScope(shield=True):
+                    await inner.stop()
+                    await trio.sleep(own)
+
+    async with supervised(recorder, ChildSpec("app", app)) as supervisor:
+        await quiet()
+        await supervisor.stop()
+    stuck = recorder.of(telemetry.ChildStuck)
+    assert [each.elapsed for each in stuck] == [pytest.approx(each) for each in told]

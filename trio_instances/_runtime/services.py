@@ -13,10 +13,8 @@ from trio.lowlevel import enable_ki_protection
 from .._instance.probe_schedule import ProbeSchedule
 from .._supervision.core import Core
 from .._supervision.opening import run_core
-from .._supervision.record import ChildRecord
 from .._supervision.reporter import Reporter
 from ..policy.causes.defaults import classify_failure
-from ..policy.failures import Cause
 from ..policy.health import ProbeTrigger
 from ..policy.intensity import RestartIntensity
 from ..policy.options import SupervisorOptions
@@ -41,24 +39,6 @@ SERVICES = RestartIntensity(max_restarts=3, period=10.0)
 """Restarts of the runtime's own services, few as bugs are: beyond that the runtime ends."""
 
 
-@final
-class _ServicesReporter(Reporter):
-    """Tells what goes wrong with them. That they run while the runtime does is no news."""
-
-    __slots__ = ()
-
-    def started(self, record: ChildRecord, now: float) -> None:
-        """One runs."""
-
-    def stopping(self, record: ChildRecord, now: float) -> None:
-        """One was asked to stop."""
-
-    def stopped(
-        self, record: ChildRecord, now: float, *, forced: bool, cause: Cause | None
-    ) -> None:
-        """One has stopped."""
-
-
 @asynccontextmanager
 async def running_services(
     runtime: Core, schedule: ProbeSchedule, wall_clock: WallClock, sleeps: Sleeps
@@ -78,7 +58,7 @@ async def running_services(
     core = Core(
         path=f"{runtime.path}/services",
         options=SupervisorOptions(intensity=SERVICES),
-        reporter=_ServicesReporter(bus),
+        reporter=Reporter(bus),
         random=None,
     )
     async with run_core(core, None) as supervisor:

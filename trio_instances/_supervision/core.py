@@ -7,6 +7,7 @@ of a change.
 from __future__ import annotations
 
 import contextvars
+import math
 from collections.abc import Callable
 from functools import partial
 from random import Random
@@ -61,6 +62,7 @@ class Core:
         "body",
         "children",
         "closing",
+        "ended_at",
         "escalation",
         "numbers",
         "nursery",
@@ -108,6 +110,8 @@ class Core:
         self.waits = True
         """Whether leaving the block waits until the children have ended by themselves."""
         self.closing = False
+        self.ended_at = -math.inf
+        """When its last child had ended, once it has."""
         self.stopped = trio.Event()
         self.stop_report: StopReport | None = None
         """There once `stopped` is set."""
@@ -311,7 +315,8 @@ class Core:
     def end_stop(self) -> None:
         """Take note that the last child has ended."""
         assert self.stop_log is not None
-        self.stop_report = self.stop_log.report(trio.current_time())
+        self.ended_at = trio.current_time()
+        self.stop_report = self.stop_log.report(self.ended_at)
         self.stop_log = None
         self.stopped.set()
 

@@ -185,9 +185,11 @@ class _Watch:
     def _cancelled_at(self, now: float) -> float:
         record = self._record
         if record.was_soft and record.scope is not None:
-            return record.scope.deadline if record.scope.deadline != math.inf else now
-
-        return record.stop_asked_at if record.stop_asked_at is not None else now
+            at = record.scope.deadline if record.scope.deadline != math.inf else now
+        else:
+            at = record.stop_asked_at if record.stop_asked_at is not None else now
+        # The time that a supervisor within it took to stop was not its own.
+        return max([at, *(nested.ended_at for nested in record.nested)])
 
     def report_stuck(self, now: float) -> None:
         """Report it if it has ignored its cancellation for too long, at growing intervals."""

@@ -13,7 +13,6 @@ from functools import partial
 from typing import Any
 
 import trio
-import trio.testing
 
 from .._exceptions import ChannelError
 from .._supervision.record import ChildInfo
@@ -24,6 +23,7 @@ from ..policy.restart import ChildState, RestartType
 from .conformance_subject import Subject, checked_context
 from .injection import MOST_CHECKPOINTS, checkpoints, cut_at, cut_everywhere
 from .leftovers import leaving_no_garbage, leaving_nothing
+from .lull import settle
 from .rules import MAX_HOLD, BrokenRule, Late, limited, said, when
 
 TIMEOUT = 10.0
@@ -184,14 +184,14 @@ async def _has_restartable_children(subject: Subject) -> None:
     name = ""
     try:
         async with subject.generation() as (_, supervisor):
-            await _let_run()
+            await settle()
             for before in supervisor.which_children():
                 name = before.name
                 if _comes_back(supervisor, before):
                     with limited("its restart", subject.limit):
                         await supervisor.terminate_child(name)
                         await supervisor.restart_child(name)
-                    await _let_run()
+                    await settle()
                     _check_again(supervisor, before)
     except BrokenRule:
         raise
@@ -230,14 +230,6 @@ RULES: Sequence[Rule] = (
 # --- what they are made of -----------------------------------------------------------------------
 
 RESTARTABLE = "a child can be started again on the same connection"
-_LULL = 1.0
-"""Seconds to wait for one, where something never rests."""
-
-
-async def _let_run() -> None:
-    """Let go on what can without time passing."""
-    with trio.move_on_after(_LULL):
-        await trio.testing.wait_all_tasks_blocked()
 
 
 def _comes_back(supervisor: Supervisor, child: ChildInfo) -> bool:

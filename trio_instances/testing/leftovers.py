@@ -11,8 +11,8 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import final
 
 import trio
-import trio.testing
 
+from .lull import settle
 from .rules import BrokenRule
 
 _PAUSES = (0.01, 0.05, 0.2, 1.0)
@@ -94,8 +94,7 @@ async def leaving_nothing(rule: str, what: str) -> AsyncIterator[None]:
         BrokenRule: It did leave something. It is not looked for where the block raised.
     """
     # What the test itself has just begun, such as a server's tasks, is not to be taken for ours.
-    with trio.move_on_after(_PAUSES[-1]):
-        await trio.testing.wait_all_tasks_blocked()
+    await settle(_PAUSES[-1])
     before = Leftovers()
     yield
     if left := await before.settled():

@@ -7,9 +7,6 @@ from contextlib import asynccontextmanager
 from random import Random
 from typing import Any, final
 
-import trio
-import trio.testing
-
 from .._runtime.opening import open_runtime
 from .._runtime.runtime import Runtime
 from .._runtime.settings import RuntimeSettings
@@ -24,10 +21,8 @@ from .expectations import (
     pending_of_runtime,
     pending_of_tree,
 )
+from .lull import settle
 from .recorder import EventRecorder
-
-_LULL = 1.0
-"""Seconds to wait for one, where a test has something that never rests."""
 
 
 @final
@@ -75,7 +70,7 @@ class TestEnd:
             self._root = runtime.tree().path
             try:
                 yield runtime
-                await _settle()
+                await settle()
             finally:
                 self._keep(runtime.dump())
                 self._pending += pending_of_runtime(runtime)
@@ -89,7 +84,7 @@ class TestEnd:
         async with open_supervisor(**options) as supervisor:
             try:
                 yield supervisor
-                await _settle()
+                await settle()
             finally:
                 self._keep(supervisor.dump())
                 self._pending += pending_of_tree(supervisor.tree())
@@ -98,9 +93,3 @@ class TestEnd:
     def _keep(self, tree: str) -> None:
         self.tree = f"{self.tree}\n{tree}".strip()
         self.events = self.events or self._recorder.tell()
-
-
-async def _settle() -> None:
-    """Let go on what can without time passing, so that chance does not decide what is under way."""
-    with trio.move_on_after(_LULL):
-        await trio.testing.wait_all_tasks_blocked()

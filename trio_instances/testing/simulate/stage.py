@@ -106,6 +106,8 @@ class Stage:
         self._moved: set[str] = set()
         self._move = trio.Event()
         self._at_once = 0
+        self._broken_off = False
+        """Whether it has not come to its end: what it tells while it is torn down breaks any law."""
         self._whole = trio.CancelScope()
         """Around the present runtime."""
 
@@ -113,6 +115,9 @@ class Stage:
 
     def hear(self, happened: Event | Fact) -> None:
         """Take in an event or a fact, and hand it to the laws."""
+        if self._broken_off:
+            return
+
         self._at_once = self._at_once + 1 if happened.at == self.now else 0
         self.now = happened.at
         if self._at_once > AT_ONCE:
@@ -158,6 +163,7 @@ class Stage:
         """Tell of a world that does not come to its end, and break it off."""
         await trio.sleep_until(self.world.seconds + LONG)
         self.hear(Raised(at=trio.current_time(), text="it does not come to its end"))
+        self._broken_off = True
         self._whole.cancel()
         for each in gc.get_objects():
             if isinstance(each, trio.CancelScope) and each.shield:
