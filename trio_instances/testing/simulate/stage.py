@@ -107,7 +107,7 @@ class Stage:
         self._move = trio.Event()
         self._at_once = 0
         self._broken_off = False
-        """Whether it has not come to its end: what it tells while it is torn down breaks any law."""
+        """Whether it did not end by itself: what is told while it is torn down breaks any law."""
         self._whole = trio.CancelScope()
         """Around the present runtime."""
 
