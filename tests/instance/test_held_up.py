@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 import trio
 from trio.testing import MockClock
 
-from trio_instances import ChildSpec, ProbePolicy
+from trio_instances import ChildSpec, ProbePolicy, telemetry
 
 from .scripted import ScriptedChannel, always, nothing, scene
 
@@ -69,3 +71,53 @@ async def test_the_stop_of_a_runtime_that_a_probe_holds_up_is_stuck(
 
         assert [len(each) for each in stuck] == [0, 1]
         assert stuck[1][0].endswith("bot/connection")
+
+
+async def test_a_closing_that_ignores_its_end_is_told_again_and_again(
+    autojump_clock: MockClock,
+) -> None:
+    """Law 4: with where it is, at growing intervals, while a retry waits for its end."""
+    channel = ScriptedChannel()
+    channel.close = _stubborn
+    async with scene(channel) as s:
+        await trio.sleep(50)
+        s.bot.reconnect()
+        await trio.sleep(200)
+        told = [event for event in s.log.of(telemetry.HookFailed) if event.hook == "close"]
+        assert [event.at for event in told] == [50 + 10 + more for more in (5, 10, 20, 40, 80, 160)]
+        assert {event.cause.reason for event in told} == {"close_stuck"}
+        assert "_stubborn: await trio.sleep(1000)" in told[0].cause.detail
+        await trio.sleep(1000)
+        assert s.bot.connected
+
+
+async def test_an_attempt_that_ignores_its_end_is_told_again_and_again(
+    autojump_clock: MockClock,
+) -> None:
+    """The same goes for one that does not give up when its connect_timeout is over."""
+
+    @asynccontextmanager
+    async def connect(_: object) -> AsyncIterator[int]:
+        await _stubborn()
+        yield 0
+
+    channel = ScriptedChannel()
+    channel.connect = connect  # type: ignore[method-assign, assignment]  # as deaf as one can be
+    async with scene(channel) as s:
+        began = trio.current_time()
+        await trio.sleep(100)
+        told = [event for event in s.log.of(telemetry.HookFailed) if event.hook == "connect"]
+        assert [event.at - began for event in told] == [30 + more for more in (5, 10, 20, 40)]
+
+
+async def test_a_closing_that_holds_up_a_stop_is_a_stuck_child(autojump_clock: MockClock) -> None:
+    """Nobody looks at the instance any more then; its supervisor does, once the time is over."""
+    channel = ScriptedChannel()
+    channel.close = _stubborn
+    async with scene(channel) as s:
+        await trio.sleep(50)
+        await s.runtime.stop_instance("bot")
+        stuck = s.log.of(telemetry.ChildStuck)
+        assert {event.path for event in stuck} == {"runtime/bot/connection"}
+        assert stuck[0].at == 50 + 10 + 5
+        assert "_stubborn: await trio.sleep(1000)" in stuck[0].stack[-1]

@@ -15,6 +15,7 @@ attempt's own budget.
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any
@@ -55,6 +56,7 @@ async def run_generation(record: InstanceRecord, life: Life) -> None:
     try:
         await _run(record, life)
     finally:
+        current.get().gone_by = math.inf
         record.lives.pop(life.generation, None)
         if life.granted and record.seat is not None:
             record.seat.end_attempt()
@@ -62,7 +64,7 @@ async def run_generation(record: InstanceRecord, life: Life) -> None:
 
 
 async def _run(record: InstanceRecord, life: Life) -> None:
-    life.runs = True
+    life.runs, life.task = True, trio.lowlevel.current_task()
     scope = life.attempt
     assert scope is not None
     cause: Cause | None = None
@@ -73,6 +75,7 @@ async def _run(record: InstanceRecord, life: Life) -> None:
             if life.beside and record.seat is not None:
                 await _wait_for_grant(life, record.seat)
             scope.deadline = trio.current_time() + record.spec.reconnect.connect_timeout
+            record.wake()  # for whoever is to tell when that is over
             await _open_and_hold(record, life, scope)
     except Exception as exc:
         cause = record.classify(exc)
@@ -168,6 +171,8 @@ async def _open_and_hold(record: InstanceRecord, life: Life, scope: trio.CancelS
                 record.signal(SignalKind.STOP, cause=STOP_REQUESTED)
             if not scope.cancel_called:
                 scope.deadline = trio.current_time() + spec.reconnect.closing(life.cause)
+                life.gone_by = current.get().gone_by = scope.deadline
+                record.wake()
 
 
 def _ask_to_connect(record: InstanceRecord) -> AbstractAsyncContextManager[Any]:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, final
 
 import trio
 
+from .._supervision.stopping import STUCK_AFTER
+
 if TYPE_CHECKING:
     from .._supervision.supervisor import Supervisor
     from ..policy.failures import Cause
@@ -34,8 +36,10 @@ class Life:
         "generation",
         "gone_by",
         "granted",
+        "patience",
         "runs",
         "supervisor",
+        "task",
         "whole",
     )
 
@@ -47,6 +51,10 @@ class Life:
         """Whether it holds a grant of the connection budget, which it gives back at its end."""
         self.runs = False
         """Whether there is a task for it."""
+        self.task: trio.lowlevel.Task | None = None
+        """That task."""
+        self.patience = STUCK_AFTER
+        """Seconds beyond its deadline after which it is told to be stuck; then doubling."""
         self.whole = trio.CancelScope()
         """Around all of it; its deadline is until when it must have opened, or closed."""
         self.gone_by = math.inf
@@ -66,6 +74,14 @@ class Life:
     def due_by(self) -> float:
         """When it must have opened, or be gone; infinite while it is open."""
         return min(self.whole.deadline, self.gone_by)
+
+    @property
+    def told_stuck_at(self) -> float:
+        """When it is to be told next that its attempt, or its closing, ignores its end.
+
+        Of children and probes that hold it up others tell.
+        """
+        return self.whole.deadline + self.patience if self.runs else math.inf
 
     def end(self, cause: Cause | None) -> None:
         """End it: give the attempt up, or begin to close the connection.

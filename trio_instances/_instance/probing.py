@@ -11,13 +11,12 @@ from trio.lowlevel import disable_ki_protection, enable_ki_protection
 
 from .._supervision.context import current, stop_requested
 from .._supervision.exits import let_pass
-from .._supervision.frames import stack_of
 from ..policy import health, liveness
 from ..policy.failures import PROBE_TIMEOUT, Cause, FailureClass, ProbeTimedOut
 from ..policy.health import LivenessSignal, ProbeAction, ProbePolicy, ProbeTrigger, ProbeVerdict
 from ..policy.signals import SignalKind
 from ..telemetry import health_events
-from ..telemetry.events import HookFailed
+from .stuck import tell_stuck
 from .thread_probe import probed
 
 if TYPE_CHECKING:
@@ -207,15 +206,7 @@ class ProbeWatch:
     def _tell_stuck(self, seconds: float) -> None:
         if stop_requested():
             current.get().was_stuck = True  # with it the loop of connections is
-        if self._record.bus.listening:
-            where = "".join(stack_of(self._task)[-1:])
-            detail = f"it has not ended within {seconds:g} s of its cancellation: {where}"
-            self._record.tell(
-                HookFailed,
-                hook="probe",
-                path=self._record.spec.id,
-                cause=Cause(FailureClass.RECOVERABLE, "probe_stuck", detail),
-            )
+        tell_stuck(self._record, "probe", seconds, self._task)
 
     async def _ask(self, budget: trio.CancelScope) -> Cause | None:
         record = self._record

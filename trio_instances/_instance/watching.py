@@ -14,6 +14,7 @@ from ..policy.connection import TABLE
 from ..policy.requested import DRAIN_REQUESTED
 from ..policy.signals import Phase, SignalKind
 from .pressure import all_queues, look_at_queues
+from .stuck import tell_stuck
 
 if TYPE_CHECKING:
     from .record import InstanceRecord
@@ -30,6 +31,7 @@ async def watch(record: InstanceRecord) -> None:
         _look_at_drain(record)
         _look_at_age(record)
         _look_at_absence(record)
+        _look_at_stuck(record)
         with trio.move_on_at(_next_look(record)):
             await wakeup.wait()
 
@@ -91,9 +93,20 @@ def _overdue_at(record: InstanceRecord) -> float:
     return since + record.spec.reconnect.attention_after
 
 
+def _look_at_stuck(record: InstanceRecord) -> None:
+    """Tell of attempts and closings that ignore their cancellation, at growing intervals."""
+    now = trio.current_time()
+    for life in list(record.lives.values()):
+        if now >= life.told_stuck_at:
+            hook = "connect" if life.attempt is not None else "close"
+            tell_stuck(record, hook, now - life.whole.deadline, life.task)
+            life.patience *= 2
+
+
 def _next_look(record: InstanceRecord) -> float:
     now = trio.current_time()
     looks = [_overdue_at(record), _stable_at(record), _lasted_at(record), _rotate_at(record)]
+    looks += [life.told_stuck_at for life in record.lives.values()]
     if record.queues:
         looks.append(now + record.spec.pressure.interval)
     if record.connection.drain_by is not None:

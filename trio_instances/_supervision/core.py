@@ -256,6 +256,7 @@ class Core:
         """Start a child that is down; `awaited` when the caller settles a start that fails."""
         record.awaited = awaited
         record.stop_asked_at = None
+        record.gone_by = math.inf
         record.was_soft = False
         record.was_stuck = False
         record.exit = None

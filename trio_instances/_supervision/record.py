@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import math
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any, final
 
@@ -54,6 +55,7 @@ class ChildRecord:
         "context",
         "core",
         "exit",
+        "gone_by",
         "incarnation",
         "last_cause",
         "launches",
@@ -110,6 +112,8 @@ class ChildRecord:
         self.began_at = now
         self.ready_at = now
         self.stop_asked_at: float | None = None
+        self.gone_by = math.inf
+        """Until when it is to have ended, where it knows that itself; its `shutdown` is longer."""
         self.was_soft = False
         self.was_stuck = False
         self.awaited = False

@@ -185,7 +185,8 @@ class _Watch:
     def _cancelled_at(self, now: float) -> float:
         record = self._record
         if record.was_soft and record.scope is not None:
-            at = record.scope.deadline if record.scope.deadline != math.inf else now
+            budget = min(record.scope.deadline, record.gone_by)
+            at = now if budget == math.inf else budget
         else:
             at = record.stop_asked_at if record.stop_asked_at is not None else now
         # The time that a supervisor within it took to stop was not its own.
@@ -194,7 +195,9 @@ class _Watch:
     def report_stuck(self, now: float) -> None:
         """Report it if it has ignored its cancellation for too long, at growing intervals."""
         record = self._record
-        cancelled = record.scope is not None and record.scope.cancel_called
+        cancelled = record.scope is not None and (
+            record.scope.cancel_called or now >= record.gone_by
+        )
         overdue = now >= self._cancelled_at(now) + self._interval
         # A supervisor within the child that stops reports its own children, and takes their time.
         within = any(nested.stop_log is not None for nested in record.nested)
