@@ -13,7 +13,12 @@ from trio_instances._exceptions import InvalidSpec
 from trio_instances.policy.backoff import Backoff
 from trio_instances.policy.intensity import RestartIntensity
 from trio_instances.policy.restart import RestartType
-from trio_instances.policy.specs import ChildSpec, takes_task_status
+from trio_instances.policy.specs import (
+    ChildSpec,
+    refuse_misfit,
+    refuse_unawaitable,
+    takes_task_status,
+)
 
 
 async def plain(url: str) -> None:
@@ -330,3 +335,42 @@ def test_every_mistake_is_listed() -> None:
         "intensity",
     ]
     assert str(caught.value).startswith("ChildSpec 'a/b' has 10 mistakes:\n  - name: ")
+
+
+def _caught(run: Callable[..., object], *args: object) -> TypeError:
+    """Return the error of a call, as whoever calls it catches it."""
+    try:
+        run(*args)
+    except TypeError as exc:
+        return exc
+
+    raise AssertionError("it was to fail")
+
+
+def test_a_call_that_does_not_fit_is_a_mistake_of_the_arguments() -> None:
+    """Nothing of what was called has run, so that nothing else can be wrong."""
+    spec = ChildSpec("a", plain, ("x", "y"))
+    with pytest.raises(InvalidSpec, match="args: must fit what `run` takes") as caught:
+        refuse_misfit(spec, _caught(plain, "x", "y"))
+
+    assert isinstance(caught.value.__cause__, TypeError)
+
+
+def test_a_type_error_from_within_what_was_called_is_no_mistake_of_the_arguments() -> None:
+    """It has begun, and so its arguments did fit."""
+
+    def within() -> object:
+        return plain()  # type: ignore[call-arg]  # that is the point
+
+    refuse_misfit(ChildSpec("a", plain), _caught(within))
+
+
+def test_what_cannot_be_awaited_is_a_mistake_of_the_function() -> None:
+    """A coroutine, or anything else that has ``__await__``, is none."""
+    spec = ChildSpec("a", plain)
+    with pytest.raises(InvalidSpec, match=r"run: must be an async function \(.* type int\)"):
+        refuse_unawaitable(spec, 5)
+
+    coroutine = plain("x")
+    refuse_unawaitable(spec, coroutine)
+    coroutine.close()
