@@ -37,12 +37,10 @@ def test_plots_are_drawn_of_each_workload(tmp_path: Path) -> None:
 
 def test_a_plot_can_be_read_on_a_light_page_and_on_a_dark_one(tmp_path: Path) -> None:
     """It has no background, and all that is drawn stands out from white and from black."""
-    pytest.importorskip("matplotlib")
-    from matplotlib.image import imread  # noqa: PLC0415 - not everybody has it
-
+    image = pytest.importorskip("matplotlib.image")
     options = ["--rounds", "1", "--size", "5", "--plots", str(tmp_path)]
     CliRunner().invoke(command_for(["snapshots"]), options)
-    picture = imread(tmp_path / "benchmark-snapshots.png")
+    picture = image.imread(tmp_path / "benchmark-snapshots.png")
     drawn = picture[picture[..., 3] > 0.99][:, :3].mean(axis=1)
 
     assert picture[0, 0, 3] == 0.0
