@@ -55,6 +55,7 @@ def take_all(counter: TokenBucket | Day, begin: float, steps: Iterable[float]) -
 
 
 @given(per_second=rates, burst=st.integers(1, 20), begin=begins, steps=pauses)
+@example(per_second=9988.0, burst=1, begin=1e6, steps=[0.0, 0.0, 0.0])
 def test_a_bucket_gives_never_more_than_the_burst_and_the_rate(
     per_second: float, burst: int, begin: float, steps: list[float]
 ) -> None:
