@@ -68,6 +68,29 @@ async def test_a_stop_after_a_handover_is_a_stop(autojump_clock: MockClock, clos
         assert end.cause.reason == "stop_requested"
 
 
+async def test_a_closing_that_holds_up_a_stop_is_told_though_the_other_one_has_ended(
+    autojump_clock: MockClock,
+) -> None:
+    """Each of the two has its own time, and the end of one says nothing of the other."""
+    channel = OverlappingChannel()
+    closings = iter([7.0, 100.0])
+
+    async def close() -> None:
+        with trio.CancelScope(shield=True):
+            await trio.sleep(next(closings))
+
+    channel.close = close
+    async with scene(channel) as s:
+        await begin(s)
+        began = trio.current_time()
+        await s.runtime.stop_instance("bot")
+
+        assert trio.current_time() == began + 100
+        stuck = s.log.of(telemetry.ChildStuck)
+        assert {event.path for event in stuck} == {"runtime/bot/connection"}
+        assert stuck[0].at == began + 10 + 5
+
+
 async def test_a_stop_waits_for_both_closings(autojump_clock: MockClock) -> None:
     """The one that is left is closed in peace too, and they do not wait for each other."""
     channel = OverlappingChannel()

@@ -56,8 +56,10 @@ async def run_generation(record: InstanceRecord, life: Life) -> None:
     try:
         await _run(record, life)
     finally:
-        current.get().gone_by = math.inf
         record.lives.pop(life.generation, None)
+        # In a handover there is another one, which may be closing too.
+        closing = [each.whole.deadline for each in record.lives.values() if each.closing]
+        current.get().gone_by = min(closing, default=math.inf)
         if life.granted and record.seat is not None:
             record.seat.end_attempt()
         life.ended.set()

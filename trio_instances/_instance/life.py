@@ -76,6 +76,11 @@ class Life:
         return min(self.whole.deadline, self.gone_by)
 
     @property
+    def closing(self) -> bool:
+        """Whether its body is over, and its channel closes the connection."""
+        return self.runs and self.attempt is None and self.body is None
+
+    @property
     def told_stuck_at(self) -> float:
         """When it is to be told next that its attempt, or its closing, ignores its end.
 
