@@ -35,7 +35,7 @@ from .context import current
 from .record import ACTIVE, ChildExit, ChildRecord
 from .running import run_child
 from .stop_report import StopLog, StopReport
-from .stopping import stop_all
+from .stopping import StopInTurn, stop_all
 
 if TYPE_CHECKING:
     from ..policy.options import SupervisorOptions
@@ -74,6 +74,7 @@ class Core:
         "random",
         "reporter",
         "rounds",
+        "stop_in_turn",
         "stop_log",
         "stop_report",
         "stopped",
@@ -124,6 +125,8 @@ class Core:
         """Held by whoever restarts a group, or changes the children, one after the other."""
         self.on_group_exit: Callable[[ChildRecord, ChildExit], None] | None = None
         self.stop_log: StopLog | None = None
+        self.stop_in_turn: StopInTurn | None = None
+        """There while the children are stopped one after the other."""
         self._tasks = 0
         self._idle: trio.Event | None = None
 
@@ -280,6 +283,8 @@ class Core:
         if delay is None:
             record.alive = False
             record.wake()
+            if self.stop_in_turn is not None:
+                self.stop_in_turn.go_on()
         else:
             self._spawn_child(record, delay)
         self.left()

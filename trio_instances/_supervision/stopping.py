@@ -83,35 +83,55 @@ async def stop_all(core: Core) -> None:
         if core.options.stop_order is StopOrder.CONCURRENT:
             await _wait_ended([record for record in newest_first if _ask(core, record)])
         else:
-            await _stop_in_turn(core, newest_first)
+            core.stop_in_turn = StopInTurn(core, newest_first)
+            await core.stop_in_turn.run()
+            core.stop_in_turn = None
     core.end_stop()
     core.left()
 
 
-async def _stop_in_turn(core: Core, records: Sequence[ChildRecord]) -> None:
-    """Stop children one after the other; report those that are stuck.
+@final
+class StopInTurn:
+    """The stop of children one after the other: the end of each asks the next.
 
-    One alarm serves all that end before it: a scope for each is a quarter of what its stop costs.
-    It is set no further ahead than a child may take, so none that is asked later is overdue first.
+    The task that stops them only looks after one that is stuck. Were it to ask the next one, each
+    child would take two turns of the loop in place of one: a third of what its stop costs.
+
+    Args:
+        core: Their supervisor.
+        records: The children, in the order in which they are stopped.
     """
-    left = iter(records)
-    watch: _Watch | None = None
-    alarm = trio.current_time() + STUCK_AFTER
-    while True:
-        with trio.CancelScope(deadline=alarm):
-            if watch is not None:
-                await watch.wait()
-            for record in left:
-                if _ask(core, record):
-                    watch = _Watch(record)
-                    await watch.wait()
+
+    __slots__ = ("_core", "_left", "_over", "_watch")
+
+    def __init__(self, core: Core, records: Sequence[ChildRecord]) -> None:
+        self._core = core
+        self._left = iter(records)
+        self._watch: _Watch | None = None
+        self._over = trio.Event()
+
+    def go_on(self) -> None:
+        """Ask the next one that there is something to wait for, if the last one has ended."""
+        if self._watch is not None and self._watch.lasts:
             return
-        assert watch is not None
-        now = trio.current_time()
-        if watch.lasts:
-            watch.report_stuck(now)
-        # Never later than this, or whoever is asked next could be overdue before it.
-        alarm = min(watch.due(now), now + STUCK_AFTER)
+
+        for record in self._left:
+            if _ask(self._core, record):
+                self._watch = _Watch(record)
+                return
+        self._watch = None
+        self._over.set()
+
+    async def run(self) -> None:
+        """Begin, and wait for the end of the last one; report those that are stuck."""
+        self.go_on()
+        while self._watch is not None:
+            now = trio.current_time()
+            # Never later than this, or whoever is asked meanwhile could be overdue before it.
+            with trio.move_on_at(min(self._watch.due(now), now + STUCK_AFTER)):
+                await self._over.wait()
+            if self._watch is not None:
+                self._watch.report_stuck(trio.current_time())
 
 
 def cancel_all(core: Core) -> None:
