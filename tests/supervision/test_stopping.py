@@ -386,3 +386,66 @@ async def test_a_body_that_asks_something_of_an_ended_supervisor_raises_only_why
         ) as supervisor:
             while True:
                 await supervisor.start(crashes)
+
+
+@pytest.mark.filterwarnings("ignore::trio.TrioDeprecationWarning")
+@pytest.mark.parametrize(
+    "failure", [BodyFailed(), ExceptionGroup("several", [BodyFailed()])], ids=["one", "a group"]
+)
+def test_the_body_s_failure_comes_out_as_it_was_whatever_groups_the_program_has_chosen(
+    failure: Exception,
+) -> None:
+    """The very exception, or the very group, also where Trio is not to make strict groups."""
+    for strict in (True, False):
+
+        async def main() -> None:
+            async with open_supervisor() as supervisor:
+                await supervisor.start(forever)
+                raise failure
+
+        with pytest.raises((BodyFailed, ExceptionGroup)) as caught:
+            trio.run(main, strict_exception_groups=strict)
+        assert caught.value is failure
+
+
+async def test_a_scope_that_the_body_leaves_open_is_complained_of_when_the_children_have_stopped(
+    autojump_clock: MockClock, recorder: Recorder
+) -> None:
+    """Trio's own complaint; the order of the stop is what it always is."""
+    with pytest.raises(RuntimeError, match="Cancel scope stack corrupted") as caught:
+        async with open_supervisor(events=recorder.bus) as supervisor:
+            await supervisor.start(forever, name="a")
+            await supervisor.start(forever, name="b")
+            trio.CancelScope().__enter__()
+            raise BodyFailed
+    assert isinstance(caught.value.__context__, BodyFailed)
+    assert [event.child for event in recorder.of(telemetry.ChildStopped)] == ["b", "a"]
+
+
+async def test_what_the_body_waits_for_is_cancelled_when_the_supervisor_ends_by_itself(
+    autojump_clock: MockClock, recorder: Recorder
+) -> None:
+    """The body's tasks end with it; a child that stops softly has its time all the same."""
+    tidied = False
+
+    async def soft(*, task_status: trio.TaskStatus[None]) -> None:
+        nonlocal tidied
+        with until_stopped():
+            task_status.started()
+            await trio.sleep_forever()
+        await trio.sleep(3)
+        tidied = True
+
+    async def crashing() -> None:
+        await trio.sleep(1)
+        raise Crash
+
+    with pytest.raises(RestartLimitExceeded):
+        async with open_supervisor(
+            intensity=RestartIntensity(max_restarts=0), events=recorder.bus
+        ) as supervisor:
+            await supervisor.start(soft, name="soft")
+            await supervisor.start(crashing, name="crashing")
+            async with trio.open_nursery() as beside:
+                beside.start_soon(trio.sleep_forever)
+    assert tidied

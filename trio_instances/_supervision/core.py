@@ -58,8 +58,8 @@ class Core:
 
     __slots__ = (
         "_idle",
+        "_stopped",
         "_tasks",
-        "body",
         "children",
         "closing",
         "ended_at",
@@ -77,7 +77,6 @@ class Core:
         "stop_in_turn",
         "stop_log",
         "stop_report",
-        "stopped",
         "turn",
         "up",
         "waits",
@@ -106,14 +105,13 @@ class Core:
         self.parent: ChildRecord | None = None
         """The child within which it is open, if any."""
         self.nursery: trio.Nursery | None = None
-        self.body = trio.CancelScope()
-        """Around the block's body: cancelled when the supervisor ends by itself."""
+        """Its scope is the body's alone: every task in it is shielded."""
         self.waits = True
         """Whether leaving the block waits until the children have ended by themselves."""
         self.closing = False
         self.ended_at = -math.inf
         """When its last child had ended, once it has."""
-        self.stopped = trio.Event()
+        self._stopped: trio.Event | None = None
         self.stop_report: StopReport | None = None
         """There once `stopped` is set."""
         self.escalation: Escalation | None = None
@@ -306,10 +304,19 @@ class Core:
 
     # --- the end ---------------------------------------------------------------------------------
 
+    @property
+    def stopped(self) -> trio.Event:
+        """Set once the last child has ended."""
+        # Made when it is asked for: it weighs as much as the rest of an idle supervisor's own.
+        if self._stopped is None:
+            self._stopped = trio.Event()
+        return self._stopped
+
     def end(self) -> None:
         """End the supervisor from within: stop the children in order, and cancel the body."""
         self.begin_stop()
-        self.body.cancel()
+        if self.nursery is not None:
+            self.nursery.cancel_scope.cancel()
 
     def begin_stop(self) -> None:
         """Begin the ordered stop, unless it has begun."""

@@ -15,7 +15,7 @@ from trio.lowlevel import enable_ki_protection
 from .._exceptions import SupervisorNotRunning
 from ..policy.backoff import Backoff
 from ..policy.causes.defaults import classify_failure
-from ..policy.failures import Classify
+from ..policy.failures import Classify, flatten
 from ..policy.intensity import RestartIntensity
 from ..policy.mistakes import MistakeList, member_or_given
 from ..policy.options import SupervisorOptions
@@ -130,8 +130,9 @@ def _reporter(events: EventBus | None, parent: ChildRecord | None) -> Reporter:
 class run_core(AbstractAsyncContextManager[Supervisor]):  # noqa: N801 - used as a function is
     """Give a supervisor its nursery, and take it down whatever happens.
 
-    Children never raise through the nursery, and the body's exception is kept until the children
-    have stopped: so it comes out bare, and the nursery never cancels anything by itself.
+    Children never raise through the nursery, and are shielded from its scope, which so is the
+    body's alone: the end of the supervisor cancels it. The body's exception is kept until the
+    children have stopped, and comes out bare.
 
     Not a generator: an interrupt in the frames of `contextlib`, which nothing protects, would leave
     the nursery open and its children lost; and it would be a quarter of what a supervisor weighs.
@@ -149,7 +150,8 @@ class run_core(AbstractAsyncContextManager[Supervisor]):  # noqa: N801 - used as
             core.on_group_exit = partial(queue_round, core)
         core.parent = parent
         self._core = core
-        self._nursery = trio.open_nursery()
+        # Strict whatever the program has chosen: so it is certain what to unwrap.
+        self._nursery = trio.open_nursery(strict_exception_groups=True)
 
     @enable_ki_protection
     async def __aenter__(self) -> Supervisor:
@@ -157,7 +159,6 @@ class run_core(AbstractAsyncContextManager[Supervisor]):  # noqa: N801 - used as
         core.nursery = await self._nursery.__aenter__()
         if core.parent is not None:
             core.parent.nested = (*core.parent.nested, core)
-        core.body.__enter__()
         return Supervisor(core)
 
     @enable_ki_protection
@@ -170,10 +171,12 @@ class run_core(AbstractAsyncContextManager[Supervisor]):  # noqa: N801 - used as
         core = self._core
         failure = outcome = error
         try:
-            failure = await _leave_body(core, error)
+            if error is None:
+                failure = await _wait_children(core)
             await _stop(core)
-            await self._nursery.__aexit__(None, None, None)
-            outcome = outcome_of(core, failure)
+            if _tells_only_of_the_end(core, failure):
+                failure = None
+            outcome = outcome_of(core, await self._close(failure))
             if outcome is not None and outcome is not error:
                 raise outcome
             return outcome is None
@@ -185,22 +188,37 @@ class run_core(AbstractAsyncContextManager[Supervisor]):  # noqa: N801 - used as
             # What is raised has this frame in its traceback.
             del error, failure, outcome
 
-
-async def _leave_body(core: Core, error: BaseException | None) -> BaseException | None:
-    """Wait for the children where the body has ended well, and leave the scope around it."""
-    try:
+    async def _close(self, failure: BaseException | None) -> BaseException | None:
+        """Close the nursery; return what is left of a failure without what its scope has caught."""
+        # All others stay out of it: it takes every group apart, and makes another one of it.
+        caught = failure if failure is not None and _holds_cancelled(failure) else None
+        kind = None if caught is None else type(caught)
         try:
-            if error is None:
-                await core.wait_idle()
-        except BaseException as exc:
-            error = exc
-        kind = None if error is None else type(error)
-        traceback = None if error is None else error.__traceback__
-        return None if core.body.__exit__(kind, error, traceback) else error
+            await self._nursery.__aexit__(kind, caught, None)
+        except BaseExceptionGroup as group:
+            # The nursery's own: no other task in it raises, so there is the failure alone in it.
+            return group.exceptions[0] if len(group.exceptions) == 1 else group
+        except RuntimeError as misnested:
+            # The body has left a scope open. Trio would show what it raised as the context.
+            misnested.__context__ = failure
+            return misnested
+        else:
+            return failure if caught is None else None
+        finally:
+            del failure, caught
+
+
+def _holds_cancelled(failure: BaseException) -> bool:
+    return any(isinstance(leaf, trio.Cancelled) for leaf in flatten(failure))
+
+
+async def _wait_children(core: Core) -> BaseException | None:
+    """Wait for the children after a body that has ended well; return what ends the waiting."""
+    try:
+        await core.wait_idle()
     except BaseException as exc:
-        return exc  # what was raised without what the scope has caught of it
-    finally:
-        del error
+        return exc
+    return None
 
 
 async def _stop(core: Core) -> None:
@@ -226,8 +244,6 @@ def outcome_of(core: Core, failure: BaseException | None) -> BaseException | Non
     anew where there is something left to cancel. Ctrl-C twice is one interrupt. Any other are
     raised together, as nothing may be lost.
     """
-    if core.body.cancel_called and _tells_only_of_the_end(core, failure):
-        failure = None
     outcomes: list[BaseException] = list(core.passed)
     if core.escalation is not None:
         outcomes.append(core.escalation)
@@ -244,7 +260,9 @@ def outcome_of(core: Core, failure: BaseException | None) -> BaseException | Non
 
 def _tells_only_of_the_end(core: Core, failure: BaseException | None) -> bool:
     """Tell whether the body failed by asking something of a supervisor that had just ended."""
-    return isinstance(failure, SupervisorNotRunning) and failure.path == core.path
+    assert core.nursery is not None
+    ended_itself = core.nursery.cancel_scope.cancel_called
+    return ended_itself and isinstance(failure, SupervisorNotRunning) and failure.path == core.path
 
 
 async def supervise(
