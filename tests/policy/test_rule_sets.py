@@ -193,6 +193,40 @@ def test_a_function_that_raises_does_not_match() -> None:
     assert rules.cause_of_error(seven).reason == "banned"
 
 
+def test_errors_that_are_alike_have_one_cause_and_any_others_each_their_own() -> None:
+    """What is alike is remembered: type, text and wait decide, and nothing else of the error."""
+
+    class Waiting(Exception):
+        retry_after = 3.0
+
+    class OtherError(Exception):
+        pass
+
+    rules = RuleSet("these", [on_error(OtherError, Cause(FailureClass.FATAL, "other"))])
+    assert rules.cause_of_error(ValueError("text")) is rules.cause_of_error(ValueError("text"))
+    assert rules.cause_of_error(ValueError("text")).reason == "unexpected"
+    assert rules.cause_of_error(ValueError("other text")).detail == "other text"
+    assert rules.cause_of_error(OtherError("text")).reason == "other"
+    assert RuleSet("others", ()).cause_of_error(OtherError("text")).reason == "unexpected"
+    assert rules.cause_of_error(Waiting("text")).retry_after == 3.0
+    Waiting.retry_after = 4.0
+    assert rules.cause_of_error(Waiting("text")).retry_after == 4.0
+
+
+def test_a_function_looks_at_each_error_however_much_like_the_last_one_it_is() -> None:
+    """It may look at anything: what it said of one error says nothing of the next."""
+
+    def third(seen: Seen) -> bool:
+        looked.append(seen.error)
+        return len(looked) == 3
+
+    looked: list[BaseException | None] = []
+    rules = RuleSet("closely", [on_match(third, Cause(FailureClass.FATAL, "third"))])
+    found = [rules.cause_of_error(ValueError("text")).reason for _ in range(4)]
+    assert found == ["unexpected", "unexpected", "third", "unexpected"]
+    assert len(set(map(id, looked))) == 4
+
+
 @pytest.mark.parametrize(
     ("answer", "reason"), [(1, "banned"), ([], "close_4000"), (None, "close_4000")]
 )

@@ -124,7 +124,7 @@ class Core:
         self.on_group_exit: Callable[[ChildRecord, ChildExit], None] | None = None
         self.stop_log: StopLog | None = None
         self.stop_in_turn: StopInTurn | None = None
-        """There while the children are stopped one after the other."""
+        """There while children are stopped one after the other."""
         self._tasks = 0
         self._idle: trio.Event | None = None
 

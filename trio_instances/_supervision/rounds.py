@@ -18,10 +18,10 @@ from ..policy.restart import ChildState, RestartType, Verdict
 from ..policy.strategies import affected
 from .exits import settle
 from .running import pause
-from .stopping import stop_one
+from .stopping import StopInTurn
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from .core import Core
     from .record import ChildExit, ChildRecord
@@ -83,18 +83,23 @@ def _group(core: Core, record: ChildRecord) -> Sequence[ChildRecord]:
 
 
 async def _stop_group(core: Core, failed: ChildRecord) -> None:
+    await StopInTurn(core, _right_to_left(core, failed)).run()
+
+
+def _right_to_left(core: Core, failed: ChildRecord) -> Iterator[ChildRecord]:
+    """Yield the members to stop, each when those before it have ended."""
     to_stop, newest = list(_group(core, failed)), _newest(core)
     while to_stop:
         member = to_stop.pop()
         if member is not failed and member.state is not ChildState.RESTARTING:
-            await stop_one(core, member)
+            yield member
         if _newest(core) is not newest:
             # start_soon takes no turn: what it added meanwhile is the first to be stopped now.
             to_stop, newest = list(_group(core, failed)), _newest(core)
 
 
-def _newest(core: Core) -> ChildRecord:
-    return next(reversed(core.children.values()))
+def _newest(core: Core) -> ChildRecord | None:
+    return next(reversed(core.children.values()), None)
 
 
 async def _start_group(core: Core, failed: ChildRecord) -> Due | None:

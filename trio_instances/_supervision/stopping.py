@@ -8,7 +8,7 @@ with its stack, and waited for.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, final
 
 import trio
@@ -83,9 +83,7 @@ async def stop_all(core: Core) -> None:
         if core.options.stop_order is StopOrder.CONCURRENT:
             await _wait_ended([record for record in newest_first if _ask(core, record)])
         else:
-            core.stop_in_turn = StopInTurn(core, newest_first)
-            await core.stop_in_turn.run()
-            core.stop_in_turn = None
+            await StopInTurn(core, newest_first).run()
     core.end_stop()
     core.left()
 
@@ -99,12 +97,12 @@ class StopInTurn:
 
     Args:
         core: Their supervisor.
-        records: The children, in the order in which they are stopped.
+        records: The children, in the order in which they are stopped; gone through as they are.
     """
 
     __slots__ = ("_core", "_left", "_over", "_watch")
 
-    def __init__(self, core: Core, records: Sequence[ChildRecord]) -> None:
+    def __init__(self, core: Core, records: Iterable[ChildRecord]) -> None:
         self._core = core
         self._left = iter(records)
         self._watch: _Watch | None = None
@@ -123,15 +121,23 @@ class StopInTurn:
         self._over.set()
 
     async def run(self) -> None:
-        """Begin, and wait for the end of the last one; report those that are stuck."""
-        self.go_on()
-        while self._watch is not None:
-            now = trio.current_time()
-            # Never later than this, or whoever is asked meanwhile could be overdue before it.
-            with trio.move_on_at(min(self._watch.due(now), now + STUCK_AFTER)):
-                await self._over.wait()
-            if self._watch is not None:
-                self._watch.report_stuck(trio.current_time())
+        """Begin, and wait for the end of the last one; report those that are stuck.
+
+        When cancelled, it asks no others.
+        """
+        self._core.stop_in_turn = self
+        try:
+            self.go_on()
+            while self._watch is not None:
+                now = trio.current_time()
+                # Never later than this, or whoever is asked meanwhile could be overdue before it.
+                with trio.move_on_at(min(self._watch.due(now), now + STUCK_AFTER)):
+                    await self._over.wait()
+                if self._watch is not None:
+                    self._watch.report_stuck(trio.current_time())
+        finally:
+            if self._core.stop_in_turn is self:  # and not the end of the supervisor
+                self._core.stop_in_turn = None
 
 
 def cancel_all(core: Core) -> None:

@@ -49,7 +49,7 @@ def _as_tuple(rules: Iterable[Rule]) -> tuple[Rule, ...]:
 
 
 @final
-@frozen
+@frozen(eq=False)
 class _Part:
     """What one set has to say of one kind of failure, made ready for look-ups."""
 
@@ -109,11 +109,13 @@ class RuleSet:
     name: str
     rules: tuple[Rule, ...] = field(converter=_as_tuple)
     then: RuleSet | None = None
-    _parts: Mapping[RuleKind, Sequence[_Part]] = field(init=False, repr=False, eq=False)
+    _parts: Mapping[RuleKind, tuple[_Part, ...]] = field(init=False, repr=False, eq=False)
     """For each kind, what this set and those after it have to say, without those that are silent.
 
     A failure is classified far more often than a set is made.
     """
+    _looks_closer: bool = field(init=False, repr=False, eq=False)
+    """Whether functions look at each exception itself, and not only at its type."""
 
     def __attrs_post_init__(self) -> None:
         self._check()
@@ -124,6 +126,8 @@ class RuleSet:
             rest = self.then._parts[kind] if self.then is not None else ()  # noqa: SLF001 - of the same class
             parts[kind] = (mine, *rest) if speaks else rest
         object.__setattr__(self, "_parts", parts)
+        closer = any(part.predicates for part in parts[RuleKind.ERROR])
+        object.__setattr__(self, "_looks_closer", closer)
 
     def _check(self) -> None:
         wrong = MistakeList("RuleSet")
@@ -234,31 +238,47 @@ class RuleSet:
         if stated is not None:
             return stated
 
-        kind = type(exc)
-        row = (
-            self._find(RuleKind.ERROR, partial(_names, kind.__mro__), partial(Seen, exc))
-            or UNEXPECTED
-        )
-        # Not by `evolve`, which asks the class for its fields: that is a tenth of a restart.
-        return Cause(
-            row.failure_class,
-            row.reason,
-            text_of(exc) or row.detail,
-            kind.__qualname__,
-            _wait(row, _asked_wait(exc)),
-            row.resumable,
-            row.lost,
-            row.planned,
-            row.who_must_act,
-        )
+        kind, text, asked = type(exc), text_of(exc), _asked_wait(exc)
+        if not self._looks_closer:
+            parts = self._parts[RuleKind.ERROR]
+            return _cause_of_error(parts, kind, text, asked)  # type: ignore[arg-type]  # a type can be hashed
+
+        row = self._find(RuleKind.ERROR, partial(_names, kind.__mro__), partial(Seen, exc))
+        return _of_error(row, kind, text, asked)
 
     def _find(self, kind: RuleKind, keys: Keys, see: See) -> Cause | None:
-        for part in self._parts[kind]:
-            found = part.find(keys, see)
-            if found is not None:
-                return found
+        return _first(self._parts[kind], keys, see)
 
-        return None
+
+def _first(parts: Iterable[_Part], keys: Keys, see: See) -> Cause | None:
+    for part in parts:
+        found = part.find(keys, see)
+        if found is not None:
+            return found
+
+    return None
+
+
+@lru_cache(maxsize=512)
+def _cause_of_error(
+    parts: tuple[_Part, ...], kind: type[BaseException], text: str, asked: float | None
+) -> Cause:
+    # Kept, as what fails mostly fails again in the same way: that saves a quarter of a restart, and
+    # all whom an outage hits share one cause.
+    row = _first(parts, partial(_names, kind.__mro__), Seen)
+    return _of_error(row, kind, text, asked)
+
+
+def _of_error(
+    row: Cause | None, kind: type[BaseException], text: str, asked: float | None
+) -> Cause:
+    row = row or UNEXPECTED
+    return evolve(
+        row,
+        detail=text or row.detail,
+        error_type=kind.__qualname__,
+        retry_after=_wait(row, asked),
+    )
 
 
 @lru_cache(maxsize=256)
