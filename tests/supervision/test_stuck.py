@@ -8,7 +8,7 @@ from trio.testing import MockClock
 
 from trio_instances import ChildSpec, open_supervisor, telemetry, until_stopped
 
-from .conftest import Crash, Puppet, Recorder, quiet, supervised
+from .conftest import Crash, Puppet, Recorder, quiet, states, supervised
 
 
 async def test_a_child_that_ignores_cancellation_is_reported_and_waited_for(
@@ -106,6 +106,38 @@ async def test_a_child_is_stuck_by_its_own_time_however_long_the_one_before_took
 
     stuck = [(event.child, event.at - began_at) for event in recorder.of(telemetry.ChildStuck)]
     assert stuck == [("first", 55.0)]
+
+
+async def test_a_member_that_is_stuck_while_its_group_is_restarted_is_reported_and_waited_for(
+    autojump_clock: MockClock, recorder: Recorder
+) -> None:
+    """A round stops its members as the end does; those before it are asked when it has ended."""
+    a, slow = Puppet("a"), Puppet("slow", cleanup=16.0)
+    crashing = Puppet("crashing")
+    specs = a.spec(), slow.spec(), crashing.spec()
+    async with supervised(recorder, *specs, strategy="one_for_all") as supervisor:
+        began_at = trio.current_time()
+        crashing.crash()
+        await trio.sleep(20)
+        stuck = [(event.child, event.at - began_at) for event in recorder.of(telemetry.ChildStuck)]
+        assert stuck == [("slow", 5.0), ("slow", 10.0)]
+        stopped = [event.child for event in recorder.of(telemetry.ChildStopped)]
+        assert stopped == ["slow", "a"]
+        assert set(states(supervisor).values()) == {"running"}
+
+
+async def test_the_end_takes_over_from_a_round_that_waits_for_a_stuck_member(
+    autojump_clock: MockClock, recorder: Recorder
+) -> None:
+    """Whichever asked it to stop, each is asked once, in order, and the round starts nothing."""
+    a, slow, crashing = Puppet("a"), Puppet("slow", cleanup=16.0), Puppet("crashing")
+    specs = a.spec(), slow.spec(), crashing.spec()
+    async with supervised(recorder, *specs, strategy="one_for_all") as supervisor:
+        crashing.crash()
+        await trio.sleep(3)
+        recorder.take()
+        await supervisor.stop()
+    assert recorder.take() == ["stopped slow#1", "stop a#1", "stopped a#1"]
 
 
 async def test_a_child_in_its_second_run_stops_as_in_its_first(
