@@ -12,6 +12,7 @@ import trio
 from trio_instances import RestartIntensity, open_supervisor
 from trio_instances.telemetry import Event, EventBus
 
+from .bare import restart_bare
 from .crew import Crasher, CrashError
 from .harness.command import main
 from .harness.values import OURS, Contender, Figure, Sample, Target, Workload, check
@@ -129,6 +130,7 @@ WORKLOAD = Workload(
     contenders={
         OURS: Contender(partial(trio.run, ours)),
         f"{OURS}, heard": Contender(partial(trio.run, ours_heard)),
+        "the bare mechanism": Contender(partial(trio.run, restart_bare)),
         "fresh nursery": Contender(partial(trio.run, nursery_loop)),
         "triotp": Contender(partial(trio.run, triotp), triotp_here),
         "mode": Contender(partial(run_mode, mode), mode_here),

@@ -10,6 +10,7 @@ import trio
 
 from trio_instances import open_supervisor
 
+from .bare import start_bare
 from .crew import Crew
 from .harness.command import main
 from .harness.values import OURS, Contender, Figure, Sample, Target, Workload, check
@@ -120,6 +121,7 @@ WORKLOAD = Workload(
     figures=(Figure("start", "µs a child", 1e6), Figure("stop", "µs a child", 1e6)),
     contenders={
         OURS: Contender(partial(trio.run, ours)),
+        "the bare mechanism": Contender(partial(trio.run, start_bare)),
         "nursery.start": Contender(partial(trio.run, nursery_start)),
         "nursery.start_soon": Contender(partial(trio.run, nursery_start_soon)),
         "triotp": Contender(partial(trio.run, triotp), triotp_here),

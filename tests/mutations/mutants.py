@@ -74,8 +74,8 @@ MUTANTS = (
     Mutant(
         "a group that does not wait for the end of what it restarts",
         "_supervision/rounds.py",
-        "            await stop_one(core, member)\n",
-        "            pass\n",
+        "    await StopInTurn(core, _right_to_left(core, failed)).run()\n",
+        "    await trio.lowlevel.checkpoint()\n",
         Worlds((3,)),
     ),
     Mutant(

@@ -125,6 +125,10 @@ STOPS = st.lists(
 )
 
 
+def _note(log: StopLog, stop: ChildStop) -> None:
+    log.note(stop.path, stop.seconds, forced=stop.forced, stuck=stop.stuck, cause=stop.cause)
+
+
 def _key(stop: ChildStop) -> tuple[bool, float]:
     return (stop.forced or stop.stuck or stop.cause is not None, stop.seconds)
 
@@ -134,7 +138,7 @@ def test_a_report_is_bounded_and_names_the_most_notable(stops: list[ChildStop]) 
     """Those that were forced, stuck or failed come first, then the slowest; all are counted."""
     log = StopLog(0.0)
     for stop in stops:
-        log.note(stop)
+        _note(log, stop)
     report = log.report(1.0)
 
     assert report.stopped == len(stops)
@@ -149,8 +153,8 @@ def test_a_report_of_reports_is_that_of_all_their_children(groups: list[list[Chi
     for stops in groups:
         inner = StopLog(0.0)
         for stop in stops:
-            inner.note(stop)
-            flat.note(stop)
+            _note(inner, stop)
+            _note(flat, stop)
         whole.absorb(inner.report(1.0))
     one, other = whole.report(2.0), flat.report(2.0)
 

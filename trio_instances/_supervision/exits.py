@@ -23,7 +23,6 @@ from ..policy.restart import (
     ends_supervisor,
 )
 from .record import ACTIVE
-from .stop_report import ChildStop
 from .stopping import cancel_all
 
 if TYPE_CHECKING:
@@ -68,7 +67,7 @@ def _after_stop(core: Core, record: ChildRecord, exit_: ChildExit | None, now: f
         if core.stop_log is not None:
             elapsed = now - (now if record.stop_asked_at is None else record.stop_asked_at)
             core.stop_log.note(
-                ChildStop(record.path, elapsed, forced, record.was_stuck, exit_.cause)
+                record.path, elapsed, forced=forced, stuck=record.was_stuck, cause=exit_.cause
             )
     core.rest(record, now)
 

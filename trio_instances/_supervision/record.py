@@ -133,7 +133,8 @@ class ChildRecord:
         if (before in _DOWN) is not (after in _DOWN):
             self.core.up += 1 if before in _DOWN else -1
         self.since = now
-        self.wake()
+        if self._waiting:
+            self.wake()
 
     @property
     def is_down(self) -> bool:

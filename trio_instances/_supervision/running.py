@@ -115,28 +115,26 @@ async def run_child(core: Core, record: ChildRecord, delay: float | None = None)
                         await _begin(record, scope)
                     except Exception as exc:
                         error = exc
+                    delay = after_exit(core, record, _exit_of(core, record, scope, error))
                     # The error's traceback holds this frame, which so must not hold the error.
-                    delay, error, begun = _take_in(core, record, scope, error), None, False
-                    if delay is None or scope.cancel_called or scope.deadline != math.inf:
+                    error, begun = None, False
+                    # A stop that has cancelled the scope leaves no delay, and whatever else has
+                    # cancelled it was its deadline.
+                    if delay is None or scope.deadline != math.inf:
                         return
 
                     _renew_context(record)
         except BaseException as exc:
             error = exc
         if begun:
-            delay, error = _take_in(core, record, scope, error), None
+            delay = after_exit(core, record, _exit_of(core, record, scope, error))
         else:
             delay = after_exit(core, record, None)
+        error = None
     finally:
         record.task = None
         record.scope = None
         core.task_ended(record, delay)
-
-
-def _take_in(
-    core: Core, record: ChildRecord, scope: trio.CancelScope, error: BaseException | None
-) -> float | None:
-    return after_exit(core, record, _exit_of(core, record, scope, error))
 
 
 def _renew_context(record: ChildRecord) -> None:
@@ -145,12 +143,15 @@ def _renew_context(record: ChildRecord) -> None:
     record.task.context = record.context.copy()
 
 
-async def pause(record: ChildRecord, delay: float) -> None:
+def pause(record: ChildRecord, delay: float) -> Awaitable[None]:
     """Let the delay pass. There is always a checkpoint: a restart loop must not starve the rest."""
     if delay <= 0.0:
-        await trio.lowlevel.checkpoint()
-        return
+        return trio.lowlevel.checkpoint()  # noqa: ASYNC105 - the caller awaits it
 
+    return _wait_for_retry(record, delay)
+
+
+async def _wait_for_retry(record: ChildRecord, delay: float) -> None:
     record.retry_now = trio.Event()
     try:
         with trio.move_on_after(delay):

@@ -83,13 +83,18 @@ class StopLog:
         """A heap, the least notable on top; the number tells equals apart."""
         self._number = 0
 
-    def note(self, stop: ChildStop) -> None:
-        """Take in the end of a child."""
+    def note(
+        self, path: str, seconds: float, *, forced: bool, stuck: bool, cause: Cause | None
+    ) -> None:
+        """Take in the end of a child; the arguments are the fields of `ChildStop`."""
         self._stopped += 1
-        self._forced += stop.forced
-        self._stuck += stop.stuck
-        self._failed += stop.cause is not None
-        self._keep(stop)
+        self._forced += forced
+        self._stuck += stuck
+        self._failed += cause is not None
+        rank = (forced or stuck or cause is not None, seconds)
+        # Hardly any is kept, so none is made before that is known.
+        if len(self._notable) < MAX_NOTABLE or rank > self._notable[0][:2]:
+            self._keep(ChildStop(path, seconds, forced, stuck, cause))
 
     def absorb(self, report: StopReport) -> None:
         """Take in the stop of a supervisor within one of the children."""

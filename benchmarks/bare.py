@@ -1,0 +1,108 @@
+"""The bare mechanism: what a supervised child costs on Trio at the very least.
+
+One task, one shielded scope, an object by which the child says that it is ready; the end of each
+asks the one before it to stop; a crash is caught in the child's own task, which goes on in a fresh
+context behind a checkpoint. There are no names, no records, no policies, no events, no errors told
+and no protection from Ctrl-C: nobody could use it. It is there to be compared with.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+from collections.abc import Awaitable, Callable
+from time import perf_counter
+from typing import Any
+
+import trio
+from trio.lowlevel import Abort, current_task, reschedule, wait_task_rescheduled
+
+from .crew import Crasher, CrashError, Crew
+from .harness.values import Sample
+
+
+class BareChild:
+    """A child, and the ``task_status`` that it is given."""
+
+    __slots__ = ("scope", "starter")
+
+    def __init__(self) -> None:
+        self.scope = trio.CancelScope(shield=True)
+        self.starter = current_task()
+
+    def started(self, _: Any = None) -> None:
+        """Have whoever starts it go on."""
+        reschedule(self.starter)
+
+
+class BareSupervisor:
+    """A nursery with children that can be stopped one after the other.
+
+    Args:
+        nursery: Where they run.
+    """
+
+    def __init__(self, nursery: trio.Nursery) -> None:
+        self._nursery = nursery
+        self._children: list[BareChild] = []
+        self._stopping = False
+
+    async def start(self, run: Callable[..., Awaitable[object]], number: int) -> None:
+        """Start a child, and wait until it is ready; not to be cancelled."""
+        child = BareChild()
+        self._children.append(child)
+        self._nursery.start_soon(self._run, child, run, number, name="bare")
+        await wait_task_rescheduled(lambda _: Abort.FAILED)
+
+    async def _run(
+        self, child: BareChild, run: Callable[..., Awaitable[object]], number: int
+    ) -> None:
+        with child.scope:
+            await run(number, task_status=child)
+        if self._stopping:
+            self.stop()
+
+    def stop(self) -> None:
+        """Ask the newest to stop, which asks the next when it has ended."""
+        self._stopping = True
+        if self._children:
+            self._children.pop().scope.cancel()
+
+
+async def start_bare(size: int) -> Sample:
+    """Start children one by one, and stop them in reverse order."""
+    crew = Crew(size)
+    async with trio.open_nursery() as nursery:
+        supervisor = BareSupervisor(nursery)
+        begun = perf_counter()
+        for number in range(size):
+            await supervisor.start(crew.child, number)
+        ready = perf_counter()
+        crew.check_ready()
+        asked = perf_counter()
+        supervisor.stop()
+    ended = perf_counter()
+    crew.check_order()
+    return {"start": (ready - begun) / size, "stop": (ended - asked) / size}
+
+
+async def restart_bare(size: int) -> Sample:
+    """Restart a child that crashes at once, in its own task."""
+    crasher, context = Crasher(size), contextvars.copy_context()
+
+    async with trio.open_nursery() as nursery:
+        begun = perf_counter()
+        nursery.start_soon(_retry, crasher, context)
+        await crasher.done.wait()
+        taken = perf_counter() - begun
+        nursery.cancel_scope.cancel()
+    crasher.check_restarts()
+    return {"restart": taken / size}
+
+
+async def _retry(crasher: Crasher, context: contextvars.Context) -> None:
+    while True:
+        with contextlib.suppress(CrashError):
+            await crasher.run()
+        current_task().context = context.copy()
+        await trio.lowlevel.checkpoint()
