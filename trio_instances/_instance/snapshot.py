@@ -30,6 +30,7 @@ def make_snapshot(record: InstanceRecord) -> HealthSnapshot:
         *_children(record.supervisor, of_connection=False),
         *_children(record.connection_supervisor, of_connection=True),
     )
+    states = [child.state for child in children]
     return HealthSnapshot(
         instance_id=spec.id,
         name=spec.name or spec.id,
@@ -46,8 +47,8 @@ def make_snapshot(record: InstanceRecord) -> HealthSnapshot:
         last_restart_class=None if last is None else last.failure_class,
         children=children,
         children_total=len(children),
-        children_running=sum(child.state is ChildState.RUNNING for child in children),
-        children_parked=sum(child.state is ChildState.PARKED for child in children),
+        children_running=states.count(ChildState.RUNNING),
+        children_parked=states.count(ChildState.PARKED),
         probe=signs.probe,
         since_frame=None if signs.frame_at is None else now - signs.frame_at,
         since_event=None if signs.event_at is None else now - signs.event_at,
