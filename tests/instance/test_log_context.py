@@ -163,11 +163,20 @@ async def test_a_supervisor_within_a_child_keeps_the_instance_and_the_connection
     assert (told.instance_id, told.generation) == ("bot", 1)
 
 
+@pytest.mark.parametrize(
+    ("own", "child"),
+    [((), "bot"), ((ChildSpec("own", trio.sleep_forever),), "connection")],
+    ids=["alone", "beside children"],
+)
 async def test_the_channel_s_own_code_says_its_instance(
-    lines: LINES, autojump_clock: MockClock
+    lines: LINES, autojump_clock: MockClock, own: tuple[ChildSpec, ...], child: str
 ) -> None:
-    """What ``connect`` and ``probe`` log belongs to the child that keeps the connection."""
+    """What ``connect`` and ``probe`` log belongs to the child that keeps the connection.
+
+    That is the instance itself, unless it has children of its own.
+    """
     channel = ScriptedChannel()
+    channel.give_own = always(*own)
 
     async def ask(_: int) -> None:
         say("asked")
@@ -178,7 +187,7 @@ async def test_the_channel_s_own_code_says_its_instance(
         await trio.sleep(60)
 
     assert {(e["instance_id"], e["child"]) for text, e in lines if text == "asked"} == {
-        ("bot", "connection")
+        ("bot", child)
     }
 
 

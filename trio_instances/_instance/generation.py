@@ -25,19 +25,19 @@ from attrs import evolve
 
 from .._exceptions import ChildDeclined, InvalidSpec, Mistake
 from .._supervision.context import current, soft_scope, stop_requested
-from .._supervision.core import Core
 from .._supervision.opening import run_core
 from ..policy.failures import Cause, FailureClass
-from ..policy.options import SupervisorOptions
 from ..policy.requested import STOP_REQUESTED
 from ..policy.signals import Phase, SignalKind
 from ..policy.specs import ChildSpec, takes_task_status
 from ..telemetry import events
+from .cores import connection_core
 from .life import lived_in
 from .probing import begin_to_probe
-from .reporter import InstanceReporter, judge_children
+from .reporter import judge_children
 
 if TYPE_CHECKING:
+    from .._supervision.core import Core
     from .life import Life
     from .record import InstanceRecord
     from .turns import Seat
@@ -62,7 +62,7 @@ async def run_generation(record: InstanceRecord, life: Life) -> None:
         current.get().gone_by = min(closing, default=math.inf)
         if life.granted and record.seat is not None:
             record.seat.end_attempt()
-        life.ended.set()
+        life.leave()
 
 
 async def _run(record: InstanceRecord, life: Life) -> None:
@@ -108,7 +108,7 @@ async def _wait_for_room(record: InstanceRecord, life: Life) -> None:
     So there are never two at once, and in a handover never three, however slowly they are closed.
     """
     while others := _in_the_way(record, life):
-        await others[0].ended.wait()
+        await others[0].wait_left()
 
 
 async def _wait_for_grant(life: Life, seat: Seat) -> None:
@@ -198,17 +198,8 @@ async def _hold(
         f"children of {spec.id!r}", spec.channel.children(record.handle, connection)
     )
     parent = current.get()
-    core = Core(
-        path=parent.path,
-        options=SupervisorOptions(
-            strategy=spec.strategy,
-            intensity=spec.intensity,
-            backoff=spec.child_backoff,
-            classify=spec.channel.classify,
-        ),
-        reporter=InstanceReporter(record, generation),
-        random=record.random,
-    )
+    assert record.path is not None
+    core = connection_core(record, record.path, generation)
     try:
         async with run_core(core, parent) as supervisor:
             life.supervisor = supervisor

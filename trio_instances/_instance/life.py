@@ -27,12 +27,12 @@ class Life:
     """
 
     __slots__ = (
+        "_ended",
         "attempt",
         "began_at",
         "beside",
         "body",
         "cause",
-        "ended",
         "generation",
         "gone_by",
         "granted",
@@ -68,7 +68,7 @@ class Life:
         """Why it was ended, where that is known."""
         self.supervisor: Supervisor | None = None
         """Of the connection's children, while it runs."""
-        self.ended = trio.Event()
+        self._ended: trio.Event | None = None
 
     @property
     def due_by(self) -> float:
@@ -98,6 +98,17 @@ class Life:
         scope = self.body or self.attempt
         if scope is not None:
             scope.cancel()
+
+    async def wait_left(self) -> None:
+        """Wait until nothing is left of it. Not to be called any more when that is so."""
+        if self._ended is None:  # made for who waits: hardly any generation is waited for
+            self._ended = trio.Event()
+        await self._ended.wait()
+
+    def leave(self) -> None:
+        """Nothing is left of it."""
+        if self._ended is not None:
+            self._ended.set()
 
 
 lived_in: ContextVar[Life | None] = ContextVar("trio_instances.lived_in", default=None)

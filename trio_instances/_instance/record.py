@@ -7,6 +7,7 @@ status.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from random import Random
 from typing import TYPE_CHECKING, Any, final
@@ -25,10 +26,10 @@ from ..policy.status import Change, InstanceStatus, StatusState
 from ..telemetry import events
 from ..telemetry.status_events import StatusChanged
 from .acting import perform
+from .cores import own_core
 from .waiting import DEAD_ENDS, tell_waiters
 
 if TYPE_CHECKING:
-    from .._supervision.core import Core
     from .._supervision.supervisor import Supervisor
     from ..telemetry.bus import EventBus
     from ..telemetry.schema import Event
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from .spec import InstanceSpec
     from .turns import Seat
     from .waiting import Waiter
+    from .watching import Lookout
 
 
 _CONNECTED = frozenset({Phase.CONNECTED, Phase.PROVEN})
@@ -53,23 +55,27 @@ class InstanceRecord:
         bus: Where it tells what happens.
         random: Where the jitter of its delays comes from.
         signs: What it shows of being alive.
+        lookout: Who looks at it from time to time.
     """
 
     __slots__ = (
         "_signalling",
         "_signals",
+        "_wakeup",
         "bus",
         "cause",
         "connected_at",
         "connection",
-        "core",
         "failures_in_a_row",
         "handed_over",
         "handle",
         "handovers",
         "last_restart",
         "lives",
+        "look_at",
+        "lookout",
         "lost_at",
+        "path",
         "pressure",
         "proven_in",
         "queues",
@@ -87,15 +93,24 @@ class InstanceRecord:
         "status_since",
         "supervisor",
         "waiters",
-        "wakeup",
     )
 
-    def __init__(self, spec: InstanceSpec, bus: EventBus, random: Random, signs: LifeSigns) -> None:
+    def __init__(
+        self,
+        spec: InstanceSpec,
+        bus: EventBus,
+        random: Random,
+        signs: LifeSigns,
+        lookout: Lookout,
+    ) -> None:
         now = trio.current_time()
         self.spec = spec
         self.bus = bus
         self.random = random
         self.signs = signs
+        self.lookout = lookout
+        self.look_at = math.inf
+        """When it is to be looked at next; kept by the lookout."""
         self.handle: Instance
         self.seat = self._take_seat()
         """Its dealings with a connection budget, where it has one."""
@@ -120,18 +135,17 @@ class InstanceRecord:
         self.failures_in_a_row = 0
         self.queues: dict[str, Queue] = {}
         self.pressure = PressureLevel.NORMAL
-        self.core: Core | None = None
-        """The mechanism of the next one: it knows how the channel classifies."""
+        self.path: str | None = None
+        """Where it is in the tree, while it runs."""
         self.supervisor: Supervisor | None = None
-        """Of the instance's own children, while it runs."""
+        """Of the instance's own children, while it runs and has any."""
         self.lives: dict[int, Life] = {}
         """The generations of which something is left, by number; more than one in a handover."""
         self.handovers: Callable[[Life], None] | None = None
         """Runs a generation beside the present one; there while the connection loop runs."""
         self.session: Any = None
         """What a connection has left for its successor."""
-        self.wakeup = trio.Event()
-        """Set, and replaced, by `wake`."""
+        self._wakeup: trio.Event | None = None
         self.waiters: list[Waiter] = []
         """Who waits until something is so of it; looked at by `tell_waiters`."""
         # Hardly ever more than one, so a list, which weighs a tenth of a deque.
@@ -204,10 +218,19 @@ class InstanceRecord:
             tell_waiters(self)
             self.wake()
 
+    @property
+    def wakeup(self) -> trio.Event:
+        """Set by the next `wake`. It is made for who asks, as nobody does while all is well."""
+        if self._wakeup is None:
+            self._wakeup = trio.Event()
+        return self._wakeup
+
     def wake(self) -> None:
         """Have whoever waits for something to do about it look again."""
-        self.wakeup.set()
-        self.wakeup = trio.Event()
+        wakeup, self._wakeup = self._wakeup, None
+        if wakeup is not None:
+            wakeup.set()
+        self.lookout.look_soon(self)
 
     def rotate(self, generation: int | None = None) -> None:
         """Have the connection replaced as planned: the new one first, where the channel can."""
@@ -346,8 +369,11 @@ class InstanceRecord:
 
     def classify(self, exc: Exception) -> Cause:
         """Return the cause of a failure, by the channel's rules and then the library's."""
-        core = self.core
-        return classify_failure(exc) if core is None else core.classify(core.path, exc)
+        if self.path is None:
+            return classify_failure(exc)
+
+        # Made for this one failure: kept, it would be a tenth of what an instance weighs.
+        return own_core(self, self.path).classify(self.path, exc)
 
     def tell(self, kind: type[Event], *, at: float | None = None, **fields: Any) -> None:
         """Publish an event of this instance. Test `bus.listening` first.

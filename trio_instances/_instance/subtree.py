@@ -1,4 +1,8 @@
-"""An instance as one supervised function: its own children, and the loop that connects it."""
+"""An instance as one supervised function: its own children, and the loop that connects it.
+
+One that has no children of its own needs no supervisor for them, nor a task beside the loop: that
+is a third of what an instance weighs, and most instances have none.
+"""
 
 from __future__ import annotations
 
@@ -10,20 +14,18 @@ from attrs import evolve
 
 from .._exceptions import ChannelError, InvalidSpec, Mistake
 from .._supervision.context import current, stop_requested
-from .._supervision.core import Core
 from .._supervision.opening import run_core
 from ..policy.failures import FailureClass
-from ..policy.options import SupervisorOptions
 from ..policy.requested import STOP_REQUESTED
 from ..policy.signals import Phase, SignalKind
 from ..policy.specs import ChildSpec, takes_task_status
 from ..telemetry import events
+from .cores import own_core
 from .generation import ENDED, ask_for_children, run_generation
-from .reporter import InstanceReporter
 from .snapshot import CONNECTION
-from .watching import watch
 
 if TYPE_CHECKING:
+    from .._supervision.record import ChildRecord
     from .life import Life
     from .record import InstanceRecord
 
@@ -42,39 +44,64 @@ async def run_instance(
     Cancelling it stops everything in it, in reverse start order.
 
     Raises:
+        ChannelError: The connection failed fatally.
         ChildStartFailed: An essential child of the instance failed before it was ready.
         RestartLimitExceeded: More restarts within it were due than its intensity allows.
-        FatalChildFailure: An essential child, or the connection, failed fatally.
+        FatalChildFailure: An essential child failed fatally, or the connection beside any.
         InvalidSpec: The channel gave no valid children.
     """
     record.begin()
-    spec = record.spec
     parent = current.get()
-    core = Core(
-        path=parent.path,
-        options=SupervisorOptions(
-            intensity=spec.intensity, backoff=spec.child_backoff, classify=spec.channel.classify
-        ),
-        reporter=InstanceReporter(record),
-        random=record.random,
-    )
+    record.path = parent.path
     try:
-        async with run_core(core, parent) as supervisor:
-            record.core, record.supervisor = core, supervisor
-            children = _own_children(record)
-            await supervisor.start_children(children)
-            if record.bus.listening:
-                names = tuple(child.name for child in children)
-                elapsed = trio.current_time() - parent.began_at
-                record.tell(events.InstanceStarted, children=names, elapsed=elapsed)
-            # Ready before the loop runs: a first attempt that fails at once is no failed start.
-            supervisor.start_soon(keep_connected, record, name=CONNECTION, shutdown=float("inf"))
+        children = _own_children(record)
+        if children:
+            await _run_beside(record, children, parent, task_status)
+        else:
+            record.lookout.add(record)
+            _tell_started(record, children, parent)
             _begin_to_connect(record)
             task_status.started()
-            await watch(record)
+            # Who waited for the start goes on first: a pause that he asks for comes in time.
+            await trio.lowlevel.checkpoint()
+            await keep_connected(record)
     finally:
+        record.lookout.remove(record)
         record.signal(SignalKind.STOP, cause=STOP_REQUESTED)  # if it never came to the connection
-        record.core = record.supervisor = None
+        record.path = record.supervisor = None
+
+
+async def _run_beside(
+    record: InstanceRecord,
+    children: list[ChildSpec],
+    parent: ChildRecord,
+    task_status: trio.TaskStatus[None],
+) -> None:
+    """Run the loop as the last of an instance's own children, so that it is stopped before them."""
+    core = own_core(record, parent.path)
+    async with run_core(core, parent) as record.supervisor:
+        await record.supervisor.start_children(children)
+        _tell_started(record, children, parent)
+        # Ready before the loop runs: a first attempt that fails at once is no failed start.
+        record.supervisor.start_soon(
+            keep_connected, record, name=CONNECTION, shutdown=float("inf")
+        )
+        _begin_to_connect(record)
+        task_status.started()
+        record.lookout.add(record)
+        try:
+            await trio.sleep_forever()
+        finally:
+            record.lookout.remove(record)
+
+
+def _tell_started(
+    record: InstanceRecord, children: list[ChildSpec], parent: ChildRecord
+) -> None:
+    if record.bus.listening:
+        names = tuple(child.name for child in children)
+        elapsed = trio.current_time() - parent.began_at
+        record.tell(events.InstanceStarted, children=names, elapsed=elapsed)
 
 
 def _own_children(record: InstanceRecord) -> list[ChildSpec]:
@@ -157,7 +184,7 @@ async def _queue(record: InstanceRecord) -> None:
     assert seat is not None
     for life in record.lives.values():
         # What is being closed may hold a place in the budget, and an instance has one at a time.
-        await life.ended.wait()
+        await life.wait_left()
         return
     if not await seat.wait_turn():
         return

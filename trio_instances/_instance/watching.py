@@ -1,15 +1,20 @@
-"""Looking at an instance from time to time: queues, a drain, how long it is connected, or away.
+"""Looking at instances from time to time: queues, a drain, how long each is connected, or away.
 
-One task and one time serve all of it: a task for each would weigh an instance down by a tenth.
+One task and one heap of times serve all instances of a runtime: a task for each would weigh an
+instance down by a tenth, and a scope and an event for each by a twentieth.
 """
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from heapq import heapify, heappop, heappush
+from itertools import count
+from typing import TYPE_CHECKING, final
 
 import trio
+from trio.lowlevel import enable_ki_protection
 
+from .._supervision.context import current, stop_requested
 from ..policy.connection import TABLE
 from ..policy.requested import DRAIN_REQUESTED
 from ..policy.signals import Phase, SignalKind
@@ -17,23 +22,94 @@ from .pressure import all_queues, look_at_queues
 from .stuck import tell_stuck
 
 if TYPE_CHECKING:
+    from contextvars import Context
+
     from .record import InstanceRecord
 
 DRAIN_INTERVAL = 0.05
 """Seconds between two looks at the queues while an instance is drained."""
+_NEEDLESS = 64
+"""How many more times may be kept of what is called off than of what is not."""
 
 
-async def watch(record: InstanceRecord) -> None:
-    """Look at it again and again, whenever something may be due; ends only by cancellation."""
-    while True:
-        wakeup = record.wakeup  # of now: what a look leads to may need another
-        look_at_queues(record)
-        _look_at_drain(record)
-        _look_at_age(record)
-        _look_at_absence(record)
-        _look_at_stuck(record)
-        with trio.move_on_at(_next_look(record)):
-            await wakeup.wait()
+@final
+class Lookout:
+    """When which instance of a runtime is looked at: whenever something may be due."""
+
+    def __init__(self) -> None:
+        self._contexts: dict[InstanceRecord, Context] = {}
+        """Of those that are looked at: who is told of what was seen is to find himself there."""
+        self._times: list[tuple[float, int, InstanceRecord]] = []
+        """When to look at which; also what is called off, as its `look_at` says another time."""
+        self._numbers = count()
+        self._sleep = trio.CancelScope()
+
+    @enable_ki_protection
+    async def run(self) -> None:
+        """Look at each in its time; ends only by cancellation. It can be run again."""
+        while True:
+            next_at = self._times[0][0] if self._times else math.inf
+            with trio.CancelScope(deadline=next_at) as self._sleep:
+                await trio.sleep_forever()
+            self._look_at_due(trio.current_time())
+
+    def add(self, record: InstanceRecord) -> None:
+        """Look at an instance from now on. It is to be called from within it."""
+        context = current.get().context
+        assert context is not None
+        self._contexts[record] = context
+        self.look_soon(record)
+
+    def remove(self, record: InstanceRecord) -> None:
+        """Look at an instance no more, if it is looked at."""
+        self._contexts.pop(record, None)
+        self._set_time(record, math.inf)
+
+    def look_soon(self, record: InstanceRecord) -> None:
+        """Look at an instance, if it is looked at at all, as soon as its own task waits."""
+        if record in self._contexts:
+            self._set_time(record, min(record.look_at, trio.current_time()))
+
+    def _look_at_due(self, now: float) -> None:
+        # What a look makes due in its turn is for the next time, or the loop would starve the rest.
+        last = next(self._numbers)
+        while self._times and self._times[0][:2] <= (now, last):
+            at, _, record = heappop(self._times)
+            if at == record.look_at:
+                record.look_at = math.inf
+                # A copy, as what is done about it may run in the same one.
+                at = self._contexts[record].copy().run(_look, record)
+                self._set_time(record, min(record.look_at, at))
+
+    def _set_time(self, record: InstanceRecord, at: float) -> None:
+        if at == record.look_at:
+            return
+
+        record.look_at = at
+        if at == math.inf:
+            self._forget_needless()
+        else:
+            heappush(self._times, (at, next(self._numbers), record))
+            if at < self._sleep.deadline:
+                self._sleep.deadline = at
+
+    def _forget_needless(self) -> None:
+        if len(self._times) > 2 * len(self._contexts) + _NEEDLESS:
+            self._times = [each for each in self._times if each[0] == each[2].look_at]
+            heapify(self._times)
+
+
+def _look(record: InstanceRecord) -> float:
+    """Look at an instance, and return when something may be due next."""
+    if stop_requested():  # its supervisor looks at it from now on
+        return math.inf
+
+    look_at_queues(record)
+    _look_at_drain(record)
+    _look_at_age(record)
+    _look_at_absence(record)
+    _look_at_stuck(record)
+    return _next_look(record)
 
 
 def _look_at_drain(record: InstanceRecord) -> None:

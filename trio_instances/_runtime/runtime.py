@@ -23,6 +23,7 @@ from .._instance.probe_schedule import ProbeSchedule
 from .._instance.record import InstanceRecord
 from .._instance.spec import InstanceSpec
 from .._instance.subtree import run_instance
+from .._instance.watching import Lookout
 from .._supervision.core import Core
 from .._supervision.starting import refuse_to_wait_for_itself
 from .._supervision.supervisor import Supervisor
@@ -55,6 +56,7 @@ class Runtime(Questions):
         supervisor: Supervisor,
         core: Core,
         schedule: ProbeSchedule,
+        lookout: Lookout,
         ending: RuntimeEnding,
         *,
         feeds: Sequence[SinkFeed] = (),
@@ -66,6 +68,7 @@ class Runtime(Questions):
         self._supervisor = supervisor
         self._random = core.random
         self._schedule = schedule
+        self._lookout = lookout
         self._users: dict[int, list[str]] = {}
         """The ids of a channel object's instances, by its identity; two while one is lent."""
         self._applying = trio.Lock()
@@ -96,7 +99,8 @@ class Runtime(Questions):
             SupervisorNotRunning: The runtime has ended, or ends meanwhile.
         """
         self._check_free(spec)
-        record = InstanceRecord(spec, self.events, self._random, LifeSigns(self._schedule))
+        signs = LifeSigns(self._schedule)
+        record = InstanceRecord(spec, self.events, self._random, signs, self._lookout)
         record.handle = Instance(record)
         self._records[spec.id] = record
         self._take_channel(record)
