@@ -57,7 +57,7 @@ async def test_a_child_that_crashes_is_decided_by_the_crash_or_degrade_table(
 async def test_a_child_that_finds_the_connection_lost_is_not_restarted_on_it(
     autojump_clock: MockClock,
 ) -> None:
-    """The connection is made anew, and no restart is counted."""
+    """The connection is made anew, and no restart is counted; its end is told, with why."""
     channel = ScriptedChannel()
     async with scene(channel) as s:
         await s.bot.wait_status("connected")
@@ -67,7 +67,9 @@ async def test_a_child_that_finds_the_connection_lost_is_not_restarted_on_it(
 
         assert s.bot.health().restarts == 0
         assert s.log.of(telemetry.ChildRestarting) == []
-        assert s.log.of(telemetry.ChildExited) == []
+        (exited,) = s.log.of(telemetry.ChildExited)
+        assert exited.cause is not None
+        assert (exited.child, exited.cause.reason) == ("reader", "connection_reset")
         assert incarnations(s.bot) == {"reader": 1}
 
 
@@ -257,10 +259,10 @@ async def test_a_child_that_returns_is_restarted_or_not_by_its_restart_type(
         assert s.bot.health().proven
 
 
-async def test_a_child_that_is_no_async_function_is_a_failure_like_any_other(
+async def test_a_child_that_is_no_async_function_fails_its_instance(
     autojump_clock: MockClock,
 ) -> None:
-    """It is found out when it runs, and the policy decides; the runtime goes on."""
+    """It is found out when it starts, and no retry mends it; the runtime goes on."""
     channel = ScriptedChannel()
 
     def plain() -> None:
@@ -268,7 +270,8 @@ async def test_a_child_that_is_no_async_function_is_a_failure_like_any_other(
 
     channel.give_children = lambda *_: [spec_of(plain)]
     async with scene(channel) as s:
-        await s.log.wait_for(telemetry.InstanceDisconnected)
+        failed = await s.log.wait_for(telemetry.InstanceFailed)
 
-        assert s.bot.health().cause is not None
-        assert s.bot.health().restarts == 5
+        assert failed.cause.reason == "invalid_spec"
+        assert "must be an async function" in failed.cause.detail
+        assert s.bot.health().restarts == 0

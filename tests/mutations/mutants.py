@@ -137,7 +137,7 @@ MUTANTS = (
     Mutant(
         "a closing without a bound",
         "_instance/generation.py",
-        "scope.deadline = trio.current_time() + spec.reconnect.closing(life.cause)",
+        "scope.deadline = trio.current_time() + record.spec.reconnect.closing(life.cause)",
         "scope.deadline = math.inf",
         Worlds((33,)),
     ),

@@ -111,6 +111,19 @@ class Life:
             self._ended.set()
 
 
+def life_of(record: InstanceRecord, generation: int) -> Life | None:
+    """Return what is left of a generation, if anything is."""
+    for life in record.lives:
+        if life.generation == generation:
+            return life
+    return None
+
+
+def drop(record: InstanceRecord, life: Life) -> None:
+    """Take note that nothing is left of a generation."""
+    record.lives = tuple(each for each in record.lives if each is not life)
+
+
 lived_in: ContextVar[Life | None] = ContextVar("trio_instances.lived_in", default=None)
 """The generation that this task belongs to: its channel, its children, its probes."""
 
@@ -125,4 +138,4 @@ def speaks_of_another(record: InstanceRecord) -> bool:
     if life is None or life.generation == record.connection.generation:
         return False
 
-    return record.lives.get(life.generation) is life
+    return life in record.lives

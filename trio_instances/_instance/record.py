@@ -27,6 +27,7 @@ from ..telemetry import events
 from ..telemetry.status_events import StatusChanged
 from .acting import perform
 from .cores import own_core
+from .life import life_of
 from .waiting import DEAD_ENDS, tell_waiters
 
 if TYPE_CHECKING:
@@ -103,7 +104,6 @@ class InstanceRecord:
         signs: LifeSigns,
         lookout: Lookout,
     ) -> None:
-        now = trio.current_time()
         self.spec = spec
         self.bus = bus
         self.random = random
@@ -116,9 +116,7 @@ class InstanceRecord:
         """Its dealings with a connection budget, where it has one."""
         self.connection = ConnectionState(budgeted=self.seat is not None)
         self.status = StatusState()
-        self.status_since = now
-        self.started_at = now
-        self.connected_at = now
+        self.status_since = self.started_at = self.connected_at = trio.current_time()
         self.restarting = False
         """Whether its present stop is half of a restart."""
         self.lost_at: float | None = None
@@ -127,29 +125,26 @@ class InstanceRecord:
         """Seconds after which the present connection is stable."""
         self.cause: Cause | None = None
         """The last failure of any kind."""
-        self.restarts = 0
-        self.last_restart: Cause | None = None
-        self.reconnect_attempts = 0
-        self.reconnects = 0
-        self.handed_over = 0
+        self.restarts = self.reconnect_attempts = self.reconnects = self.handed_over = 0
         self.failures_in_a_row = 0
+        self.last_restart: Cause | None = None
         self.queues: dict[str, Queue] = {}
         self.pressure = PressureLevel.NORMAL
         self.path: str | None = None
         """Where it is in the tree, while it runs."""
         self.supervisor: Supervisor | None = None
         """Of the instance's own children, while it runs and has any."""
-        self.lives: dict[int, Life] = {}
-        """The generations of which something is left, by number; more than one in a handover."""
+        # Tuples, as they are empty, or hold one, nearly always.
+        self.lives: tuple[Life, ...] = ()
+        """The generations of which something is left; more than one in a handover."""
         self.handovers: Callable[[Life], None] | None = None
         """Runs a generation beside the present one; there while the connection loop runs."""
         self.session: Any = None
         """What a connection has left for its successor."""
         self._wakeup: trio.Event | None = None
-        self.waiters: list[Waiter] = []
+        self.waiters: tuple[Waiter, ...] = ()
         """Who waits until something is so of it; looked at by `tell_waiters`."""
-        # Hardly ever more than one, so a list, which weighs a tenth of a deque.
-        self._signals: list[tuple[Signal, str | None]] = []
+        self._signals: tuple[tuple[Signal, str | None], ...] = ()
         self._signalling = False
 
     # --- the machines ----------------------------------------------------------------------------
@@ -162,7 +157,7 @@ class InstanceRecord:
     @property
     def connection_supervisor(self) -> Supervisor | None:
         """The supervisor of the present connection's children, while it runs."""
-        life = self.lives.get(self.connection.generation)
+        life = life_of(self, self.connection.generation)
         return None if life is None else life.supervisor
 
     def signal(
@@ -185,14 +180,15 @@ class InstanceRecord:
         return self.status.status
 
     def _take_in(self, signal: Signal, verb: str | None = None) -> None:
-        self._signals.append((signal, verb))
+        self._signals = (*self._signals, (signal, verb))
         if self._signalling:
             return
 
         self._signalling = True
         try:
             while self._signals:
-                signal, verb = self._signals.pop(0)
+                (signal, verb), *later = self._signals
+                self._signals = tuple(later)
                 before = self.connection
                 if verb is None or not self._over:
                     self._step(signal)

@@ -7,6 +7,7 @@ is a third of what an instance weighs, and most instances have none.
 from __future__ import annotations
 
 import math
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
 import trio
@@ -21,7 +22,8 @@ from ..policy.signals import Phase, SignalKind
 from ..policy.specs import ChildSpec, takes_task_status
 from ..telemetry import events
 from .cores import own_core
-from .generation import ENDED, ask_for_children, run_generation
+from .generation import ENDED, check_children, run_generation
+from .life import life_of
 from .snapshot import CONNECTION
 
 if TYPE_CHECKING:
@@ -83,9 +85,7 @@ async def _run_beside(
         await record.supervisor.start_children(children)
         _tell_started(record, children, parent)
         # Ready before the loop runs: a first attempt that fails at once is no failed start.
-        record.supervisor.start_soon(
-            keep_connected, record, name=CONNECTION, shutdown=float("inf")
-        )
+        record.supervisor.start_soon(keep_connected, record, name=CONNECTION, shutdown=float("inf"))
         _begin_to_connect(record)
         task_status.started()
         record.lookout.add(record)
@@ -95,9 +95,7 @@ async def _run_beside(
             record.lookout.remove(record)
 
 
-def _tell_started(
-    record: InstanceRecord, children: list[ChildSpec], parent: ChildRecord
-) -> None:
+def _tell_started(record: InstanceRecord, children: list[ChildSpec], parent: ChildRecord) -> None:
     if record.bus.listening:
         names = tuple(child.name for child in children)
         elapsed = trio.current_time() - parent.began_at
@@ -106,7 +104,7 @@ def _tell_started(
 
 def _own_children(record: InstanceRecord) -> list[ChildSpec]:
     what = f"instance_children of {record.spec.id!r}"
-    children = list(ask_for_children(what, record.spec.channel.instance_children(record.handle)))
+    children = list(check_children(what, record.spec.channel.instance_children(record.handle)))
     for index, child in enumerate(children):
         if child.name == CONNECTION:
             expected = "must not be the name of the instance's connection loop"
@@ -134,7 +132,8 @@ async def keep_connected(record: InstanceRecord) -> None:
         if record.spec.channel.overlaps:
             await _keep_connected_overlapping(record)
         else:
-            await _live(record)
+            while _goes_on(record):
+                await _step(record)
     finally:
         record.handovers = None
         record.signal(SignalKind.STOP, cause=STOP_REQUESTED)
@@ -157,7 +156,8 @@ async def _keep_connected_overlapping(record: InstanceRecord) -> None:
             context.run(nursery.start_soon, run_generation, record, life)
 
         record.handovers = beside
-        await _live(record)
+        while _goes_on(record):
+            await _step(record)
 
 
 def _begin_to_connect(record: InstanceRecord) -> None:
@@ -165,24 +165,33 @@ def _begin_to_connect(record: InstanceRecord) -> None:
     record.signal(SignalKind.START)
 
 
-async def _live(record: InstanceRecord) -> None:
-    while not stop_requested() and record.connection.phase is not Phase.FAILED:
-        match record.connection.phase:
-            case Phase.QUEUED:
-                await _queue(record)
-            case Phase.CONNECTING:
-                await _connect(record)
-            case Phase.WAITING:
-                await _wait(record)
-            case _:
-                await record.wakeup.wait()
+def _goes_on(record: InstanceRecord) -> bool:
+    return not stop_requested() and record.connection.phase is not Phase.FAILED
+
+
+def _step(record: InstanceRecord) -> Awaitable[object]:
+    """Begin what the machine wants now; await what it returns at once.
+
+    Not a coroutine: it would be there for as long as a connection is.
+    """
+    match record.connection.phase:
+        case Phase.QUEUED:
+            return _queue(record)
+        case Phase.CONNECTING:
+            life = life_of(record, record.connection.generation)
+            assert life is not None
+            if not life.runs:  # else it began beside another, and runs in a task of its own
+                return run_generation(record, life)
+        case Phase.WAITING:
+            return _wait(record)
+    return record.wakeup.wait()
 
 
 async def _queue(record: InstanceRecord) -> None:
     """Wait for a turn in the connection budget, and use it."""
     seat = record.seat
     assert seat is not None
-    for life in record.lives.values():
+    for life in record.lives:
         # What is being closed may hold a place in the budget, and an instance has one at a time.
         await life.wait_left()
         return
@@ -194,18 +203,10 @@ async def _queue(record: InstanceRecord) -> None:
         seat.end_attempt()  # whoever was told that it connects wants something else
         return
 
-    life = record.lives[record.connection.generation]
-    life.granted = True  # its own, for a successor may hold one when this one ends
-    await run_generation(record, life)
-
-
-async def _connect(record: InstanceRecord) -> None:
-    """Run the attempt that is due."""
-    life = record.lives[record.connection.generation]
-    if life.runs:
-        await record.wakeup.wait()  # it began beside another, and runs in a task of its own
-    else:
-        await run_generation(record, life)
+    given = life_of(record, record.connection.generation)
+    assert given is not None
+    given.granted = True  # its own, for a successor may hold one when this one ends
+    await run_generation(record, given)
 
 
 async def _wait(record: InstanceRecord) -> None:

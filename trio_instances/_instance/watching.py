@@ -90,8 +90,7 @@ class Lookout:
             self._forget_needless()
         else:
             heappush(self._times, (at, next(self._numbers), record))
-            if at < self._sleep.deadline:
-                self._sleep.deadline = at
+            self._sleep.deadline = min(self._sleep.deadline, at)
 
     def _forget_needless(self) -> None:
         if len(self._times) > 2 * len(self._contexts) + _NEEDLESS:
@@ -172,7 +171,7 @@ def _overdue_at(record: InstanceRecord) -> float:
 def _look_at_stuck(record: InstanceRecord) -> None:
     """Tell of attempts and closings that ignore their cancellation, at growing intervals."""
     now = trio.current_time()
-    for life in list(record.lives.values()):
+    for life in record.lives:
         if now >= life.told_stuck_at:
             hook = "connect" if life.attempt is not None else "close"
             tell_stuck(record, hook, now - life.whole.deadline, life.task)
@@ -182,7 +181,7 @@ def _look_at_stuck(record: InstanceRecord) -> None:
 def _next_look(record: InstanceRecord) -> float:
     now = trio.current_time()
     looks = [_overdue_at(record), _stable_at(record), _lasted_at(record), _rotate_at(record)]
-    looks += [life.told_stuck_at for life in record.lives.values()]
+    looks += [life.told_stuck_at for life in record.lives]
     if record.queues:
         looks.append(now + record.spec.pressure.interval)
     if record.connection.drain_by is not None:

@@ -107,8 +107,15 @@ async def _running(
         bus.publish(RuntimeStarted(at=asked_at))
     try:
         async with run_core(core, parent) as supervisor:
-            ending = RuntimeEnding(core)
-            runtime = Runtime(settings, supervisor, core, schedule, lookout, ending, feeds=feeds)
+            runtime = Runtime(
+                settings,
+                supervisor,
+                core,
+                RuntimeEnding(core),
+                schedule=schedule,
+                lookout=lookout,
+                feeds=feeds,
+            )
             async with running_services(core, schedule, lookout, wall_clock, runtime.sleeps):
                 try:
                     yield runtime

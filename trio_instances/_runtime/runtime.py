@@ -55,10 +55,10 @@ class Runtime(Questions):
         settings: RuntimeSettings,
         supervisor: Supervisor,
         core: Core,
-        schedule: ProbeSchedule,
-        lookout: Lookout,
         ending: RuntimeEnding,
         *,
+        schedule: ProbeSchedule,
+        lookout: Lookout,
         feeds: Sequence[SinkFeed] = (),
     ) -> None:
         super().__init__(core, feeds)
@@ -69,7 +69,7 @@ class Runtime(Questions):
         self._random = core.random
         self._schedule = schedule
         self._lookout = lookout
-        self._users: dict[int, list[str]] = {}
+        self._users: dict[int, tuple[str, ...]] = {}
         """The ids of a channel object's instances, by its identity; two while one is lent."""
         self._applying = trio.Lock()
 
@@ -254,13 +254,14 @@ class Runtime(Questions):
             raise InstanceAlreadyStarted(user, "channel")
 
     def _take_channel(self, record: InstanceRecord) -> None:
-        self._users.setdefault(id(record.spec.channel), []).append(record.spec.id)
+        key = id(record.spec.channel)
+        self._users[key] = (*self._users.get(key, ()), record.spec.id)
 
     def _leave_channel(self, record: InstanceRecord) -> None:
-        users = self._users[id(record.spec.channel)]
-        users.remove(record.spec.id)
-        if not users:
-            del self._users[id(record.spec.channel)]
+        key = id(record.spec.channel)
+        users = tuple(user for user in self._users.pop(key) if user != record.spec.id)
+        if users:
+            self._users[key] = users
 
     async def _forget(self, record: InstanceRecord) -> None:
         """Forget an instance that is down, unless somebody has forgotten or restarted it."""
