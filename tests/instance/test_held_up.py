@@ -121,3 +121,5 @@ async def test_a_closing_that_holds_up_a_stop_is_a_stuck_child(autojump_clock: M
         assert {event.path for event in stuck} == {"runtime/bot"}
         assert stuck[0].at == 50 + 10 + 5
         assert "_stubborn: await trio.sleep(1000)" in stuck[0].stack[-1]
+        # ... and so it is not told twice.
+        assert {event.cause.reason for event in s.log.of(telemetry.HookFailed)} == {"close_timeout"}

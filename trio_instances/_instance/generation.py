@@ -194,8 +194,6 @@ def _begin_to_hold(record: InstanceRecord, life: Life) -> Core:
     core = connection_core(record, record.path, life.generation)
     life.attempt, life.body = None, core.body
     parent.soft_scopes = (*parent.soft_scopes, core.body)
-    if stop_requested():
-        core.body.cancel()
     return core
 
 

@@ -89,10 +89,7 @@ async def _run_beside(
         _begin_to_connect(record)
         task_status.started()
         record.lookout.add(record)
-        try:
-            await trio.sleep_forever()
-        finally:
-            record.lookout.remove(record)
+        await trio.sleep_forever()
 
 
 def _tell_started(record: InstanceRecord, children: list[ChildSpec], parent: ChildRecord) -> None:

@@ -7,6 +7,7 @@ instance down by a tenth, and a scope and an event for each by a twentieth.
 from __future__ import annotations
 
 import math
+from collections import OrderedDict
 from heapq import heapify, heappop, heappush
 from itertools import count
 from typing import TYPE_CHECKING, final
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 DRAIN_INTERVAL = 0.05
 """Seconds between two looks at the queues while an instance is drained."""
 _NEEDLESS = 64
-"""How many more times may be kept of what is called off than of what is not."""
+"""How many times may be kept of what is called off, beside a quarter of all others."""
 
 
 @final
@@ -39,19 +40,29 @@ class Lookout:
     def __init__(self) -> None:
         self._contexts: dict[InstanceRecord, Context] = {}
         """Of those that are looked at: who is told of what was seen is to find himself there."""
+        self._soon: OrderedDict[InstanceRecord, None] = OrderedDict()
+        """Those to be looked at as soon as whoever runs now waits."""
         self._times: list[tuple[float, int, InstanceRecord]] = []
-        """When to look at which; also what is called off, as its `look_at` says another time."""
+        """When to look at which; called off where its `look_at` says another time."""
         self._numbers = count()
-        self._sleep = trio.CancelScope()
+        self._alarm = trio.CancelScope()
+        self._asleep = trio.lowlevel.ParkingLot()
 
     @enable_ki_protection
     async def run(self) -> None:
         """Look at each in its time; ends only by cancellation. It can be run again."""
         while True:
-            next_at = self._times[0][0] if self._times else math.inf
-            with trio.CancelScope(deadline=next_at) as self._sleep:
-                await trio.sleep_forever()
             self._look_at_due(trio.current_time())
+            next_at = self._times[0][0] if self._times else math.inf
+            # One scope for all that comes before it: one for each look would double its price.
+            with trio.CancelScope(deadline=next_at) as self._alarm:
+                while True:
+                    if self._soon:  # a look has made another due: not before the rest has its turn
+                        await trio.lowlevel.checkpoint()
+                    else:
+                        await self._asleep.park()
+                    for _ in range(len(self._soon)):
+                        self._look_at(self._soon.popitem(last=False)[0])
 
     def add(self, record: InstanceRecord) -> None:
         """Look at an instance from now on. It is to be called from within it."""
@@ -63,37 +74,37 @@ class Lookout:
     def remove(self, record: InstanceRecord) -> None:
         """Look at an instance no more, if it is looked at."""
         self._contexts.pop(record, None)
-        self._set_time(record, math.inf)
+        self._soon.pop(record, None)
+        record.look_at = math.inf
 
     def look_soon(self, record: InstanceRecord) -> None:
         """Look at an instance, if it is looked at at all, as soon as its own task waits."""
         if record in self._contexts:
-            self._set_time(record, min(record.look_at, trio.current_time()))
+            self._soon[record] = None
+            self._asleep.unpark()
 
     def _look_at_due(self, now: float) -> None:
-        # What a look makes due in its turn is for the next time, or the loop would starve the rest.
-        last = next(self._numbers)
-        while self._times and self._times[0][:2] <= (now, last):
+        while self._times and self._times[0][0] <= now:
             at, _, record = heappop(self._times)
             if at == record.look_at:
                 record.look_at = math.inf
-                # A copy, as what is done about it may run in the same one.
-                at = self._contexts[record].copy().run(_look, record)
-                self._set_time(record, min(record.look_at, at))
+                self._soon[record] = None
 
-    def _set_time(self, record: InstanceRecord, at: float) -> None:
+    def _look_at(self, record: InstanceRecord) -> None:
+        # A copy, as what is done about it may run in the same one.
+        at = self._contexts[record].copy().run(_look, record)
         if at == record.look_at:
             return
 
         record.look_at = at
-        if at == math.inf:
+        if at < math.inf:
             self._forget_needless()
-        else:
             heappush(self._times, (at, next(self._numbers), record))
-            self._sleep.deadline = min(self._sleep.deadline, at)
+            if at == self._times[0][0]:
+                self._alarm.deadline = at
 
     def _forget_needless(self) -> None:
-        if len(self._times) > 2 * len(self._contexts) + _NEEDLESS:
+        if len(self._times) > 1.25 * len(self._contexts) + _NEEDLESS:
             self._times = [each for each in self._times if each[0] == each[2].look_at]
             heapify(self._times)
 
