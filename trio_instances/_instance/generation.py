@@ -159,9 +159,8 @@ async def _open_and_hold(record: InstanceRecord, life: Life) -> None:
         try:
             # A channel may have swallowed the end of its attempt.
             await trio.lowlevel.checkpoint_if_cancelled()
-            children = _ask_for_children(record, connection)
             async with run_core(core, current.get()) as life.supervisor:
-                await life.supervisor.start_children(children)
+                await life.supervisor.start_children(_ask_for_children(record, connection))
                 # ... and so may a child have.
                 await trio.lowlevel.checkpoint_if_cancelled()
                 life.whole.deadline = math.inf

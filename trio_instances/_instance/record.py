@@ -8,7 +8,7 @@ status.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from random import Random
 from typing import TYPE_CHECKING, Any, final
 
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from .watching import Lookout
 
 
+_NO_QUEUES: Mapping[str, Queue] = {}
 _CONNECTED = frozenset({Phase.CONNECTED, Phase.PROVEN})
 
 
@@ -128,7 +129,7 @@ class InstanceRecord:
         self.restarts = self.reconnect_attempts = self.reconnects = self.handed_over = 0
         self.failures_in_a_row = 0
         self.last_restart: Cause | None = None
-        self.queues: dict[str, Queue] = {}
+        self.queues: Mapping[str, Queue] = _NO_QUEUES
         self.pressure = PressureLevel.NORMAL
         self.path: str | None = None
         """Where it is in the tree, while it runs."""
@@ -305,7 +306,7 @@ class InstanceRecord:
     def become(self, spec: InstanceSpec) -> None:
         """It is another one from now on, started anew."""
         if spec.channel is not self.spec.channel:
-            self.queues.clear()  # they were the old channel's, and so were these
+            self.queues = _NO_QUEUES  # they were the old channel's, and so were these
             self.signs.frame_at = self.signs.event_at = None
         self.renew()
         self.spec = spec
@@ -360,7 +361,7 @@ class InstanceRecord:
 
     def watch_queue(self, name: str, queue: Queue) -> None:
         """Count a queue among those that make pressure."""
-        self.queues[name] = queue
+        self.queues = {**self.queues, name: queue}
         self.wake()
 
     def classify(self, exc: Exception) -> Cause:
