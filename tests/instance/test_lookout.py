@@ -61,11 +61,11 @@ async def test_nothing_is_looked_at_that_does_not_run(
     channel.give_own = always(*own)
     async with scene(channel) as s:
         await s.bot.wait_status("connected")
-        assert len(lookout_of(s)._contexts) == 1  # noqa: SLF001 - nothing public tells
+        assert lookout_of(s)._instances == 1  # noqa: SLF001 - nothing public tells
         await s.runtime.stop_instance("bot")
         await trio.sleep(1000)
         lookout = lookout_of(s)
-        assert (len(lookout._contexts), len(lookout._soon)) == (0, 0)  # noqa: SLF001
+        assert (lookout._instances, len(lookout._soon)) == (0, 0)  # noqa: SLF001
         assert all(at != record.look_at for at, _, record in lookout._times)  # noqa: SLF001
 
 

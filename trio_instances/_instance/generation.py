@@ -189,8 +189,8 @@ def _begin_to_hold(record: InstanceRecord, life: Life) -> Core:
     What that cancels is the scope that the connection's supervisor has around its body anyway.
     """
     parent = current.get()
-    assert record.path is not None
-    core = connection_core(record, record.path, life.generation)
+    assert record.child is not None
+    core = connection_core(record, record.child.path, life.generation)
     life.attempt, life.body = None, core.body
     parent.soft_scopes = (*parent.soft_scopes, core.body)
     return core

@@ -7,7 +7,6 @@ status.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from random import Random
 from typing import TYPE_CHECKING, Any, final
@@ -31,6 +30,7 @@ from .life import life_of
 from .waiting import DEAD_ENDS, tell_waiters
 
 if TYPE_CHECKING:
+    from .._supervision.record import ChildRecord
     from .._supervision.supervisor import Supervisor
     from ..telemetry.bus import EventBus
     from ..telemetry.schema import Event
@@ -66,6 +66,7 @@ class InstanceRecord:
         "_wakeup",
         "bus",
         "cause",
+        "child",
         "connected_at",
         "connection",
         "failures_in_a_row",
@@ -77,7 +78,6 @@ class InstanceRecord:
         "look_at",
         "lookout",
         "lost_at",
-        "path",
         "pressure",
         "proven_in",
         "queues",
@@ -110,8 +110,8 @@ class InstanceRecord:
         self.random = random
         self.signs = signs
         self.lookout = lookout
-        self.look_at = math.inf
-        """When it is to be looked at next; kept by the lookout."""
+        self.look_at: float | None = None
+        """When it is to be looked at next, if at all; kept by the lookout."""
         self.handle: Instance
         self.seat = self._take_seat()
         """Its dealings with a connection budget, where it has one."""
@@ -131,8 +131,8 @@ class InstanceRecord:
         self.last_restart: Cause | None = None
         self.queues: Mapping[str, Queue] = _NO_QUEUES
         self.pressure = PressureLevel.NORMAL
-        self.path: str | None = None
-        """Where it is in the tree, while it runs."""
+        self.child: ChildRecord | None = None
+        """What it is in the tree, while it runs."""
         self.supervisor: Supervisor | None = None
         """Of the instance's own children, while it runs and has any."""
         # Tuples, as they are empty, or hold one, nearly always.
@@ -366,11 +366,12 @@ class InstanceRecord:
 
     def classify(self, exc: Exception) -> Cause:
         """Return the cause of a failure, by the channel's rules and then the library's."""
-        if self.path is None:
+        if self.child is None:
             return classify_failure(exc)
 
-        # Made for this one failure: kept, it would be a tenth of what an instance weighs.
-        return own_core(self, self.path).classify(self.path, exc)
+        # Made for this one failure: kept, it would be a twentieth of what an instance weighs.
+        path = self.child.path
+        return own_core(self, path).classify(path, exc)
 
     def tell(self, kind: type[Event], *, at: float | None = None, **fields: Any) -> None:
         """Publish an event of this instance. Test `bus.listening` first.

@@ -54,7 +54,7 @@ async def run_instance(
     """
     record.begin()
     parent = current.get()
-    record.path = parent.path
+    record.child = parent
     try:
         children = _own_children(record)
         if children:
@@ -70,7 +70,7 @@ async def run_instance(
     finally:
         record.lookout.remove(record)
         record.signal(SignalKind.STOP, cause=STOP_REQUESTED)  # if it never came to the connection
-        record.path = record.supervisor = None
+        record.child = record.supervisor = None
 
 
 async def _run_beside(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, final
 import trio
 from trio.lowlevel import enable_ki_protection
 
-from .._supervision.context import current, stop_requested
+from .._supervision.context import stop_requested
 from ..policy.connection import TABLE
 from ..policy.requested import DRAIN_REQUESTED
 from ..policy.signals import Phase, SignalKind
@@ -23,8 +23,6 @@ from .pressure import all_queues, look_at_queues
 from .stuck import tell_stuck
 
 if TYPE_CHECKING:
-    from contextvars import Context
-
     from .record import InstanceRecord
 
 DRAIN_INTERVAL = 0.05
@@ -38,8 +36,8 @@ class Lookout:
     """When which instance of a runtime is looked at: whenever something may be due."""
 
     def __init__(self) -> None:
-        self._contexts: dict[InstanceRecord, Context] = {}
-        """Of those that are looked at: who is told of what was seen is to find himself there."""
+        self._instances = 0
+        """How many are looked at; those whose `look_at` is not None."""
         self._soon: OrderedDict[InstanceRecord, None] = OrderedDict()
         """Those to be looked at as soon as whoever runs now waits."""
         self._times: list[tuple[float, int, InstanceRecord]] = []
@@ -65,21 +63,21 @@ class Lookout:
                         self._look_at(self._soon.popitem(last=False)[0])
 
     def add(self, record: InstanceRecord) -> None:
-        """Look at an instance from now on. It is to be called from within it."""
-        context = current.get().context
-        assert context is not None
-        self._contexts[record] = context
+        """Look at an instance that runs, and is not looked at, from now on."""
+        record.look_at = math.inf
+        self._instances += 1
         self.look_soon(record)
 
     def remove(self, record: InstanceRecord) -> None:
         """Look at an instance no more, if it is looked at."""
-        self._contexts.pop(record, None)
-        self._soon.pop(record, None)
-        record.look_at = math.inf
+        if record.look_at is not None:
+            record.look_at = None
+            self._instances -= 1
+            self._soon.pop(record, None)
 
     def look_soon(self, record: InstanceRecord) -> None:
         """Look at an instance, if it is looked at at all, as soon as its own task waits."""
-        if record in self._contexts:
+        if record.look_at is not None:
             self._soon[record] = None
             self._asleep.unpark()
 
@@ -91,8 +89,11 @@ class Lookout:
                 self._soon[record] = None
 
     def _look_at(self, record: InstanceRecord) -> None:
-        # A copy, as what is done about it may run in the same one.
-        at = self._contexts[record].copy().run(_look, record)
+        assert record.child is not None
+        assert record.child.context is not None
+        # Who is told of what is seen is to find himself in the instance; in a copy of its context,
+        # as what is done about it may run in the same one.
+        at = record.child.context.copy().run(_look, record)
         if at == record.look_at:
             return
 
@@ -104,7 +105,7 @@ class Lookout:
                 self._alarm.deadline = at
 
     def _forget_needless(self) -> None:
-        if len(self._times) > 1.25 * len(self._contexts) + _NEEDLESS:
+        if len(self._times) > 1.25 * self._instances + _NEEDLESS:
             self._times = [each for each in self._times if each[0] == each[2].look_at]
             heapify(self._times)
 
