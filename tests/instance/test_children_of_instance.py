@@ -15,7 +15,7 @@ from trio_instances import (
     telemetry,
 )
 
-from .scripted import STEADY, ScriptedChannel, Worker, degraded, incarnations, lost, scene
+from .scripted import STEADY, ScriptedChannel, Worker, degraded, fatal, incarnations, lost, scene
 
 
 async def test_they_survive_every_reconnect(autojump_clock: MockClock) -> None:
@@ -53,6 +53,31 @@ async def test_they_are_ready_before_the_first_attempt(autojump_clock: MockClock
         await s.bot.wait_status("connected")
 
         assert channel.attempts == [3]
+
+
+async def test_one_that_ends_the_instance_is_stopped_after_the_connection_was_closed(
+    autojump_clock: MockClock,
+) -> None:
+    """Reverse start order: what the connection may use is there until that has closed in peace."""
+    channel, keeper, doomed = ScriptedChannel(), Worker(), Worker()
+    channel.give_own = lambda _: [
+        ChildSpec("keeper", keeper.run),
+        ChildSpec("doomed", doomed.run, shutdown=1.0),
+    ]
+
+    async def close() -> None:
+        await trio.sleep(3)
+
+    channel.close = close
+    async with scene(channel) as s:
+        await s.bot.wait_status("connected")
+        await trio.sleep(100)
+        began = trio.current_time()
+        doomed.end(fatal())
+        await s.bot.wait_status("failed")
+
+        assert channel.closed == [began + 3]
+        assert keeper.stopped_at == [began + 3]
 
 
 async def test_one_that_crashes_leaves_the_connection_alone(autojump_clock: MockClock) -> None:

@@ -12,6 +12,7 @@ from trio_instances import (
     ChildState,
     InstanceFailed,
     RestartIntensity,
+    Strategy,
     telemetry,
     until_stopped,
 )
@@ -54,12 +55,13 @@ async def test_a_child_that_crashes_is_decided_by_the_crash_or_degrade_table(
         assert len(channel.attempts) == len(channel.reader.began_at) == 1
 
 
+@pytest.mark.parametrize("strategy", list(Strategy))
 async def test_a_child_that_finds_the_connection_lost_is_not_restarted_on_it(
-    autojump_clock: MockClock,
+    autojump_clock: MockClock, strategy: Strategy
 ) -> None:
-    """The connection is made anew, and no restart is counted."""
+    """The connection is made anew, and no restart is counted; its end is told, with why."""
     channel = ScriptedChannel()
-    async with scene(channel) as s:
+    async with scene(channel, strategy=strategy) as s:
         await s.bot.wait_status("connected")
         channel.reader.end(ConnectionResetError("gone"))
         await s.bot.wait_status("reconnecting")
@@ -67,8 +69,35 @@ async def test_a_child_that_finds_the_connection_lost_is_not_restarted_on_it(
 
         assert s.bot.health().restarts == 0
         assert s.log.of(telemetry.ChildRestarting) == []
-        assert s.log.of(telemetry.ChildExited) == []
+        (exited,) = s.log.of(telemetry.ChildExited)
+        assert exited.cause is not None
+        assert (exited.child, exited.cause.reason) == ("reader", "connection_reset")
         assert incarnations(s.bot) == {"reader": 1}
+
+
+@pytest.mark.parametrize("essential", [True, False])
+async def test_a_child_that_finds_it_lost_before_it_is_ready_gives_the_attempt_up(
+    autojump_clock: MockClock, *, essential: bool
+) -> None:
+    """Also an optional one, which no other failed start keeps a connection from being there."""
+    channel = ScriptedChannel()
+
+    async def greet(*, task_status: trio.TaskStatus[None]) -> None:
+        if len(channel.attempts) < 3:
+            raise ConnectionResetError("gone")
+
+        task_status.started()
+        await trio.sleep_forever()
+
+    channel.give_children = lambda *_: [spec_of(greet, essential=essential)]
+    async with scene(channel) as s:
+        await s.bot.wait_status("connected")
+
+        assert channel.attempts == [0, 0.5, 1.5]
+        assert len(s.log.of(telemetry.InstanceConnected)) == 1
+        assert s.log.of(telemetry.ChildParked) == []
+        failed = s.log.of(telemetry.ReconnectFailed)
+        assert [event.cause.reason for event in failed] == ["connection_reset"] * 2
 
 
 async def test_many_children_that_find_it_lost_lose_it_once(autojump_clock: MockClock) -> None:
@@ -257,10 +286,10 @@ async def test_a_child_that_returns_is_restarted_or_not_by_its_restart_type(
         assert s.bot.health().proven
 
 
-async def test_a_child_that_is_no_async_function_is_a_failure_like_any_other(
+async def test_a_child_that_is_no_async_function_fails_its_instance(
     autojump_clock: MockClock,
 ) -> None:
-    """It is found out when it runs, and the policy decides; the runtime goes on."""
+    """It is found out when it starts, and no retry mends it; the runtime goes on."""
     channel = ScriptedChannel()
 
     def plain() -> None:
@@ -268,7 +297,8 @@ async def test_a_child_that_is_no_async_function_is_a_failure_like_any_other(
 
     channel.give_children = lambda *_: [spec_of(plain)]
     async with scene(channel) as s:
-        await s.log.wait_for(telemetry.InstanceDisconnected)
+        failed = await s.log.wait_for(telemetry.InstanceFailed)
 
-        assert s.bot.health().cause is not None
-        assert s.bot.health().restarts == 5
+        assert failed.cause.reason == "invalid_spec"
+        assert "must be an async function" in failed.cause.detail
+        assert s.bot.health().restarts == 0

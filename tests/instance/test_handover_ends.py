@@ -87,7 +87,7 @@ async def test_a_closing_that_holds_up_a_stop_is_told_though_the_other_one_has_e
 
         assert trio.current_time() == began + 100
         stuck = s.log.of(telemetry.ChildStuck)
-        assert {event.path for event in stuck} == {"runtime/bot/connection"}
+        assert {event.path for event in stuck} == {"runtime/bot"}
         assert stuck[0].at == began + 10 + 5
 
 

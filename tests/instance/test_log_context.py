@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,6 +14,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from trio_instances import (
     ChildSpec,
+    Instance,
     InstanceSpec,
     ProbePolicy,
     RestartIntensity,
@@ -163,11 +165,20 @@ async def test_a_supervisor_within_a_child_keeps_the_instance_and_the_connection
     assert (told.instance_id, told.generation) == ("bot", 1)
 
 
+@pytest.mark.parametrize(
+    ("own", "child"),
+    [((), "bot"), ((ChildSpec("own", trio.sleep_forever),), "connection")],
+    ids=["alone", "beside children"],
+)
 async def test_the_channel_s_own_code_says_its_instance(
-    lines: LINES, autojump_clock: MockClock
+    lines: LINES, autojump_clock: MockClock, own: tuple[ChildSpec, ...], child: str
 ) -> None:
-    """What ``connect`` and ``probe`` log belongs to the child that keeps the connection."""
+    """What ``connect`` and ``probe`` log belongs to the child that keeps the connection.
+
+    That is the instance itself, unless it has children of its own.
+    """
     channel = ScriptedChannel()
+    channel.give_own = always(*own)
 
     async def ask(_: int) -> None:
         say("asked")
@@ -178,8 +189,29 @@ async def test_the_channel_s_own_code_says_its_instance(
         await trio.sleep(60)
 
     assert {(e["instance_id"], e["child"]) for text, e in lines if text == "asked"} == {
-        ("bot", "connection")
+        ("bot", child)
     }
+
+
+async def test_what_is_told_of_a_supervisor_within_the_channel_s_own_code_says_its_instance(
+    autojump_clock: MockClock,
+) -> None:
+    """Which is so though no supervisor of the instance is between that one and the runtime."""
+
+    class Busy(ScriptedChannel):
+        @asynccontextmanager
+        async def connect(self, instance: Instance) -> AsyncIterator[int]:
+            async with open_supervisor() as supervisor, super().connect(instance) as number:
+                supervisor.start_soon(trio.sleep_forever, name="inner")
+                yield number
+                await supervisor.stop()
+
+    async with scene(Busy()) as s:
+        await s.bot.wait_status("connected")
+        await wait_all_tasks_blocked()
+        (told,) = [e for e in s.log.of(telemetry.ChildStarted) if e.child == "inner"]
+
+    assert (told.instance_id, told.channel_type) == ("bot", "scripted")
 
 
 async def test_a_line_outside_of_any_child_says_nothing(lines: LINES) -> None:

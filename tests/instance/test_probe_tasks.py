@@ -42,7 +42,7 @@ async def test_a_probe_belongs_to_its_connection_whoever_starts_it(
     async with scene(channel, probe=OFTEN):
         await trio.sleep(5)
 
-    assert found == {("runtime/bot/connection", False)}
+    assert found == {("runtime/bot", False)}
 
 
 async def test_what_a_probe_sets_in_its_context_the_next_one_does_not_see(

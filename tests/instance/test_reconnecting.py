@@ -320,7 +320,7 @@ async def test_a_crash_of_the_loop_itself_does_not_hang_the_instance(
         await s.bot.wait_status("connected")
 
         restarting = [(e.child, e.cause.error_type) for e in s.log.of(telemetry.ChildRestarting)]
-        assert restarting == [("connection", "TypeError")]
+        assert restarting == [("bot", "TypeError")]
 
 
 async def test_a_restarted_instance_is_degraded_again_by_the_next_slow_attempt(

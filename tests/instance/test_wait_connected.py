@@ -149,4 +149,4 @@ async def test_a_cancelled_wait_for_a_connection_leaves_nothing_behind(
         assert scope.cancelled_caught
         await wait(s.bot)
 
-        assert s.bot._record.waiters == []  # noqa: SLF001 - nothing public would tell
+        assert s.bot._record.waiters == ()  # noqa: SLF001 - nothing public would tell

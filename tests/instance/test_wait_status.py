@@ -169,7 +169,7 @@ async def test_a_cancelled_wait_leaves_nothing_behind(autojump_clock: MockClock)
 
         assert scope.cancelled_caught
         assert await s.bot.wait_status("paused") == "paused"
-        assert s.bot._record.waiters == []  # noqa: SLF001 - nothing public would tell
+        assert s.bot._record.waiters == ()  # noqa: SLF001 - nothing public would tell
 
 
 async def test_waiting_is_always_a_checkpoint(autojump_clock: MockClock) -> None:

@@ -60,8 +60,8 @@ MUTANTS = (
     Mutant(
         "a backoff that starts anew when a connection is opened",
         "policy/connection.py",
-        "s, phase=Phase.CONNECTED, rotate_at=None if",
-        "s, attempt=0, phase=Phase.CONNECTED, rotate_at=None if",
+        "        phase=Phase.CONNECTED,\n        rotate_at=None if",
+        "        phase=Phase.CONNECTED,\n        attempt=0,\n        rotate_at=None if",
         Worlds((2,)),
     ),
     Mutant(
@@ -137,7 +137,7 @@ MUTANTS = (
     Mutant(
         "a closing without a bound",
         "_instance/generation.py",
-        "scope.deadline = trio.current_time() + spec.reconnect.closing(life.cause)",
+        "scope.deadline = trio.current_time() + record.spec.reconnect.closing(life.cause)",
         "scope.deadline = math.inf",
         Worlds((33,)),
     ),

@@ -10,7 +10,7 @@ from ..policy.requested import REQUESTED, STOP_REQUESTED, is_failure
 from ..policy.signals import Action, ActionKind, ConnectionState, Phase
 from ..policy.status import Change
 from ..telemetry import events
-from .life import Life
+from .life import Life, drop, life_of
 from .reporter import judge_children
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def _queue(record: InstanceRecord, *_: object) -> None:
 
 def _open(record: InstanceRecord, _: Action, before: ConnectionState, now: float) -> None:
     state = record.connection
-    record.lives[state.generation] = Life(state.generation, now)
+    record.lives = (*record.lives, Life(state.generation, now))
     record.change(Change.CONNECT)
     again = before.generation > 0
     if again:
@@ -107,13 +107,13 @@ def _fail_beside(
 
 def _end(record: InstanceRecord, generation: int, cause: Cause | None, now: float = 0.0) -> float:
     """End a generation, and return for how long there has been one."""
-    life = record.lives.get(generation)
+    life = life_of(record, generation)
     if life is None:
         return 0.0
 
     life.end(cause)
     if not life.runs:
-        del record.lives[generation]
+        drop(record, life)
     return now - life.began_at
 
 
@@ -137,9 +137,11 @@ def _opened(record: InstanceRecord, action: Action, _: ConnectionState, now: flo
         record.reconnects += 1
     record.forget_probes()
     record.change(Change.OPEN)
+    life = life_of(record, action.generation)
+    assert life is not None
     if record.seat is not None:
         record.seat.opened()
-        record.lives[action.generation].granted = False
+        life.granted = False
     if record.bus.listening:
         supervisor = record.connection_supervisor
         children = () if supervisor is None else tuple(c.name for c in supervisor.which_children())
@@ -147,7 +149,7 @@ def _opened(record: InstanceRecord, action: Action, _: ConnectionState, now: flo
             events.InstanceConnected,
             generation=record.connection.generation,
             attempt=record.connection.attempt,
-            elapsed=now - record.lives[action.generation].began_at,
+            elapsed=now - life.began_at,
             children=children,
             outage=outage,
         )
@@ -191,8 +193,9 @@ def _attend(record: InstanceRecord, action: Action, _: ConnectionState, __: floa
 
 def _open_beside(record: InstanceRecord, action: Action, _: ConnectionState, now: float) -> None:
     assert record.handovers is not None
-    life = record.lives[action.generation] = Life(action.generation, now, beside=True)
+    life = Life(action.generation, now, beside=True)
     life.runs = True
+    record.lives = (*record.lives, life)
     record.reconnect_attempts += 1
     if record.bus.listening:
         attempt = record.connection.besides + 1

@@ -16,28 +16,28 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any
 
 import trio
 from attrs import evolve
 
-from .._exceptions import ChildDeclined, InvalidSpec, Mistake
-from .._supervision.context import current, soft_scope, stop_requested
-from .._supervision.core import Core
+from .._exceptions import InvalidSpec, Mistake
+from .._supervision.context import current, stop_requested
 from .._supervision.opening import run_core
 from ..policy.failures import Cause, FailureClass
-from ..policy.options import SupervisorOptions
 from ..policy.requested import STOP_REQUESTED
 from ..policy.signals import Phase, SignalKind
-from ..policy.specs import ChildSpec, takes_task_status
+from ..policy.specs import ChildSpec
 from ..telemetry import events
-from .life import lived_in
+from .cores import connection_core
+from .life import drop, lived_in
 from .probing import begin_to_probe
-from .reporter import InstanceReporter, judge_children
+from .reporter import judge_children
 
 if TYPE_CHECKING:
+    from .._supervision.core import Core
     from .life import Life
     from .record import InstanceRecord
     from .turns import Seat
@@ -53,39 +53,39 @@ async def run_generation(record: InstanceRecord, life: Life) -> None:
     Failures are signals to the connection machine, never exceptions. Cancelling it drops the
     connection at once.
     """
-    try:
-        await _run(record, life)
-    finally:
-        record.lives.pop(life.generation, None)
-        # In a handover there is another one, which may be closing too.
-        closing = [each.whole.deadline for each in record.lives.values() if each.closing]
-        current.get().gone_by = min(closing, default=math.inf)
-        if life.granted and record.seat is not None:
-            record.seat.end_attempt()
-        life.ended.set()
-
-
-async def _run(record: InstanceRecord, life: Life) -> None:
     life.runs, life.task = True, trio.lowlevel.current_task()
-    scope = life.attempt
-    assert scope is not None
+    scope = life.whole
     cause: Cause | None = None
     try:
-        with scope:
-            await _enter_fresh_context(life)
-            await _wait_for_room(record, life)
-            if life.beside and record.seat is not None:
-                await _wait_for_grant(life, record.seat)
-            scope.deadline = trio.current_time() + record.spec.reconnect.connect_timeout
-            record.wake()  # for whoever is to tell when that is over
-            await _open_and_hold(record, life, scope)
-    except Exception as exc:
-        cause = record.classify(exc)
+        try:
+            with scope:
+                await _enter_fresh_context(life)
+                await _wait_for_room(record, life)
+                if life.beside and record.seat is not None:
+                    await _wait_for_grant(life, record.seat)
+                scope.deadline = trio.current_time() + record.spec.reconnect.connect_timeout
+                record.wake()  # for whoever is to tell when that is over
+                await _open_and_hold(record, life)
+        except Exception as exc:
+            cause = record.classify(exc)
+        finally:
+            life.attempt = None
+        # By its deadline, that is, and not by a loss or a pause during the attempt.
+        late = scope.cancel_called and trio.current_time() >= scope.deadline
+        _tell_end(record, life, cause, timed_out=late)
     finally:
-        life.attempt = None
-    # By its deadline, that is, and not by a loss or a pause during the attempt.
-    late = scope.cancel_called and trio.current_time() >= scope.deadline
-    _tell_end(record, life, cause, timed_out=late)
+        _leave(record, life)
+
+
+def _leave(record: InstanceRecord, life: Life) -> None:
+    """Take note that nothing of it is left."""
+    drop(record, life)
+    # In a handover there is another one, which may be closing too.
+    closing = [each.whole.deadline for each in record.lives if each.closing]
+    current.get().gone_by = min(closing, default=math.inf)
+    if life.granted and record.seat is not None:
+        record.seat.end_attempt()
+    life.leave()
 
 
 async def _enter_fresh_context(life: Life) -> None:
@@ -108,7 +108,7 @@ async def _wait_for_room(record: InstanceRecord, life: Life) -> None:
     So there are never two at once, and in a handover never three, however slowly they are closed.
     """
     while others := _in_the_way(record, life):
-        await others[0].ended.wait()
+        await others[0].wait_left()
 
 
 async def _wait_for_grant(life: Life, seat: Seat) -> None:
@@ -122,8 +122,8 @@ def _in_the_way(record: InstanceRecord, life: Life) -> list[Life]:
     present = record.connection.generation  # a successor's predecessor, or its own
     return [
         other
-        for number, other in record.lives.items()
-        if number < life.generation and number != present
+        for other in record.lives
+        if other.generation < life.generation and other.generation != present
     ]
 
 
@@ -153,28 +153,65 @@ def _tell_bad_close(record: InstanceRecord, cause: Cause) -> None:
         record.tell(events.HookFailed, hook="close", path=record.spec.id, cause=cause)
 
 
-async def _open_and_hold(record: InstanceRecord, life: Life, scope: trio.CancelScope) -> None:
-    spec = record.spec
+async def _open_and_hold(record: InstanceRecord, life: Life) -> None:
     async with _ask_to_connect(record) as connection:
+        core = _begin_to_hold(record, life)
         try:
-            with soft_scope() as body:
-                life.attempt, life.body = None, body
-                await _hold(record, life, scope, connection)
+            # A channel may have swallowed the end of its attempt.
+            await trio.lowlevel.checkpoint_if_cancelled()
+            async with run_core(core, current.get()) as life.supervisor:
+                await life.supervisor.start_children(_ask_for_children(record, connection))
+                # ... and so may a child have.
+                await trio.lowlevel.checkpoint_if_cancelled()
+                life.whole.deadline = math.inf
+                record.signal(SignalKind.OPENED, generation=life.generation)
+                watch = begin_to_probe(record, life.generation, connection, core)
+                try:
+                    await trio.sleep_forever()
+                finally:
+                    # From here on, as neither a probe nor a child may take notice of it.
+                    ending = record.spec.reconnect.ending(_shutdowns(core))
+                    life.gone_by = trio.current_time() + ending
+                    if watch is not None:
+                        await watch.end()
         except Exception as exc:
             # Decided now, and not after the closing, which can be slow, or lose the failure.
             if not stop_requested():
                 cause = record.classify(exc)
                 record.signal(SignalKind.LOST, cause=cause, generation=life.generation)
         finally:
-            life.body = None
-            if stop_requested():
-                # Told now, as what else there is of the instance has not heard of a soft stop: the
-                # connection loop, and an attempt beside.
-                record.signal(SignalKind.STOP, cause=STOP_REQUESTED)
-            if not scope.cancel_called:
-                scope.deadline = trio.current_time() + spec.reconnect.closing(life.cause)
-                life.gone_by = current.get().gone_by = scope.deadline
-                record.wake()
+            _begin_to_close(record, life, core)
+
+
+def _begin_to_hold(record: InstanceRecord, life: Life) -> Core:
+    """Have the attempt end softly from now on, in peace: whoever ends it, and also a stop.
+
+    What that cancels is the scope that the connection's supervisor has around its body anyway.
+    """
+    parent = current.get()
+    assert record.child is not None
+    core = connection_core(record, record.child.path, life.generation)
+    life.attempt, life.body = None, core.body
+    parent.soft_scopes = (*parent.soft_scopes, core.body)
+    return core
+
+
+def _begin_to_close(record: InstanceRecord, life: Life, core: Core) -> None:
+    parent = current.get()
+    parent.soft_scopes = tuple(each for each in parent.soft_scopes if each is not core.body)
+    life.body = life.supervisor = None
+    for name in core.children:
+        if record.status.reasons:
+            judge_children(record, name)
+    if stop_requested():
+        # Told now, as what else there is of the instance has not heard of a soft stop: the
+        # connection loop, and an attempt beside.
+        record.signal(SignalKind.STOP, cause=STOP_REQUESTED)
+    scope = life.whole
+    if not scope.cancel_called:
+        scope.deadline = trio.current_time() + record.spec.reconnect.closing(life.cause)
+        life.gone_by = parent.gone_by = scope.deadline
+        record.wake()
 
 
 def _ask_to_connect(record: InstanceRecord) -> AbstractAsyncContextManager[Any]:
@@ -188,49 +225,9 @@ def _ask_to_connect(record: InstanceRecord) -> AbstractAsyncContextManager[Any]:
     raise InvalidSpec(f"connect of {record.spec.id!r}", [Mistake("", given, expected)])
 
 
-async def _hold(
-    record: InstanceRecord, life: Life, scope: trio.CancelScope, connection: Any
-) -> None:
-    # A channel may have swallowed the end of its attempt.
-    await trio.lowlevel.checkpoint_if_cancelled()
-    spec, generation = record.spec, life.generation
-    children = ask_for_children(
-        f"children of {spec.id!r}", spec.channel.children(record.handle, connection)
-    )
-    parent = current.get()
-    core = Core(
-        path=parent.path,
-        options=SupervisorOptions(
-            strategy=spec.strategy,
-            intensity=spec.intensity,
-            backoff=spec.child_backoff,
-            classify=spec.channel.classify,
-        ),
-        reporter=InstanceReporter(record, generation),
-        random=record.random,
-    )
-    try:
-        async with run_core(core, parent) as supervisor:
-            life.supervisor = supervisor
-            await supervisor.start_children([_bound(record, generation, c) for c in children])
-            # ... and so may a child have.
-            await trio.lowlevel.checkpoint_if_cancelled()
-            scope.deadline = float("inf")
-            record.signal(SignalKind.OPENED, generation=generation)
-            watch = begin_to_probe(record, generation, connection, core)
-            try:
-                await trio.sleep_forever()
-            finally:
-                # From here on, as neither a probe nor a child may take notice of it.
-                ending = spec.reconnect.ending(_shutdowns(core))
-                life.gone_by = trio.current_time() + ending
-                if watch is not None:
-                    await watch.end()
-    finally:
-        life.supervisor = None
-        for child in children:
-            if record.status.reasons:
-                judge_children(record, child.name)
+def _ask_for_children(record: InstanceRecord, connection: Any) -> Sequence[ChildSpec]:
+    given = record.spec.channel.children(record.handle, connection)
+    return check_children(f"children of {record.spec.id!r}", given)
 
 
 def _shutdowns(core: Core) -> float:
@@ -240,7 +237,7 @@ def _shutdowns(core: Core) -> float:
     )
 
 
-def ask_for_children(what: str, given: object) -> Sequence[ChildSpec]:
+def check_children(what: str, given: object) -> Sequence[ChildSpec]:
     """Check what a channel gave as its children.
 
     Raises:
@@ -261,60 +258,3 @@ def ask_for_children(what: str, given: object) -> Sequence[ChildSpec]:
         raise InvalidSpec(what, mistakes)
 
     return given
-
-
-# --- children of the connection ------------------------------------------------------------------
-
-
-def _bound(record: InstanceRecord, generation: int, spec: ChildSpec) -> ChildSpec:
-    """Make a child tell the connection machine when it finds the connection gone."""
-    wrapper = _reporting_loss_when_ready if takes_task_status(spec.run) else _reporting_loss
-    return evolve(spec, run=wrapper, args=(record, generation, spec.run, spec.args))
-
-
-async def _reporting_loss(
-    record: InstanceRecord,
-    generation: int,
-    run: Callable[..., Awaitable[object]],
-    args: tuple[Any, ...],
-) -> None:
-    try:
-        await run(*args)
-    except Exception as exc:
-        if not _report_loss(record, generation, exc):
-            raise
-    else:
-        return
-
-    await trio.sleep_forever()  # the end of the connection, which is near, ends this child too
-
-
-async def _reporting_loss_when_ready(
-    record: InstanceRecord,
-    generation: int,
-    run: Callable[..., Awaitable[object]],
-    args: tuple[Any, ...],
-    *,
-    task_status: trio.TaskStatus[Any],
-) -> None:
-    try:
-        await run(*args, task_status=task_status)
-    except Exception as exc:
-        if not _report_loss(record, generation, exc):
-            raise
-    else:
-        return
-
-    await trio.sleep_forever()
-
-
-def _report_loss(record: InstanceRecord, generation: int, exc: Exception) -> bool:
-    if isinstance(exc, ChildDeclined) or stop_requested():
-        return False
-
-    cause = record.classify(exc)
-    if not cause.lost:
-        return False
-
-    record.signal(SignalKind.LOST, cause=cause, generation=generation)
-    return True

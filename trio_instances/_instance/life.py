@@ -27,12 +27,12 @@ class Life:
     """
 
     __slots__ = (
+        "_ended",
         "attempt",
         "began_at",
         "beside",
         "body",
         "cause",
-        "ended",
         "generation",
         "gone_by",
         "granted",
@@ -68,7 +68,7 @@ class Life:
         """Why it was ended, where that is known."""
         self.supervisor: Supervisor | None = None
         """Of the connection's children, while it runs."""
-        self.ended = trio.Event()
+        self._ended: trio.Event | None = None
 
     @property
     def due_by(self) -> float:
@@ -99,6 +99,30 @@ class Life:
         if scope is not None:
             scope.cancel()
 
+    async def wait_left(self) -> None:
+        """Wait until nothing is left of it. Not to be called any more when that is so."""
+        if self._ended is None:  # made for who waits: hardly any generation is waited for
+            self._ended = trio.Event()
+        await self._ended.wait()
+
+    def leave(self) -> None:
+        """Nothing is left of it."""
+        if self._ended is not None:
+            self._ended.set()
+
+
+def life_of(record: InstanceRecord, generation: int) -> Life | None:
+    """Return what is left of a generation, if anything is."""
+    for life in record.lives:
+        if life.generation == generation:
+            return life
+    return None
+
+
+def drop(record: InstanceRecord, life: Life) -> None:
+    """Take note that nothing is left of a generation."""
+    record.lives = tuple(each for each in record.lives if each is not life)
+
 
 lived_in: ContextVar[Life | None] = ContextVar("trio_instances.lived_in", default=None)
 """The generation that this task belongs to: its channel, its children, its probes."""
@@ -114,4 +138,4 @@ def speaks_of_another(record: InstanceRecord) -> bool:
     if life is None or life.generation == record.connection.generation:
         return False
 
-    return record.lives.get(life.generation) is life
+    return life in record.lives

@@ -42,11 +42,11 @@ def all_queues(record: InstanceRecord) -> tuple[QueueHealth, ...]:
 def look_at_queues(record: InstanceRecord) -> None:
     """Take the fullest queue's occupancy as the instance's pressure."""
     fullest = None
-    for name, queue in list(record.queues.items()):
+    for name, queue in record.queues.items():
         try:
             health = queue_health(name, queue)
         except Exception as exc:
-            del record.queues[name]
+            record.queues = {key: each for key, each in record.queues.items() if key != name}
             _tell_broken(record, name, exc)
             health = QueueHealth(name, 0, 0, 0.0)  # the pressure that it made has gone with it
         if fullest is None or health.occupancy > fullest.occupancy:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from contextvars import copy_context
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, final
 
 import trio
@@ -23,6 +22,10 @@ if TYPE_CHECKING:
     from .._supervision.core import Core
     from .handle import Instance
     from .record import InstanceRecord
+
+
+_NONE: Mapping[LivenessSignal, float] = {}
+"""Shared, as nearly all connections have nothing to be told of."""
 
 
 def begin_to_probe(
@@ -100,14 +103,15 @@ class ProbeWatch:
         """Why there must be another probe as soon as the one that runs has ended."""
         self.state = health.ProbeState()
         """What the probes said so far."""
-        self.silent: dict[LivenessSignal, float] = {}
+        self.silent: Mapping[LivenessSignal, float] = _NONE
         """The signals that were told to be silent, and since when they are."""
         self._record = record
         self._generation = generation
         self._connection = connection
         self._core = core
-        # Probes are made by the schedule, and have nothing to do with its surroundings.
-        self._context = copy_context()
+        # Probes are made by the schedule, and have nothing to do with its surroundings. The very
+        # context of the connection's task, and a copy for each use: one for all weighs something.
+        self._context = trio.lowlevel.current_task().context
         self._ended: trio.Event | None = None
         self._task: trio.lowlevel.Task | None = None
         """The probe that runs."""
@@ -146,7 +150,7 @@ class ProbeWatch:
         # Shielded: it ends with its connection, and not with the schedule.
         self.budget = trio.CancelScope(shield=True)
         # `start_soon` gives the task a copy of the context in which it is called.
-        self._context.run(nursery.start_soon, self._probe, self.budget)
+        self._context.copy().run(nursery.start_soon, self._probe, self.budget)
 
     @enable_ki_protection
     async def _probe(self, budget: trio.CancelScope) -> None:
@@ -265,14 +269,16 @@ class ProbeWatch:
         heard = self._record.signs.heard_since(self._opened_at)
         for signal in liveness.silent(self.policy, self.state, heard, now):
             if signal not in self.silent:
-                self.silent[signal] = heard.at(signal)
-                self._tell(health_events.LivenessSilent, signal, now - self.silent[signal])
+                since = heard.at(signal)
+                self.silent = {**self.silent, signal: since}
+                self._tell(health_events.LivenessSilent, signal, now - since)
 
     def hear(self, *signals: LivenessSignal) -> None:
         """Take note that signals are given again, of which any was told to be silent."""
         for signal in signals:
             if signal in self.silent:
-                since = self.silent.pop(signal)
+                since = self.silent[signal]
+                self.silent = {each: at for each, at in self.silent.items() if each != signal}
                 self._tell(health_events.LivenessHeard, signal, trio.current_time() - since)
 
     def _tell(

@@ -7,7 +7,7 @@ status.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from random import Random
 from typing import TYPE_CHECKING, Any, final
 
@@ -25,10 +25,12 @@ from ..policy.status import Change, InstanceStatus, StatusState
 from ..telemetry import events
 from ..telemetry.status_events import StatusChanged
 from .acting import perform
+from .cores import own_core
+from .life import life_of
 from .waiting import DEAD_ENDS, tell_waiters
 
 if TYPE_CHECKING:
-    from .._supervision.core import Core
+    from .._supervision.record import ChildRecord
     from .._supervision.supervisor import Supervisor
     from ..telemetry.bus import EventBus
     from ..telemetry.schema import Event
@@ -39,8 +41,10 @@ if TYPE_CHECKING:
     from .spec import InstanceSpec
     from .turns import Seat
     from .waiting import Waiter
+    from .watching import Lookout
 
 
+_NO_QUEUES: Mapping[str, Queue] = {}
 _CONNECTED = frozenset({Phase.CONNECTED, Phase.PROVEN})
 
 
@@ -53,22 +57,26 @@ class InstanceRecord:
         bus: Where it tells what happens.
         random: Where the jitter of its delays comes from.
         signs: What it shows of being alive.
+        lookout: Who looks at it from time to time.
     """
 
     __slots__ = (
         "_signalling",
         "_signals",
+        "_wakeup",
         "bus",
         "cause",
+        "child",
         "connected_at",
         "connection",
-        "core",
         "failures_in_a_row",
         "handed_over",
         "handle",
         "handovers",
         "last_restart",
         "lives",
+        "look_at",
+        "lookout",
         "lost_at",
         "pressure",
         "proven_in",
@@ -87,23 +95,29 @@ class InstanceRecord:
         "status_since",
         "supervisor",
         "waiters",
-        "wakeup",
     )
 
-    def __init__(self, spec: InstanceSpec, bus: EventBus, random: Random, signs: LifeSigns) -> None:
-        now = trio.current_time()
+    def __init__(
+        self,
+        spec: InstanceSpec,
+        bus: EventBus,
+        random: Random,
+        signs: LifeSigns,
+        lookout: Lookout,
+    ) -> None:
         self.spec = spec
         self.bus = bus
         self.random = random
         self.signs = signs
+        self.lookout = lookout
+        self.look_at: float | None = None
+        """When it is to be looked at next, if at all; kept by the lookout."""
         self.handle: Instance
         self.seat = self._take_seat()
         """Its dealings with a connection budget, where it has one."""
         self.connection = ConnectionState(budgeted=self.seat is not None)
         self.status = StatusState()
-        self.status_since = now
-        self.started_at = now
-        self.connected_at = now
+        self.status_since = self.started_at = self.connected_at = trio.current_time()
         self.restarting = False
         """Whether its present stop is half of a restart."""
         self.lost_at: float | None = None
@@ -112,30 +126,26 @@ class InstanceRecord:
         """Seconds after which the present connection is stable."""
         self.cause: Cause | None = None
         """The last failure of any kind."""
-        self.restarts = 0
-        self.last_restart: Cause | None = None
-        self.reconnect_attempts = 0
-        self.reconnects = 0
-        self.handed_over = 0
+        self.restarts = self.reconnect_attempts = self.reconnects = self.handed_over = 0
         self.failures_in_a_row = 0
-        self.queues: dict[str, Queue] = {}
+        self.last_restart: Cause | None = None
+        self.queues: Mapping[str, Queue] = _NO_QUEUES
         self.pressure = PressureLevel.NORMAL
-        self.core: Core | None = None
-        """The mechanism of the next one: it knows how the channel classifies."""
+        self.child: ChildRecord | None = None
+        """What it is in the tree, while it runs."""
         self.supervisor: Supervisor | None = None
-        """Of the instance's own children, while it runs."""
-        self.lives: dict[int, Life] = {}
-        """The generations of which something is left, by number; more than one in a handover."""
+        """Of the instance's own children, while it runs and has any."""
+        # Tuples, as they are empty, or hold one, nearly always.
+        self.lives: tuple[Life, ...] = ()
+        """The generations of which something is left; more than one in a handover."""
         self.handovers: Callable[[Life], None] | None = None
         """Runs a generation beside the present one; there while the connection loop runs."""
         self.session: Any = None
         """What a connection has left for its successor."""
-        self.wakeup = trio.Event()
-        """Set, and replaced, by `wake`."""
-        self.waiters: list[Waiter] = []
+        self._wakeup: trio.Event | None = None
+        self.waiters: tuple[Waiter, ...] = ()
         """Who waits until something is so of it; looked at by `tell_waiters`."""
-        # Hardly ever more than one, so a list, which weighs a tenth of a deque.
-        self._signals: list[tuple[Signal, str | None]] = []
+        self._signals: tuple[tuple[Signal, str | None], ...] = ()
         self._signalling = False
 
     # --- the machines ----------------------------------------------------------------------------
@@ -148,7 +158,7 @@ class InstanceRecord:
     @property
     def connection_supervisor(self) -> Supervisor | None:
         """The supervisor of the present connection's children, while it runs."""
-        life = self.lives.get(self.connection.generation)
+        life = life_of(self, self.connection.generation)
         return None if life is None else life.supervisor
 
     def signal(
@@ -171,14 +181,15 @@ class InstanceRecord:
         return self.status.status
 
     def _take_in(self, signal: Signal, verb: str | None = None) -> None:
-        self._signals.append((signal, verb))
+        self._signals = (*self._signals, (signal, verb))
         if self._signalling:
             return
 
         self._signalling = True
         try:
             while self._signals:
-                signal, verb = self._signals.pop(0)
+                (signal, verb), *later = self._signals
+                self._signals = tuple(later)
                 before = self.connection
                 if verb is None or not self._over:
                     self._step(signal)
@@ -204,10 +215,19 @@ class InstanceRecord:
             tell_waiters(self)
             self.wake()
 
+    @property
+    def wakeup(self) -> trio.Event:
+        """Set by the next `wake`. It is made for who asks, as nobody does while all is well."""
+        if self._wakeup is None:
+            self._wakeup = trio.Event()
+        return self._wakeup
+
     def wake(self) -> None:
         """Have whoever waits for something to do about it look again."""
-        self.wakeup.set()
-        self.wakeup = trio.Event()
+        wakeup, self._wakeup = self._wakeup, None
+        if wakeup is not None:
+            wakeup.set()
+        self.lookout.look_soon(self)
 
     def rotate(self, generation: int | None = None) -> None:
         """Have the connection replaced as planned: the new one first, where the channel can."""
@@ -286,7 +306,7 @@ class InstanceRecord:
     def become(self, spec: InstanceSpec) -> None:
         """It is another one from now on, started anew."""
         if spec.channel is not self.spec.channel:
-            self.queues.clear()  # they were the old channel's, and so were these
+            self.queues = _NO_QUEUES  # they were the old channel's, and so were these
             self.signs.frame_at = self.signs.event_at = None
         self.renew()
         self.spec = spec
@@ -341,13 +361,17 @@ class InstanceRecord:
 
     def watch_queue(self, name: str, queue: Queue) -> None:
         """Count a queue among those that make pressure."""
-        self.queues[name] = queue
+        self.queues = {**self.queues, name: queue}
         self.wake()
 
     def classify(self, exc: Exception) -> Cause:
         """Return the cause of a failure, by the channel's rules and then the library's."""
-        core = self.core
-        return classify_failure(exc) if core is None else core.classify(core.path, exc)
+        if self.child is None:
+            return classify_failure(exc)
+
+        # Made for this one failure: kept, it would be a twentieth of what an instance weighs.
+        path = self.child.path
+        return own_core(self, path).classify(path, exc)
 
     def tell(self, kind: type[Event], *, at: float | None = None, **fields: Any) -> None:
         """Publish an event of this instance. Test `bus.listening` first.

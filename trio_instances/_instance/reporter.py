@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from .._supervision.reporter import Reporter
 from ..policy.failures import Cause, FailureClass
 from ..policy.restart import ChildState
+from ..policy.signals import SignalKind
 
 if TYPE_CHECKING:
     from .._supervision.record import ChildRecord
@@ -38,6 +39,24 @@ class InstanceReporter(Reporter):
         super().started(record, now)
         if self._record.status.reasons and self._judges:
             judge_children(self._record, record.spec.name)
+
+    def start_failed(self, record: ChildRecord, now: float, cause: Cause) -> None:
+        """An incarnation ended before it was ready."""
+        super().start_failed(record, now, cause)
+        self._heed_loss(record, cause)
+
+    def exited(self, record: ChildRecord, now: float, cause: Cause | None) -> None:
+        """A ready incarnation ended by itself."""
+        super().exited(record, now, cause)
+        self._heed_loss(record, cause)
+
+    def _heed_loss(self, record: ChildRecord, cause: Cause | None) -> None:
+        """End the connection that a child has found gone: nothing is restarted in it any more."""
+        if self.generation is None or cause is None or not cause.lost:
+            return
+
+        record.core.begin_stop()
+        self._record.signal(SignalKind.LOST, cause=cause, generation=self.generation)
 
     def restarting(self, record: ChildRecord, now: float, cause: Cause, decision: Decision) -> None:
         """A child will be started again."""

@@ -107,7 +107,7 @@ def make_standing(record: InstanceRecord) -> Standing:
     """Return the few facts by which a fleet is judged."""
     connection = record.connection
     connected = record.connected
-    deadlines = [life.due_by for life in record.lives.values()]
+    deadlines = [life.due_by for life in record.lives]
     return Standing(
         record.spec.id,
         record.status.status,

@@ -1,8 +1,13 @@
-"""An instance as one supervised function: its own children, and the loop that connects it."""
+"""An instance as one supervised function: its own children, and the loop that connects it.
+
+One that has no children of its own needs no supervisor for them, nor a task beside the loop: that
+is a third of what an instance weighs, and most instances have none.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
 import trio
@@ -10,20 +15,19 @@ from attrs import evolve
 
 from .._exceptions import ChannelError, InvalidSpec, Mistake
 from .._supervision.context import current, stop_requested
-from .._supervision.core import Core
 from .._supervision.opening import run_core
 from ..policy.failures import FailureClass
-from ..policy.options import SupervisorOptions
 from ..policy.requested import STOP_REQUESTED
 from ..policy.signals import Phase, SignalKind
 from ..policy.specs import ChildSpec, takes_task_status
 from ..telemetry import events
-from .generation import ENDED, ask_for_children, run_generation
-from .reporter import InstanceReporter
+from .cores import own_core
+from .generation import ENDED, check_children, run_generation
+from .life import life_of
 from .snapshot import CONNECTION
-from .watching import watch
 
 if TYPE_CHECKING:
+    from .._supervision.record import ChildRecord
     from .life import Life
     from .record import InstanceRecord
 
@@ -42,44 +46,62 @@ async def run_instance(
     Cancelling it stops everything in it, in reverse start order.
 
     Raises:
+        ChannelError: The connection failed fatally.
         ChildStartFailed: An essential child of the instance failed before it was ready.
         RestartLimitExceeded: More restarts within it were due than its intensity allows.
-        FatalChildFailure: An essential child, or the connection, failed fatally.
+        FatalChildFailure: An essential child failed fatally, or the connection beside any.
         InvalidSpec: The channel gave no valid children.
     """
     record.begin()
-    spec = record.spec
     parent = current.get()
-    core = Core(
-        path=parent.path,
-        options=SupervisorOptions(
-            intensity=spec.intensity, backoff=spec.child_backoff, classify=spec.channel.classify
-        ),
-        reporter=InstanceReporter(record),
-        random=record.random,
-    )
+    record.child = parent
     try:
-        async with run_core(core, parent) as supervisor:
-            record.core, record.supervisor = core, supervisor
-            children = _own_children(record)
-            await supervisor.start_children(children)
-            if record.bus.listening:
-                names = tuple(child.name for child in children)
-                elapsed = trio.current_time() - parent.began_at
-                record.tell(events.InstanceStarted, children=names, elapsed=elapsed)
-            # Ready before the loop runs: a first attempt that fails at once is no failed start.
-            supervisor.start_soon(keep_connected, record, name=CONNECTION, shutdown=float("inf"))
+        children = _own_children(record)
+        if children:
+            await _run_beside(record, children, parent, task_status)
+        else:
+            record.lookout.add(record)
+            _tell_started(record, children, parent)
             _begin_to_connect(record)
             task_status.started()
-            await watch(record)
+            # Who waited for the start goes on first: a pause that he asks for comes in time.
+            await trio.lowlevel.checkpoint()
+            await keep_connected(record)
     finally:
+        record.lookout.remove(record)
         record.signal(SignalKind.STOP, cause=STOP_REQUESTED)  # if it never came to the connection
-        record.core = record.supervisor = None
+        record.child = record.supervisor = None
+
+
+async def _run_beside(
+    record: InstanceRecord,
+    children: list[ChildSpec],
+    parent: ChildRecord,
+    task_status: trio.TaskStatus[None],
+) -> None:
+    """Run the loop as the last of an instance's own children, so that it is stopped before them."""
+    core = own_core(record, parent.path)
+    async with run_core(core, parent) as record.supervisor:
+        await record.supervisor.start_children(children)
+        _tell_started(record, children, parent)
+        # Ready before the loop runs: a first attempt that fails at once is no failed start.
+        record.supervisor.start_soon(keep_connected, record, name=CONNECTION, shutdown=float("inf"))
+        _begin_to_connect(record)
+        task_status.started()
+        record.lookout.add(record)
+        await trio.sleep_forever()
+
+
+def _tell_started(record: InstanceRecord, children: list[ChildSpec], parent: ChildRecord) -> None:
+    if record.bus.listening:
+        names = tuple(child.name for child in children)
+        elapsed = trio.current_time() - parent.began_at
+        record.tell(events.InstanceStarted, children=names, elapsed=elapsed)
 
 
 def _own_children(record: InstanceRecord) -> list[ChildSpec]:
     what = f"instance_children of {record.spec.id!r}"
-    children = list(ask_for_children(what, record.spec.channel.instance_children(record.handle)))
+    children = list(check_children(what, record.spec.channel.instance_children(record.handle)))
     for index, child in enumerate(children):
         if child.name == CONNECTION:
             expected = "must not be the name of the instance's connection loop"
@@ -107,7 +129,8 @@ async def keep_connected(record: InstanceRecord) -> None:
         if record.spec.channel.overlaps:
             await _keep_connected_overlapping(record)
         else:
-            await _live(record)
+            while _goes_on(record):
+                await _step(record)
     finally:
         record.handovers = None
         record.signal(SignalKind.STOP, cause=STOP_REQUESTED)
@@ -130,7 +153,8 @@ async def _keep_connected_overlapping(record: InstanceRecord) -> None:
             context.run(nursery.start_soon, run_generation, record, life)
 
         record.handovers = beside
-        await _live(record)
+        while _goes_on(record):
+            await _step(record)
 
 
 def _begin_to_connect(record: InstanceRecord) -> None:
@@ -138,26 +162,35 @@ def _begin_to_connect(record: InstanceRecord) -> None:
     record.signal(SignalKind.START)
 
 
-async def _live(record: InstanceRecord) -> None:
-    while not stop_requested() and record.connection.phase is not Phase.FAILED:
-        match record.connection.phase:
-            case Phase.QUEUED:
-                await _queue(record)
-            case Phase.CONNECTING:
-                await _connect(record)
-            case Phase.WAITING:
-                await _wait(record)
-            case _:
-                await record.wakeup.wait()
+def _goes_on(record: InstanceRecord) -> bool:
+    return not stop_requested() and record.connection.phase is not Phase.FAILED
+
+
+def _step(record: InstanceRecord) -> Awaitable[object]:
+    """Begin what the machine wants now; await what it returns at once.
+
+    Not a coroutine: it would be there for as long as a connection is.
+    """
+    match record.connection.phase:
+        case Phase.QUEUED:
+            return _queue(record)
+        case Phase.CONNECTING:
+            life = life_of(record, record.connection.generation)
+            assert life is not None
+            if not life.runs:  # else it began beside another, and runs in a task of its own
+                return run_generation(record, life)
+        case Phase.WAITING:
+            return _wait(record)
+    return record.wakeup.wait()
 
 
 async def _queue(record: InstanceRecord) -> None:
     """Wait for a turn in the connection budget, and use it."""
     seat = record.seat
     assert seat is not None
-    for life in record.lives.values():
+    for life in record.lives:
         # What is being closed may hold a place in the budget, and an instance has one at a time.
-        await life.ended.wait()
+        await life.wait_left()
         return
     if not await seat.wait_turn():
         return
@@ -167,18 +200,10 @@ async def _queue(record: InstanceRecord) -> None:
         seat.end_attempt()  # whoever was told that it connects wants something else
         return
 
-    life = record.lives[record.connection.generation]
-    life.granted = True  # its own, for a successor may hold one when this one ends
-    await run_generation(record, life)
-
-
-async def _connect(record: InstanceRecord) -> None:
-    """Run the attempt that is due."""
-    life = record.lives[record.connection.generation]
-    if life.runs:
-        await record.wakeup.wait()  # it began beside another, and runs in a task of its own
-    else:
-        await run_generation(record, life)
+    given = life_of(record, record.connection.generation)
+    assert given is not None
+    given.granted = True  # its own, for a successor may hold one when this one ends
+    await run_generation(record, given)
 
 
 async def _wait(record: InstanceRecord) -> None:

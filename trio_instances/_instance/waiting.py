@@ -65,12 +65,12 @@ async def wait_until(
         InstanceStopped: It was stopped, and it was not so.
     """
     waiter = Waiter(is_so)
-    record.waiters.append(waiter)
+    record.waiters = (*record.waiters, waiter)
     try:
         waiter.look(record)
         await waiter.over.wait()  # a checkpoint, also where it is over already
     finally:
-        record.waiters.remove(waiter)
+        record.waiters = tuple(each for each in record.waiters if each is not waiter)
     if waiter.so:
         return waiter.status
     if waiter.status is InstanceStatus.FAILED:

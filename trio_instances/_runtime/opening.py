@@ -10,6 +10,7 @@ from random import Random
 import trio
 
 from .._instance.probe_schedule import ProbeSchedule
+from .._instance.watching import Lookout
 from .._supervision.context import current
 from .._supervision.core import Core
 from .._supervision.opening import run_core
@@ -100,23 +101,30 @@ async def _running(
     feeds: Sequence[SinkFeed],
 ) -> AsyncIterator[Runtime]:
     bus = core.reporter.bus
-    schedule = ProbeSchedule(settings.probes_at_once)
+    schedule, lookout = ProbeSchedule(settings.probes_at_once), Lookout()
     asked_at = trio.current_time()
     if bus.listening:
         bus.publish(RuntimeStarted(at=asked_at))
     try:
         async with run_core(core, parent) as supervisor:
-            ending = RuntimeEnding(core)
-            runtime = Runtime(settings, supervisor, core, schedule, ending, feeds=feeds)
-            try:
-                async with running_services(core, schedule, wall_clock, runtime.sleeps):
+            runtime = Runtime(
+                settings,
+                supervisor,
+                core,
+                RuntimeEnding(core),
+                schedule=schedule,
+                lookout=lookout,
+                feeds=feeds,
+            )
+            async with running_services(core, schedule, lookout, wall_clock, runtime.sleeps):
+                try:
                     yield runtime
-            finally:
-                runtime.ending.begin()
-                asked_at = trio.current_time()
-                if bus.listening:
-                    count = len(runtime.list_instances())
-                    bus.publish(RuntimeStopping(at=asked_at, instances=count))
+                finally:
+                    runtime.ending.begin()
+                    asked_at = trio.current_time()
+                    if bus.listening:
+                        count = len(runtime.list_instances())
+                        bus.publish(RuntimeStopping(at=asked_at, instances=count))
             await supervisor.stop()
     finally:
         for child in core.children.values():

@@ -23,6 +23,7 @@ from .._instance.probe_schedule import ProbeSchedule
 from .._instance.record import InstanceRecord
 from .._instance.spec import InstanceSpec
 from .._instance.subtree import run_instance
+from .._instance.watching import Lookout
 from .._supervision.core import Core
 from .._supervision.starting import refuse_to_wait_for_itself
 from .._supervision.supervisor import Supervisor
@@ -54,9 +55,10 @@ class Runtime(Questions):
         settings: RuntimeSettings,
         supervisor: Supervisor,
         core: Core,
-        schedule: ProbeSchedule,
         ending: RuntimeEnding,
         *,
+        schedule: ProbeSchedule,
+        lookout: Lookout,
         feeds: Sequence[SinkFeed] = (),
     ) -> None:
         super().__init__(core, feeds)
@@ -66,7 +68,8 @@ class Runtime(Questions):
         self._supervisor = supervisor
         self._random = core.random
         self._schedule = schedule
-        self._users: dict[int, list[str]] = {}
+        self._lookout = lookout
+        self._users: dict[int, tuple[str, ...]] = {}
         """The ids of a channel object's instances, by its identity; two while one is lent."""
         self._applying = trio.Lock()
 
@@ -96,7 +99,8 @@ class Runtime(Questions):
             SupervisorNotRunning: The runtime has ended, or ends meanwhile.
         """
         self._check_free(spec)
-        record = InstanceRecord(spec, self.events, self._random, LifeSigns(self._schedule))
+        signs = LifeSigns(self._schedule)
+        record = InstanceRecord(spec, self.events, self._random, signs, self._lookout)
         record.handle = Instance(record)
         self._records[spec.id] = record
         self._take_channel(record)
@@ -250,13 +254,14 @@ class Runtime(Questions):
             raise InstanceAlreadyStarted(user, "channel")
 
     def _take_channel(self, record: InstanceRecord) -> None:
-        self._users.setdefault(id(record.spec.channel), []).append(record.spec.id)
+        key = id(record.spec.channel)
+        self._users[key] = (*self._users.get(key, ()), record.spec.id)
 
     def _leave_channel(self, record: InstanceRecord) -> None:
-        users = self._users[id(record.spec.channel)]
-        users.remove(record.spec.id)
-        if not users:
-            del self._users[id(record.spec.channel)]
+        key = id(record.spec.channel)
+        users = tuple(user for user in self._users.pop(key) if user != record.spec.id)
+        if users:
+            self._users[key] = users
 
     async def _forget(self, record: InstanceRecord) -> None:
         """Forget an instance that is down, unless somebody has forgotten or restarted it."""

@@ -1,4 +1,4 @@
-"""The runtime's own tasks: the schedule of all probes, and a watch for the machine's sleep."""
+"""The runtime's own tasks: the schedule of probes, the lookout, a watch for the machine's sleep."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from attrs import define
 from trio.lowlevel import enable_ki_protection
 
 from .._instance.probe_schedule import ProbeSchedule
+from .._instance.watching import Lookout
 from .._supervision.core import Core
 from .._supervision.opening import run_core
 from .._supervision.reporter import Reporter
@@ -41,13 +42,18 @@ SERVICES = RestartIntensity(max_restarts=3, period=10.0)
 
 @asynccontextmanager
 async def running_services(
-    runtime: Core, schedule: ProbeSchedule, wall_clock: WallClock, sleeps: Sleeps
+    runtime: Core,
+    schedule: ProbeSchedule,
+    lookout: Lookout,
+    wall_clock: WallClock,
+    sleeps: Sleeps,
 ) -> AsyncIterator[None]:
     """Run them during the block, under a supervisor of their own; they begin no probe after it.
 
     Args:
         runtime: The runtime's supervisor, in whose nursery the probes are.
         schedule: When which connection is probed.
+        lookout: When which instance is looked at.
         wall_clock: Returns seconds that go on while the machine sleeps.
         sleeps: Where sleeps are counted.
 
@@ -63,6 +69,7 @@ async def running_services(
     )
     async with run_core(core, None) as supervisor:
         supervisor.start_soon(schedule.run, runtime.nursery, name="probes")
+        supervisor.start_soon(lookout.run, name="lookout")
         supervisor.start_soon(
             _watch_sleep, schedule, wall_clock, bus, sleeps, name="sleep", restart="transient"
         )

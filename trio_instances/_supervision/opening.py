@@ -123,7 +123,8 @@ def _reporter(events: EventBus | None, parent: ChildRecord | None) -> Reporter:
 
     around = parent.core.reporter
     bus = around.bus if events is None else events
-    return Reporter(bus, around.instance_id, around.channel_type, around.generation)
+    instance_id, channel_type = around.labels(parent)
+    return Reporter(bus, instance_id, channel_type, around.generation)
 
 
 @final

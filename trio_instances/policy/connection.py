@@ -69,8 +69,10 @@ def _start(s: ConnectionState, g: Signal, p: ReconnectPolicy, now: float, u: flo
 
 def _due(s: ConnectionState, g: Signal, p: ReconnectPolicy, now: float, u: float) -> Step:
     s = s.away(now)
-    queued = evolve(s, phase=Phase.QUEUED, next_retry_at=None)
-    return (queued, (Action(ActionKind.QUEUE),)) if s.budgeted else _open(s, g, p, now, u)
+    if not s.budgeted:
+        return _open(s, g, p, now, u)
+
+    return evolve(s, phase=Phase.QUEUED, next_retry_at=None), (Action(ActionKind.QUEUE),)
 
 
 def _cleared(s: ConnectionState, g: Signal, p: ReconnectPolicy, now: float, u: float) -> Step:
@@ -97,10 +99,14 @@ def _open(s: ConnectionState, _: Signal, __: ReconnectPolicy, ___: float, ____: 
 def _opened(s: ConnectionState, _: Signal, p: ReconnectPolicy, now: float, u: float) -> Step:
     age = p.lifetime(u)
     after = evolve(
-        s, phase=Phase.CONNECTED, rotate_at=None if math.isinf(age) else now + age, besides=0
+        s,
+        phase=Phase.CONNECTED,
+        rotate_at=None if math.isinf(age) else now + age,
+        besides=0,
+        opened_at=now,
+        # A server that accepts and then closes, again and again, is away all the time.
+        away_since=s.away_since if s.exhausted else None,
     )
-    # A server that accepts and then closes, again and again, is away all the time.
-    after = evolve(after, opened_at=now, away_since=s.away_since if s.exhausted else None)
     seconds = max(p.stable_after, s.waited)
     return after, (Action(ActionKind.OPENED, generation=s.generation, seconds=seconds),)
 

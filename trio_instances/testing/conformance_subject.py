@@ -17,6 +17,7 @@ from .._instance.life_signs import LifeSigns
 from .._instance.probe_schedule import ProbeSchedule
 from .._instance.record import InstanceRecord
 from .._instance.spec import InstanceSpec
+from .._instance.watching import Lookout
 from .._supervision.opening import open_supervisor
 from .._supervision.supervisor import Supervisor
 from ..abc import Channel
@@ -37,7 +38,8 @@ class Subject:
         self.limit = limit
         self.patience = patience
         spec = InstanceSpec(id="checked", channel=channel)
-        record = InstanceRecord(spec, EventBus(), Random(0), LifeSigns(ProbeSchedule(1)))
+        signs = LifeSigns(ProbeSchedule(1))
+        record = InstanceRecord(spec, EventBus(), Random(0), signs, Lookout())
         record.handle = self.instance = Instance(record)
 
     @asynccontextmanager

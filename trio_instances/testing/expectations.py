@@ -164,11 +164,11 @@ def _work_of(record: InstanceRecord) -> str | None:
     if state.phase in _ATTEMPTING and status not in _AT_REST:
         return f"was {status}, and its connection {state.phase}"
 
-    for generation in record.lives:
-        if generation == state.successor:
-            return f"was making connection {generation}, to replace the present one"
-        if generation != state.generation or not record.connected:
-            return f"was closing connection {generation}"
+    for life in record.lives:
+        if life.generation == state.successor:
+            return f"was making connection {life.generation}, to replace the present one"
+        if life.generation != state.generation or not record.connected:
+            return f"was closing connection {life.generation}"
     return None
 
 

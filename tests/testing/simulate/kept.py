@@ -170,6 +170,8 @@ KEPT: list[tuple[type[Law], World, Story]] = [
             Cut(at=70.0, instance_id="bot", after=3.0),
             stopping(75.0, "connection"),
             Cut(at=75.0, instance_id="bot", after=1.0),
+            stopping(77.0, "bot"),
+            Cut(at=77.0, instance_id="bot", after=1.0),
             looked(70.0),
             Over(at=80.0),
         ],

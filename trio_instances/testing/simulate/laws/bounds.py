@@ -96,7 +96,8 @@ class ToldClosings(Law):
         }
 
     def _stopping(self, event: ChildStopping) -> None:
-        if event.path.endswith("/connection"):
+        # The loop is a child of its own only beside other ones of the instance.
+        if event.child in ("connection", event.instance_id):
             self._asked[event.instance_id or ""] = event.at
 
     def _cut(self, fact: Cut) -> None:
