@@ -4,8 +4,8 @@
 
     scope                    deadline: connect_timeout until open, close_timeout while closing
       async with channel.connect(instance)
-        life.body            a loss, a reconnect or a pause ends the body; so does a stop, softly
-          the connection's supervisor, its children
+        the connection's supervisor, its children
+          life.body          a loss, a reconnect or a pause ends the body; so does a stop, softly
 
 However the body ends, ``connect``'s block is left normally, so that it can close in peace, within
 its budget. A hard cancellation from outside passes through all of it, and so does the end of the
@@ -155,11 +155,13 @@ def _tell_bad_close(record: InstanceRecord, cause: Cause) -> None:
 
 async def _open_and_hold(record: InstanceRecord, life: Life) -> None:
     async with _ask_to_connect(record) as connection:
-        core = _begin_to_hold(record, life)
+        assert record.child is not None
+        core = connection_core(record, record.child.path, life.generation)
         try:
-            # A channel may have swallowed the end of its attempt.
-            await trio.lowlevel.checkpoint_if_cancelled()
             async with run_core(core, current.get()) as life.supervisor:
+                _begin_to_hold(life, core.body)
+                # A channel may have swallowed the end of its attempt.
+                await trio.lowlevel.checkpoint_if_cancelled()
                 await life.supervisor.start_children(_ask_for_children(record, connection))
                 # ... and so may a child have.
                 await trio.lowlevel.checkpoint_if_cancelled()
@@ -183,22 +185,16 @@ async def _open_and_hold(record: InstanceRecord, life: Life) -> None:
             _begin_to_close(record, life, core)
 
 
-def _begin_to_hold(record: InstanceRecord, life: Life) -> Core:
-    """Have the attempt end softly from now on, in peace: whoever ends it, and also a stop.
-
-    What that cancels is the scope that the connection's supervisor has around its body anyway.
-    """
+def _begin_to_hold(life: Life, body: trio.CancelScope) -> None:
+    """Have the attempt end softly from now on, in peace: whoever ends it, and also a stop."""
     parent = current.get()
-    assert record.child is not None
-    core = connection_core(record, record.child.path, life.generation)
-    life.attempt, life.body = None, core.body
-    parent.soft_scopes = (*parent.soft_scopes, core.body)
-    return core
+    life.attempt, life.body = None, body
+    parent.soft_scopes = (*parent.soft_scopes, body)
 
 
 def _begin_to_close(record: InstanceRecord, life: Life, core: Core) -> None:
     parent = current.get()
-    parent.soft_scopes = tuple(each for each in parent.soft_scopes if each is not core.body)
+    parent.soft_scopes = tuple(each for each in parent.soft_scopes if each is not life.body)
     life.body = life.supervisor = None
     for name in core.children:
         if record.status.reasons:

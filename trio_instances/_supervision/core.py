@@ -105,7 +105,6 @@ class Core:
         self.parent: ChildRecord | None = None
         """The child within which it is open, if any."""
         self.nursery: trio.Nursery | None = None
-        """Its scope is the body's alone: every task in it is shielded."""
         self.waits = True
         """Whether leaving the block waits until the children have ended by themselves."""
         self.closing = False
@@ -129,6 +128,15 @@ class Core:
         self._idle: trio.Event | None = None
 
     # --- tasks -----------------------------------------------------------------------------------
+
+    @property
+    def body(self) -> trio.CancelScope:
+        """Around the block's body: cancelled when the supervisor ends by itself.
+
+        It is the nursery's own scope, from which every task in the nursery is shielded.
+        """
+        assert self.nursery is not None
+        return self.nursery.cancel_scope
 
     def check_open(self) -> None:
         """Refuse what needs a running supervisor.
@@ -316,7 +324,7 @@ class Core:
         """End the supervisor from within: stop the children in order, and cancel the body."""
         self.begin_stop()
         if self.nursery is not None:
-            self.nursery.cancel_scope.cancel()
+            self.body.cancel()
 
     def begin_stop(self) -> None:
         """Begin the ordered stop, unless it has begun."""

@@ -261,8 +261,7 @@ def outcome_of(core: Core, failure: BaseException | None) -> BaseException | Non
 
 def _tells_only_of_the_end(core: Core, failure: BaseException | None) -> bool:
     """Tell whether the body failed by asking something of a supervisor that had just ended."""
-    assert core.nursery is not None
-    ended_itself = core.nursery.cancel_scope.cancel_called
+    ended_itself = core.body.cancel_called
     return ended_itself and isinstance(failure, SupervisorNotRunning) and failure.path == core.path
 
 
