@@ -42,10 +42,14 @@ class Talkative(OverlappingChannel):
 
 
 class Greeted(OverlappingChannel):
-    """Its successors hear something before they are open, and never are."""
+    """Its successors hear something before they are open.
 
-    def __init__(self) -> None:
-        super().__init__(0.0, HANGS)
+    Args:
+        delay: Seconds until a successor opens.
+    """
+
+    def __init__(self, delay: float) -> None:
+        super().__init__(0.0, delay)
 
     @asynccontextmanager
     async def connect(self, instance: Instance) -> AsyncIterator[int]:
@@ -97,7 +101,7 @@ async def test_what_a_successor_hears_is_no_sign_of_the_old_connection(
 ) -> None:
     """An attempt beside may well be greeted, while the connection that it is to replace is deaf."""
     policy = evolve(RARE, data_silence=5.0)
-    async with scene(Greeted(), reconnect=NEEDS_DATA, probe=policy) as s:
+    async with scene(Greeted(HANGS), reconnect=NEEDS_DATA, probe=policy) as s:
         await trio.sleep(20)
         s.bot.rotate()
         await trio.sleep(5)
@@ -106,6 +110,22 @@ async def test_what_a_successor_hears_is_no_sign_of_the_old_connection(
         assert len(s.log.of(telemetry.LivenessSilent)) == 1
         assert s.log.of(telemetry.LivenessHeard) == []
         assert not s.bot.health().proven
+
+
+@pytest.mark.parametrize("lost", [False, True])
+async def test_what_greets_a_successor_is_its_own_data_once_it_has_taken_over(
+    autojump_clock: MockClock, *, lost: bool
+) -> None:
+    """Many a platform greets in the middle of a login, and then says nothing for a long time."""
+    async with scene(Greeted(5.0), reconnect=NEEDS_DATA) as s:
+        await trio.sleep(20)
+        s.bot.rotate()
+        await trio.sleep(1)
+        if lost:
+            s.bot.reconnect()  # so that the successor is the attempt that there is
+        await trio.sleep(1000)
+
+        assert [each.generation for each in s.log.of(telemetry.InstanceProven)] == [2]
 
 
 async def test_what_outlives_its_connection_speaks_of_the_one_there_is(

@@ -167,6 +167,8 @@ async def _open_and_hold(record: InstanceRecord, life: Life) -> None:
                 await trio.lowlevel.checkpoint_if_cancelled()
                 life.whole.deadline = math.inf
                 record.signal(SignalKind.OPENED, generation=life.generation)
+                if life.greeted:
+                    record.signal(SignalKind.DATA, generation=life.generation)
                 watch = begin_to_probe(record, life.generation, connection, core)
                 try:
                     await trio.sleep_forever()

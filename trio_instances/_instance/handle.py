@@ -9,7 +9,7 @@ from ..policy.mistakes import MistakeList, member_or_given
 from ..policy.requested import DRAIN_REQUESTED, PAUSE_REQUESTED, RECONNECT_REQUESTED
 from ..policy.signals import Phase, SignalKind
 from ..policy.status import InstanceStatus
-from .life import speaks_of_another
+from .life import greet, speaks_of_another
 from .pressure import Queue
 from .record import InstanceRecord
 from .snapshot import make_snapshot, make_standing
@@ -287,9 +287,12 @@ class Instance:
         """Report that an event of the application's kind arrived.
 
         It is something that arrived as well. `ProbePolicy.data_silence` counts from it, and
-        ``ReconnectPolicy.needs_data`` waits for it; see `saw_frame` for whose it is.
+        ``ReconnectPolicy.needs_data`` waits for it; see `saw_frame` for whose it is. What greets a
+        connection that is made beside another is its data once it has taken over.
         """
-        if not speaks_of_another(self._record):
+        if speaks_of_another(self._record):
+            greet(self._record)
+        else:
             self._record.saw_event()
 
     def watch_queue(self, name: str, queue: Queue) -> None:

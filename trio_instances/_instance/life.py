@@ -36,6 +36,7 @@ class Life:
         "generation",
         "gone_by",
         "granted",
+        "greeted",
         "patience",
         "runs",
         "supervisor",
@@ -49,6 +50,9 @@ class Life:
         self.beside = beside
         self.granted = False
         """Whether it holds a grant of the connection budget, which it gives back at its end."""
+        self.greeted = False
+        """Whether an event came while it was made beside another, which is its own data once it is
+        the connection that there is."""
         self.runs = False
         """Whether there is a task for it."""
         self.task: trio.lowlevel.Task | None = None
@@ -126,6 +130,13 @@ def drop(record: InstanceRecord, life: Life) -> None:
 
 lived_in: ContextVar[Life | None] = ContextVar("trio_instances.lived_in", default=None)
 """The generation that this task belongs to: its channel, its children, its probes."""
+
+
+def greet(record: InstanceRecord) -> None:
+    """Take note of an event for a connection that the instance is not judged by yet."""
+    life = lived_in.get()
+    if life is not None and life.generation == record.connection.successor:
+        life.greeted = True
 
 
 def speaks_of_another(record: InstanceRecord) -> bool:
