@@ -222,6 +222,17 @@ def test_silence_has_no_threshold_during_a_start(startup: int | None, *, passed:
     assert thresholds == ([7.0, 9.0] if passed or startup is None else [None, None])
 
 
+@pytest.mark.parametrize("transport", [None, 7.0])
+@pytest.mark.parametrize("data", [None, 9.0])
+def test_silence_is_minded_where_there_is_any_threshold(
+    transport: float | None, data: float | None
+) -> None:
+    """Without one nobody needs to know when a connection was last heard."""
+    policy = ProbePolicy(transport_silence=transport, data_silence=data)
+
+    assert policy.minds_silence == (policy != ProbePolicy())
+
+
 # --- When to probe
 
 

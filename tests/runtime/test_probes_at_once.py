@@ -302,7 +302,7 @@ async def test_five_hundred_reconnects_leave_nothing_in_the_schedule(
 
         assert len(alive) == 1
         schedule = f.runtime._schedule  # noqa: SLF001 - it shows nowhere else
-        assert len(schedule._times) < 100  # noqa: SLF001
+        assert len(schedule._order) < 100  # noqa: SLF001
 
 
 @pytest.mark.parametrize("how", ["stop_instance", "leave"])
@@ -380,3 +380,20 @@ def test_whatever_the_probes_do_each_instance_is_probed_in_time(
             assert all(len(f.completed(name)) >= 300 // longest - 1 for name in names)
 
     trio.run(main, clock=MockClock(autojump_threshold=0))
+
+
+async def test_a_listener_to_one_timeout_may_end_another(autojump_clock: MockClock) -> None:
+    """Also one whose time is up at the same moment: there is no verdict on that one any more."""
+    async with fleet(at_once=5) as f:
+        bots = [await f.start(name, hang) for name in "abc"]
+
+        def pause_the_others(event: telemetry.Event) -> None:
+            if isinstance(event, telemetry.ProbeCompleted):
+                for bot in [bot for bot in bots if bot.id != event.instance_id]:
+                    bot.pause()
+
+        f.runtime.events.listen(pause_the_others)
+        await trio.sleep(30)
+
+        assert len({event.instance_id for event in f.log.of(telemetry.ProbeCompleted)}) == 1
+        assert sorted(bot.status for bot in bots) == ["connected", "paused", "paused"]

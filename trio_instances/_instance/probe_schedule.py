@@ -1,7 +1,8 @@
 """The schedule of a runtime's probes: each at its time, at most so many at once, none in the way.
 
-One task and one heap of times serve all connections; a connection that waits for its next probe has
-no task. A probe runs in a task of the schedule's, and ends with its connection, which waits for it.
+One task and one table of times serve all connections; a connection that waits for its next probe
+has no task. A probe runs in a task of the schedule's, and ends with its connection, which waits for
+it.
 
 A probe that is due takes a slot, or its place in the line for one. It gives the slot back, and has
 its verdict, when it has ended *or its time is up*, so that one that takes no notice of its
@@ -13,11 +14,12 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from heapq import heapify, heappop, heappush
-from itertools import count
 from typing import TYPE_CHECKING, final
 
 import trio
 from trio.lowlevel import enable_ki_protection
+
+from .probe_tasks import ProbeTasks
 
 if TYPE_CHECKING:
     from ..policy.health import ProbeTrigger
@@ -29,7 +31,7 @@ BATCH = 0.01
 It makes a probe of ten thousand connections late by so much, and a third cheaper.
 """
 _NEEDLESS = 64
-"""How many more times may be kept of what is called off than of what is not."""
+"""How many more batches may be kept of what is called off than of what is not."""
 
 
 @final
@@ -43,18 +45,20 @@ class ProbeSchedule:
     def __init__(self, at_once: int) -> None:
         self._at_once = at_once
         self._watches: dict[ProbeWatch, None] = {}
-        self._tickets = count()
-        self._times: list[tuple[float, int]] = []
-        """When something is to be done, and the ticket of that; also of what is called off."""
-        self._by_ticket: dict[int, ProbeWatch] = {}
+        self._batches: dict[float, dict[ProbeWatch, float]] = {}
+        """When something is to be done about whom: the time of its next probe, or the end of the
+        one that runs. Batches are all that is in order, as a look at the times needs no more, and
+        most times are called off: every end of a probe that answers."""
+        self._order: list[float] = []
+        """A heap of the batches' numbers; also of those of which all was called off."""
         self._line: OrderedDict[ProbeWatch, tuple[ProbeTrigger, float]] = OrderedDict()
         """Those that wait for a slot, first come first served; what for, and since when."""
         self._slots: set[ProbeWatch] = set()
         """Those that run, and have time left."""
         self._sleep = trio.CancelScope()
         self._not_before = -math.inf
-        self._nursery: trio.Nursery | None = None
-        """Of the probes, while it runs."""
+        self._tasks = ProbeTasks()
+        """In which the probes run; open while it runs."""
 
     @enable_ki_protection
     async def run(self, nursery: trio.Nursery) -> None:
@@ -63,23 +67,25 @@ class ProbeSchedule:
         Args:
             nursery: For the probes, which its end leaves to end with their connections.
         """
-        self._nursery = nursery
+        self._tasks.open(nursery)
         try:
             for watch in self._watches:
-                if watch.budget is None and watch.ticket is None and watch not in self._line:
+                if watch.budget is None and watch.batch is None and watch not in self._line:
                     self._wait(watch)  # a crash of an earlier run has lost its place
             self._start_first()
             await self._keep_time()
         finally:
-            self._nursery = None
+            self._tasks.close()
 
     async def _keep_time(self) -> None:
         while True:
-            next_at = self._times[0][0] if self._times else math.inf
+            next_at = self._next_at()
             with trio.CancelScope(deadline=max(next_at, self._not_before)) as self._sleep:
                 await trio.sleep_forever()
             now = trio.current_time()
             self._not_before = now + BATCH
+            # Soon enough: it wakes when the time of a probe is up, also of one that has ended.
+            self._tasks.forget()
             self._do_what_is_due(now)
 
     def add(self, watch: ProbeWatch) -> None:
@@ -119,18 +125,24 @@ class ProbeSchedule:
             self._wait(watch)
         self._start_first()
 
-    def _do_what_is_due(self, now: float) -> None:
-        while self._times and self._times[0][0] <= now:
-            watch = self._by_ticket.pop(heappop(self._times)[1], None)
-            if watch is None:
-                continue
+    def _next_at(self) -> float:
+        while self._order and self._order[0] not in self._batches:
+            heappop(self._order)
+        return min(self._batches[self._order[0]].values()) if self._order else math.inf
 
-            watch.ticket = None
-            if watch.budget is None:
-                self._queue_if_due(watch, now)
-            else:
-                self._slots.discard(watch)
-                watch.time_is_up()
+    def _do_what_is_due(self, now: float) -> None:
+        while self._next_at() <= now:
+            batch = self._batches[self._order[0]]
+            for watch in [watch for watch, at in batch.items() if at <= now]:
+                if watch not in batch:
+                    continue  # who was told of the one before has called this one off
+
+                self._call_off(watch)
+                if watch.budget is None:
+                    self._queue_if_due(watch, now)
+                else:
+                    self._slots.discard(watch)
+                    watch.time_is_up()
         self._start_first()
 
     def _queue_if_due(self, watch: ProbeWatch, now: float) -> None:
@@ -143,29 +155,40 @@ class ProbeSchedule:
             self._set_time(watch, due_at)
 
     def _start_first(self) -> None:
-        while self._nursery is not None and self._line and len(self._slots) < self._at_once:
+        if not self._line or not self._tasks.ready:
+            return
+
+        now = trio.current_time()
+        while self._line and len(self._slots) < self._at_once:
             watch, (trigger, since) = self._line.popitem(last=False)
-            now = trio.current_time()
             self._slots.add(watch)
             self._set_time(watch, now + watch.policy.timeout)
-            watch.start(self._nursery, trigger, waited=now - since)
+            watch.start(self._tasks, trigger, now, waited=now - since)
 
     def _wait(self, watch: ProbeWatch) -> None:
         self._set_time(watch, watch.due()[0])
 
     def _set_time(self, watch: ProbeWatch, at: float) -> None:
-        watch.ticket = next(self._tickets)
-        self._by_ticket[watch.ticket] = watch
-        heappush(self._times, (at, watch.ticket))
+        watch.batch = number = at // BATCH
+        batch = self._batches.get(number)
+        if batch is None:
+            batch = self._batches[number] = {}
+            heappush(self._order, number)
+        batch[watch] = at
         if at < self._sleep.deadline:
             self._sleep.deadline = max(at, self._not_before)
 
     def _call_off(self, watch: ProbeWatch) -> None:
         """Take a connection out of the times and the line, wherever it is."""
         self._line.pop(watch, None)
-        if watch.ticket is not None:
-            del self._by_ticket[watch.ticket]
-            watch.ticket = None
-        if len(self._times) > 2 * len(self._by_ticket) + _NEEDLESS:
-            self._times = [each for each in self._times if each[1] in self._by_ticket]
-            heapify(self._times)
+        if watch.batch is None:
+            return
+
+        batch = self._batches[watch.batch]
+        del batch[watch]
+        if not batch:
+            del self._batches[watch.batch]
+            if len(self._order) > 2 * len(self._batches) + _NEEDLESS:
+                self._order = list(self._batches)
+                heapify(self._order)
+        watch.batch = None

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, final
 
 import trio
-from trio.lowlevel import disable_ki_protection, enable_ki_protection
+from trio.lowlevel import disable_ki_protection
 
 from .._supervision.context import current, stop_requested
 from .._supervision.exits import let_pass
@@ -15,12 +15,14 @@ from ..policy.failures import PROBE_TIMEOUT, Cause, FailureClass, ProbeTimedOut
 from ..policy.health import LivenessSignal, ProbeAction, ProbePolicy, ProbeTrigger, ProbeVerdict
 from ..policy.signals import SignalKind
 from ..telemetry import health_events
+from .probe_tasks import is_clean
 from .stuck import tell_stuck
 from .thread_probe import probed
 
 if TYPE_CHECKING:
     from .._supervision.core import Core
     from .handle import Instance
+    from .probe_tasks import ProbeTasks
     from .record import InstanceRecord
 
 
@@ -78,12 +80,12 @@ class ProbeWatch:
         "_task",
         "_trigger",
         "_waited",
+        "batch",
         "budget",
         "once_more",
         "policy",
         "silent",
         "state",
-        "ticket",
     )
 
     def __init__(
@@ -97,8 +99,8 @@ class ProbeWatch:
         self.policy = policy
         self.budget: trio.CancelScope | None = None
         """Around the probe that runs; the schedule cancels it when its time is up."""
-        self.ticket: int | None = None
-        """The schedule's, for what it does next about this connection."""
+        self.batch: float | None = None
+        """The schedule's: the number of the batch of times that this connection is in."""
         self.once_more: ProbeTrigger | None = None
         """Why there must be another probe as soon as the one that runs has ended."""
         self.state = health.ProbeState()
@@ -132,35 +134,42 @@ class ProbeWatch:
         """Return when the connection is to be probed next, and why."""
         if self.once_more is not None:
             return self._opened_at, self.once_more
+        if not self.policy.minds_silence:
+            return self._regular_at, ProbeTrigger.INTERVAL
 
         heard = self._record.signs.heard_since(self._opened_at)
         return liveness.next_probe(self.policy, self.state, heard, self._regular_at)
 
-    def start(self, nursery: trio.Nursery, trigger: ProbeTrigger, *, waited: float) -> None:
+    def start(self, tasks: ProbeTasks, trigger: ProbeTrigger, now: float, *, waited: float) -> None:
         """Begin a probe. Told by the schedule, which also ends it when its time is up.
 
         Args:
-            nursery: Of the schedule.
+            tasks: Of the schedule.
             trigger: Why it is made.
+            now: The time.
             waited: How long it waited for its turn, in seconds.
         """
         self.once_more = None
         self._trigger, self._waited = trigger, waited
-        self._began_at, self._failed = trio.current_time(), False
-        # Shielded: it ends with its connection, and not with the schedule.
-        self.budget = trio.CancelScope(shield=True)
-        # `start_soon` gives the task a copy of the context in which it is called.
-        self._context.copy().run(nursery.start_soon, self._probe, self.budget)
+        self._began_at, self._failed = now, False
+        context = self._context.copy()
+        context.run(probed.set, self._record.signs)
+        self.budget = tasks.begin(self._probe, context)
 
-    @enable_ki_protection
-    async def _probe(self, budget: trio.CancelScope) -> None:
-        probed.set(self._record.signs)  # for this task alone
+    async def _probe(self) -> bool:
+        budget = self.budget
+        assert budget is not None
         self._task = trio.lowlevel.current_task()
         self._began_at = trio.current_time()
         try:
-            cause = await self._ask(budget)
+            cause = await self._ask()
+            clean = is_clean()  # and stays so: without an await nobody can cancel it any more
+            if not clean and cause is None and not budget.cancel_called:
+                left = RuntimeError("a cancel scope was left open in the probe's task")
+                cause = self._record.classify(left)
             if self.live and not self._failed:
                 self._take_in(cause)
+            return clean
         finally:
             self.budget = self._task = None
             self._record.signs.schedule.ended(self)
@@ -212,16 +221,17 @@ class ProbeWatch:
             current.get().was_stuck = True  # with it the loop of connections is
         tell_stuck(self._record, "probe", seconds, self._task)
 
-    async def _ask(self, budget: trio.CancelScope) -> Cause | None:
+    async def _ask(self) -> Cause | None:
         record = self._record
         try:
-            with budget:
-                await _call(record.spec.channel.probe, record.handle, self._connection)
+            await _call(record.spec.channel.probe, record.handle, self._connection)
         except Exception as exc:
             return record.classify(exc)
         except BaseException as exc:
-            ordinary = let_pass(self._core, exc)  # Ctrl-C and its like end the whole tree
-            return None if ordinary is None else record.classify(ordinary)
+            error = _without_cancellation(exc)
+            if error is not None:
+                error = let_pass(self._core, error)  # Ctrl-C and its like end the whole tree
+            return None if error is None else record.classify(error)
 
         return None
 
@@ -260,7 +270,7 @@ class ProbeWatch:
                 record.degrade("probe", cause)
             case ProbeAction.FAIL:
                 record.signal(SignalKind.LOST, cause=cause, generation=self._generation)
-        if self.live:
+        if self.live and self.policy.minds_silence:
             self._tell_silence(now)
 
     # --- silence
@@ -297,3 +307,11 @@ async def _call(
 ) -> None:
     # Ctrl-C must be raised in the channel's own code, and not in this package's bookkeeping.
     await probe(instance, connection)
+
+
+def _without_cancellation(error: BaseException) -> BaseException | None:
+    """Return what failed beside the cancellation, as a cancel scope would let it through."""
+    if isinstance(error, BaseExceptionGroup):
+        return error.split(trio.Cancelled)[1]
+
+    return None if isinstance(error, trio.Cancelled) else error

@@ -100,6 +100,11 @@ class ProbePolicy:
             wrong.number(name, getattr(self, name), above=0.0, finite=True, optional=True)
         wrong.raise_any()
 
+    @property
+    def minds_silence(self) -> bool:
+        """Whether any silence leads to a probe."""
+        return self.transport_silence is not None or self.data_silence is not None
+
     def wait(self, u: float, *, first: bool = False) -> float:
         """Return the seconds until the next probe.
 
