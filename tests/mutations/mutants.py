@@ -183,7 +183,7 @@ MUTANTS = (
         "policy/reconnect.py",
         "return max(hint, self.hint_floor) + ",
         "return hint + ",
-        Worlds((7,)),
+        Worlds((1, 8)),
     ),
     Mutant(
         "a connection that is proven too soon",
