@@ -112,7 +112,8 @@ def settle(core: Core, record: ChildRecord, exit_: ChildExit, now: float) -> Dec
         case Verdict.ESCALATE:
             record.move(Move.REST, now)
             _escalate(core, record, exit_, cause, exceeded=decision.exceeded)
-    _auto_shutdown(core, record, decision.verdict)
+    if record.spec.significant:
+        _auto_shutdown(core, record, decision.verdict)
     return decision
 
 
@@ -139,9 +140,6 @@ def _decide(
 
 
 def _auto_shutdown(core: Core, record: ChildRecord, verdict: Verdict) -> None:
-    if not record.spec.significant:
-        return
-
     others = any(
         other.spec.significant and (other.state in ACTIVE or other.state is ChildState.RESTARTING)
         for other in core.children.values()

@@ -107,9 +107,9 @@ async def run_child(core: Core, record: ChildRecord, delay: float | None = None)
     try:
         try:
             with scope:
+                if delay is not None:
+                    await pause(record, delay)
                 while record.stop_asked_at is None:
-                    if delay is not None:
-                        await pause(record, delay)
                     begun = True
                     try:
                         await _begin(record, scope)
@@ -124,6 +124,7 @@ async def run_child(core: Core, record: ChildRecord, delay: float | None = None)
                         return
 
                     _renew_context(record)
+                    await pause(record, delay)
         except BaseException as exc:
             error = exc
         if begun:
@@ -144,9 +145,12 @@ def _renew_context(record: ChildRecord) -> None:
 
 
 def pause(record: ChildRecord, delay: float) -> Awaitable[None]:
-    """Let the delay pass. There is always a checkpoint: a restart loop must not starve the rest."""
+    """Let the delay pass. Others have their turn also where there is none; the caller awaits it.
+
+    It need not be cancelled then: the caller is to look whether the child was asked to stop.
+    """
     if delay <= 0.0:
-        return trio.lowlevel.checkpoint()  # noqa: ASYNC105 - the caller awaits it
+        return trio.lowlevel.cancel_shielded_checkpoint()  # noqa: ASYNC105
 
     return _wait_for_retry(record, delay)
 
