@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
+from .._supervision.supervisor import records_of
 from ..policy.failures import WhoMustAct
 from ..policy.health import ChildHealth, HealthSnapshot
 from ..policy.restart import ChildState
@@ -89,17 +90,19 @@ def _children(supervisor: Supervisor | None, *, of_connection: bool) -> tuple[Ch
         return ()
 
     return tuple(
-        ChildHealth(
-            name=child.name,
-            state=child.state,
-            incarnation=child.incarnation,
-            since=child.since,
-            essential=child.essential,
-            of_connection=of_connection,
-            last_cause=child.last_cause,
-        )
-        for child in supervisor.which_children()
-        if of_connection or child.name != CONNECTION
+        [
+            ChildHealth(
+                record.spec.name,
+                record.state,
+                record.incarnation,
+                record.since,
+                record.spec.essential,
+                of_connection,
+                record.last_cause,
+            )
+            for record in records_of(supervisor)
+            if of_connection or record.spec.name != CONNECTION
+        ]
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Unpack, final
 
 import trio
@@ -31,6 +31,11 @@ from .starting import (
 from .stop_report import StopReport
 from .stopping import request_stop, stop_one
 from .tree import SupervisorTree, read_tree
+
+
+def records_of(supervisor: Supervisor) -> Iterable[ChildRecord]:
+    """Return a supervisor's children as they are kept, for readers within this library."""
+    return supervisor._core.children.values()  # noqa: SLF001 - nobody else is to have them
 
 
 @final
