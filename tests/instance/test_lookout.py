@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import gc
+from functools import partial
+from weakref import ref
+
 import pytest
 import trio
+from attrs import evolve
 from trio.testing import MockClock
 
-from trio_instances import ChildSpec, InstanceSpec, telemetry
+from trio_instances import ChildSpec, InstanceSpec, open_runtime, telemetry
 from trio_instances._instance import watching
 from trio_instances._instance.pressure import look_at_queues
 from trio_instances._instance.record import InstanceRecord
 from trio_instances._instance.watching import Lookout
+from trio_instances.testing import EventRecorder
 
 from .scripted import STEADY, Scene, ScriptedChannel, always, scene
 
@@ -66,32 +72,67 @@ async def test_nothing_is_looked_at_that_does_not_run(
         await trio.sleep(1000)
         lookout = lookout_of(s)
         assert (lookout._instances, len(lookout._soon)) == (0, 0)  # noqa: SLF001
-        assert all(at != record.look_at for at, _, record in lookout._times)  # noqa: SLF001
+        due = [(at, reference()) for at, _, reference in lookout._times]  # noqa: SLF001
+        assert all(record is None or at != record.look_at for at, record in due)
 
 
 async def test_a_look_that_fails_is_no_other_instances_failure(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Law 9: it is a failure of the service, which is told, and goes on to look at each."""
-    bad = [True]
+    """Law 9: it is told of that instance, which is looked at again after a minute."""
+    failed: list[float] = []
 
-    def fail_once(record: InstanceRecord) -> None:
-        if record.spec.id == "bot" and record.connected and bad:
-            bad.clear()
+    def fail_twice(record: InstanceRecord) -> None:
+        if record.spec.id == "bot" and record.connected and len(failed) < 2:
+            failed.append(trio.current_time())
             raise Planted
 
         look_at_queues(record)
 
-    monkeypatch.setattr(watching, "look_at_queues", fail_once)
+    monkeypatch.setattr(watching, "look_at_queues", fail_twice)
     channel = ScriptedChannel()
     async with scene(channel) as s:
         other = InstanceSpec(id="other", channel=ScriptedChannel(), reconnect=STEADY, probe=None)
         await s.runtime.start_instance(other)
-        await trio.sleep(100)
-        (restarted,) = s.log.of(telemetry.ChildRestarting)
-        assert restarted.path == "runtime/services/lookout"
-        assert restarted.cause.error_type == "Planted"
+        await trio.sleep(1000)
+        told = s.log.of(telemetry.HookFailed)
+        assert [(e.hook, e.instance_id, e.cause.error_type) for e in told] == [
+            ("look", "bot", "Planted")
+        ] * 2
+        assert failed[1] - failed[0] == watching.LOOK_AGAIN
+        assert s.log.of(telemetry.ChildRestarting) == []
         assert {e.instance_id for e in s.log.of(telemetry.InstanceProven)} == {"bot", "other"}
+
+
+async def test_an_instance_that_is_gone_is_not_kept_until_its_time(
+    autojump_clock: MockClock,
+) -> None:
+    """Its channel, with whatever secrets that has, goes with it."""
+    channel = ScriptedChannel()
+    gone = ref(channel)
+    daily = evolve(STEADY, max_age=86_400.0)
+    async with open_runtime() as runtime:
+        await runtime.apply([InstanceSpec(id="bot", channel=channel, reconnect=daily, probe=None)])
+        del channel
+        await trio.sleep(100)
+        await runtime.apply([])
+        gc.collect()
+        assert gone() is None
+
+
+async def test_what_waits_for_its_turn_to_be_stopped_is_looked_at_all_the_same(
+    autojump_clock: MockClock,
+) -> None:
+    """An ordered stop of a fleet takes its time, and until then each goes on as before."""
+    slow = ScriptedChannel()
+    slow.close = partial(trio.sleep, 20.0)
+    log = EventRecorder()
+    proven_after = evolve(STEADY, stable_after=10.0, close_timeout=100.0)
+    async with open_runtime(events=log.bus) as runtime:
+        for name, channel in (("first", ScriptedChannel()), ("last", slow)):
+            spec = InstanceSpec(id=name, channel=channel, reconnect=proven_after, probe=None)
+            await (await runtime.start_instance(spec)).wait_status("connected")
+    assert [e.instance_id for e in log.of(telemetry.InstanceProven)] == ["first"]
 
 
 async def test_times_that_are_called_off_are_forgotten(autojump_clock: MockClock) -> None:

@@ -326,12 +326,10 @@ async def test_what_fails_beside_ctrl_c_in_a_probe_is_a_verdict(autojump_clock: 
         raise BaseExceptionGroup("both", [KeyboardInterrupt(), ValueError("own")])
 
     channel.ask = ask
-    with pytest.raises(BaseExceptionGroup) as caught:
+    with pytest.raises(KeyboardInterrupt):
         async with scene(channel, probe=OFTEN, log=log):
             await trio.sleep_forever()
 
-    assert caught.group_contains(KeyboardInterrupt)
-    assert not caught.group_contains(ValueError)
     completed = log.of(telemetry.ProbeCompleted)
     assert [e.cause.error_type for e in completed if e.cause is not None] == ["ValueError"]
 

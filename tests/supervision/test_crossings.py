@@ -229,3 +229,38 @@ async def test_a_child_that_dies_at_the_moment_of_its_stop_is_told_of_once_with_
 
     for _ in range(PLAYS):
         await play()
+
+
+async def test_a_round_whose_turn_comes_as_the_stop_begins_leaves_it_to_the_stop(
+    autojump_clock: MockClock,
+) -> None:
+    """It has waited for its turn behind a start; whoever began the stop has just ended that."""
+
+    async def play() -> None:
+        runs = 0
+
+        async def crash_once() -> None:
+            nonlocal runs
+            runs += 1
+            if runs == 1:
+                await trio.sleep(1)
+                raise ValueError
+            await trio.sleep(LATE)
+
+        async def slow(*, task_status: trio.TaskStatus[None]) -> None:
+            await trio.sleep(1.1)
+            task_status.started()
+            await trio.sleep(LATE)
+
+        backoff = Backoff(initial=1.0, cap=1.0, jitter="none")
+        async with open_supervisor(strategy="one_for_all", backoff=backoff) as supervisor:
+            supervisor.start_soon(crash_once, name="a")
+            await trio.sleep(1.5)
+            supervisor.start_soon(lingering, name="d")
+            await trio.sleep(0.4)
+            await supervisor.start(slow, name="slow")  # holds the turn when the round is due
+            with trio.fail_after(1):
+                await supervisor.stop()
+
+    for _ in range(PLAYS):
+        await play()

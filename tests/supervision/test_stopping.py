@@ -13,6 +13,7 @@ from trio_instances import (
     RestartIntensity,
     RestartLimitExceeded,
     Supervisor,
+    current_child_path,
     open_supervisor,
     telemetry,
     until_stopped,
@@ -449,3 +450,40 @@ async def test_what_the_body_waits_for_is_cancelled_when_the_supervisor_ends_by_
             async with trio.open_nursery() as beside:
                 beside.start_soon(trio.sleep_forever)
     assert tidied
+
+
+async def test_who_is_told_of_a_stop_is_not_in_the_child_that_ended_before_it(
+    autojump_clock: MockClock, recorder: Recorder
+) -> None:
+    """The end of each asks the next, and is not what its request is about."""
+    where: list[tuple[str, str | None]] = []
+
+    def listen(event: telemetry.Event) -> None:
+        if isinstance(event, telemetry.ChildStopping):
+            where.append((event.child, current_child_path()))
+
+    recorder.bus.listen(listen)
+    async with open_supervisor(events=recorder.bus) as supervisor:
+        for name in "abc":
+            await supervisor.start(forever, name=name)
+        await supervisor.stop()
+    assert where == [("c", None), ("b", None), ("a", None)]
+
+
+async def test_a_body_that_was_cancelled_in_a_nursery_gives_way_as_any_other(
+    autojump_clock: MockClock,
+) -> None:
+    """What led to the stop comes out bare, and not in a group with what that has cancelled."""
+
+    async def crashing() -> None:
+        await trio.sleep(1)
+        raise Crash
+
+    with trio.CancelScope() as whole, pytest.raises(RestartLimitExceeded):
+        async with open_supervisor(intensity=RestartIntensity(max_restarts=0)) as supervisor:
+            await supervisor.start(crashing)
+            with trio.CancelScope(shield=True):
+                await trio.sleep(2)
+            whole.cancel()
+            async with trio.open_nursery() as beside:
+                beside.start_soon(trio.sleep_forever)

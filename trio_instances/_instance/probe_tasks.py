@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Awaitable, Callable
 from contextvars import Context
 from typing import final
 
 import trio
 from trio.lowlevel import Abort, enable_ki_protection
 
-Probe = Callable[[], Awaitable[bool]]
-"""Probes; returns whether the task `is_clean`."""
+Probe = Callable[[], Awaitable[None]]
+"""Probes, in a scope of its own; never raises."""
 
 
 @final
 class ProbeTasks:
-    """Runs probes, each in a task and a scope that it has for itself while it runs.
+    """Runs probes, each in a task that it has for itself while it runs.
 
-    A task that has ended its probe waits for another one, in the same scope unless that was
-    cancelled: a new task and a new scope for each would be two fifths of what a probe costs.
-    Invariant: a task that waits is as a new one would be. It refers to nothing of its last probe
-    from `forget` on, and no scope is open in it but its own. There are hardly more tasks than
-    probes ran at once.
+    A task that has ended its probe waits for another one: a new task for each would be a quarter of
+    what a probe costs. Invariant: a task that waits is as a new one would be. Its probe has left
+    its scope, and with it whatever was left open in there; and from `forget` on the task refers to
+    nothing of it. There are hardly more tasks than probes ran at once.
     """
 
     def __init__(self) -> None:
         self._nursery: trio.Nursery | None = None
-        self._waiting: dict[trio.lowlevel.Task, trio.CancelScope] = {}
+        self._waiting: dict[trio.lowlevel.Task, None] = {}
         self._given: dict[trio.lowlevel.Task, Probe] = {}
         """What those are to run next that were just woken."""
         self._used: list[trio.lowlevel.Task] = []
@@ -63,65 +60,33 @@ class ProbeTasks:
                 task.context = self._nothing
         self._used.clear()
 
-    def begin(self, probe: Probe, context: Context) -> trio.CancelScope:
+    def begin(self, probe: Probe, context: Context) -> None:
         """Begin a probe.
 
         Args:
-            probe: It must not raise when it is cancelled.
+            probe: What to run.
             context: Its context variables, for it alone.
-
-        Returns:
-            What cancels it. Shielded: a probe ends with its connection, and not with the nursery.
         """
         assert self._nursery is not None
         if self._waiting:
-            task, scope = self._waiting.popitem()
+            task, _ = self._waiting.popitem()
             task.context = context
             self._given[task] = probe
             trio.lowlevel.reschedule(task)
         else:
-            scope = trio.CancelScope(shield=True)
             # `start_soon` gives the task a copy of the context in which it is called.
-            context.run(self._nursery.start_soon, self._run, probe, scope)
-        return scope
+            context.run(self._nursery.start_soon, self._run, probe)
 
     @enable_ki_protection
-    async def _run(self, probe: Probe | None, scope: trio.CancelScope) -> None:
-        with _left_somehow(scope):
-            while probe is not None:
-                clean = await probe()
-                probe = None  # or it would be kept, and its connection, while the task waits
-                if clean:
-                    probe = await self._wait(scope)
-
-    async def _wait(self, scope: trio.CancelScope) -> Probe | None:
-        if self._nursery is None:
-            return None
-
+    async def _run(self, probe: Probe | None) -> None:
         task = trio.lowlevel.current_task()
-        self._waiting[task] = scope
-        self._used.append(task)
-        # Nothing can cancel it: the scope is shielded, and belongs to no probe now.
-        await trio.lowlevel.wait_task_rescheduled(lambda _: Abort.FAILED)
-        return self._given.pop(task, None)
-
-
-@contextmanager
-def _left_somehow(scope: trio.CancelScope) -> Iterator[None]:
-    """Be in a scope, and leave it also from within one that a probe has left open in it."""
-    scope.__enter__()
-    try:
-        yield
-    finally:
-        with suppress(RuntimeError):  # Trio's word for that; the probe's verdict says it already
-            scope.__exit__(None, None, None)
-
-
-def is_clean() -> bool:
-    """Tell whether a probe has left this task as it found it: not cancelled, and in its own scope.
-
-    One that uses an async generator and does not close it may leave a cancel scope open. Trio tells
-    of a nursery, and of a deadline; a scope that has neither is not found before it is cancelled.
-    """
-    nurseries = trio.lowlevel.current_task().child_nurseries
-    return not nurseries and trio.current_effective_deadline() == math.inf
+        while probe is not None:
+            await probe()
+            probe = None  # or it would be kept, and its connection, while the task waits
+            # A nursery that was left open is not left with a scope: its task is of no more use.
+            if self._nursery is not None and not task.child_nurseries:
+                self._waiting[task] = None
+                self._used.append(task)
+                # Between two probes there is nothing to be cancelled.
+                await trio.lowlevel.wait_task_rescheduled(lambda _: Abort.FAILED)
+                probe = self._given.pop(task, None)

@@ -15,7 +15,6 @@ from ..policy.failures import PROBE_TIMEOUT, Cause, FailureClass, ProbeTimedOut
 from ..policy.health import LivenessSignal, ProbeAction, ProbePolicy, ProbeTrigger, ProbeVerdict
 from ..policy.signals import SignalKind
 from ..telemetry import health_events
-from .probe_tasks import is_clean
 from .stuck import tell_stuck
 from .thread_probe import probed
 
@@ -152,24 +151,21 @@ class ProbeWatch:
         self.once_more = None
         self._trigger, self._waited = trigger, waited
         self._began_at, self._failed = now, False
+        # Shielded: it ends with its connection, and not with the schedule.
+        self.budget = trio.CancelScope(shield=True)
         context = self._context.copy()
         context.run(probed.set, self._record.signs)
-        self.budget = tasks.begin(self._probe, context)
+        tasks.begin(self._probe, context)
 
-    async def _probe(self) -> bool:
+    async def _probe(self) -> None:
         budget = self.budget
         assert budget is not None
         self._task = trio.lowlevel.current_task()
         self._began_at = trio.current_time()
         try:
-            cause = await self._ask()
-            clean = is_clean()  # and stays so: without an await nobody can cancel it any more
-            if not clean and cause is None and not budget.cancel_called:
-                left = RuntimeError("a cancel scope was left open in the probe's task")
-                cause = self._record.classify(left)
+            cause = await self._ask(budget)
             if self.live and not self._failed:
                 self._take_in(cause)
-            return clean
         finally:
             self.budget = self._task = None
             self._record.signs.schedule.ended(self)
@@ -221,17 +217,17 @@ class ProbeWatch:
             current.get().was_stuck = True  # with it the loop of connections is
         tell_stuck(self._record, "probe", seconds, self._task)
 
-    async def _ask(self) -> Cause | None:
+    async def _ask(self, budget: trio.CancelScope) -> Cause | None:
         record = self._record
         try:
-            await _call(record.spec.channel.probe, record.handle, self._connection)
+            # A scope for each: only leaving it tells for certain whether one was left open in it.
+            with budget:
+                await _call(record.spec.channel.probe, record.handle, self._connection)
         except Exception as exc:
             return record.classify(exc)
         except BaseException as exc:
-            error = _without_cancellation(exc)
-            if error is not None:
-                error = let_pass(self._core, error)  # Ctrl-C and its like end the whole tree
-            return None if error is None else record.classify(error)
+            ordinary = let_pass(self._core, exc)  # Ctrl-C and its like end the whole tree
+            return None if ordinary is None else record.classify(ordinary)
 
         return None
 
@@ -307,11 +303,3 @@ async def _call(
 ) -> None:
     # Ctrl-C must be raised in the channel's own code, and not in this package's bookkeeping.
     await probe(instance, connection)
-
-
-def _without_cancellation(error: BaseException) -> BaseException | None:
-    """Return what failed beside the cancellation, as a cancel scope would let it through."""
-    if isinstance(error, BaseExceptionGroup):
-        return error.split(trio.Cancelled)[1]
-
-    return None if isinstance(error, trio.Cancelled) else error

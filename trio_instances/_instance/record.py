@@ -61,6 +61,7 @@ class InstanceRecord:
     """
 
     __slots__ = (
+        "__weakref__",
         "_signalling",
         "_signals",
         "_wakeup",

@@ -11,6 +11,7 @@ from collections import OrderedDict
 from heapq import heapify, heappop, heappush
 from itertools import count
 from typing import TYPE_CHECKING, final
+from weakref import ReferenceType, ref
 
 import trio
 from trio.lowlevel import enable_ki_protection
@@ -19,6 +20,7 @@ from .._supervision.context import stop_requested
 from ..policy.connection import TABLE
 from ..policy.requested import DRAIN_REQUESTED
 from ..policy.signals import Phase, SignalKind
+from ..telemetry import events
 from .pressure import all_queues, look_at_queues
 from .stuck import tell_stuck
 
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 
 DRAIN_INTERVAL = 0.05
 """Seconds between two looks at the queues while an instance is drained."""
+LOOK_AGAIN = 60.0
+"""Seconds until an instance is looked at again when that has failed."""
 _NEEDLESS = 64
 """How many times may be kept of what is called off, beside a quarter of all others."""
 
@@ -40,8 +44,10 @@ class Lookout:
         """How many are looked at; those whose `look_at` is not None."""
         self._soon: OrderedDict[InstanceRecord, None] = OrderedDict()
         """Those to be looked at as soon as whoever runs now waits."""
-        self._times: list[tuple[float, int, InstanceRecord]] = []
-        """When to look at which; called off where its `look_at` says another time."""
+        self._times: list[tuple[float, int, ReferenceType[InstanceRecord]]] = []
+        """When to look at which; called off where its `look_at` says another time.
+
+        Weakly, as one that is gone is not to be kept until its time comes."""
         self._numbers = count()
         self._alarm = trio.CancelScope()
         self._asleep = trio.lowlevel.ParkingLot()
@@ -83,8 +89,9 @@ class Lookout:
 
     def _look_at_due(self, now: float) -> None:
         while self._times and self._times[0][0] <= now:
-            at, _, record = heappop(self._times)
-            if at == record.look_at:
+            at, _, reference = heappop(self._times)
+            record = reference()
+            if record is not None and at == record.look_at:
                 record.look_at = math.inf
                 self._soon[record] = None
 
@@ -93,21 +100,36 @@ class Lookout:
         assert record.child.context is not None
         # Who is told of what is seen is to find himself in the instance; in a copy of its context,
         # as what is done about it may run in the same one.
-        at = record.child.context.copy().run(_look, record)
+        at = record.child.context.copy().run(_look_safely, record)
         if at == record.look_at:
             return
 
         record.look_at = at
         if at < math.inf:
             self._forget_needless()
-            heappush(self._times, (at, next(self._numbers), record))
+            heappush(self._times, (at, next(self._numbers), ref(record)))
             if at == self._times[0][0]:
                 self._alarm.deadline = at
 
     def _forget_needless(self) -> None:
         if len(self._times) > 1.25 * self._instances + _NEEDLESS:
-            self._times = [each for each in self._times if each[0] == each[2].look_at]
+            self._times = [each for each in self._times if _is_due(each[2](), each[0])]
             heapify(self._times)
+
+
+def _is_due(record: InstanceRecord | None, at: float) -> bool:
+    return record is not None and record.look_at == at
+
+
+def _look_safely(record: InstanceRecord) -> float:
+    """Look at an instance; a failure in that is its own, and of no other one."""
+    try:
+        return _look(record)
+    except Exception as exc:
+        if record.bus.listening:
+            cause = record.classify(exc)
+            record.tell(events.HookFailed, hook="look", path=record.spec.id, cause=cause)
+        return trio.current_time() + LOOK_AGAIN
 
 
 def _look(record: InstanceRecord) -> float:

@@ -25,7 +25,7 @@ from ..telemetry.sinks.feed import SinkFeed, open_sinks
 from .ending import RuntimeEnding
 from .reporter import RuntimeReporter, end_of_runtime
 from .runtime import Runtime
-from .services import SERVICES, running_services
+from .services import SERVICES, running_lookout, running_services
 from .settings import RuntimeSettings
 
 
@@ -106,7 +106,7 @@ async def _running(
     if bus.listening:
         bus.publish(RuntimeStarted(at=asked_at))
     try:
-        async with run_core(core, parent) as supervisor:
+        async with running_lookout(core, lookout), run_core(core, parent) as supervisor:
             runtime = Runtime(
                 settings,
                 supervisor,
@@ -116,7 +116,7 @@ async def _running(
                 lookout=lookout,
                 feeds=feeds,
             )
-            async with running_services(core, schedule, lookout, wall_clock, runtime.sleeps):
+            async with running_services(core, schedule, wall_clock, runtime.sleeps):
                 try:
                     yield runtime
                 finally:

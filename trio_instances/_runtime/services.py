@@ -41,19 +41,32 @@ SERVICES = RestartIntensity(max_restarts=3, period=10.0)
 
 
 @asynccontextmanager
+async def running_lookout(runtime: Core, lookout: Lookout) -> AsyncIterator[None]:
+    """Look at instances during the block, which they are to end in.
+
+    Args:
+        runtime: The runtime's supervisor.
+        lookout: When which instance is looked at.
+
+    Raises:
+        RestartLimitExceeded: It failed again and again.
+    """
+    core = _core_of_services(runtime)
+    async with run_core(core, None) as supervisor:
+        supervisor.start_soon(lookout.run, name="lookout")
+        yield
+        core.stop_waiting()
+
+
+@asynccontextmanager
 async def running_services(
-    runtime: Core,
-    schedule: ProbeSchedule,
-    lookout: Lookout,
-    wall_clock: WallClock,
-    sleeps: Sleeps,
+    runtime: Core, schedule: ProbeSchedule, wall_clock: WallClock, sleeps: Sleeps
 ) -> AsyncIterator[None]:
     """Run them during the block, under a supervisor of their own; they begin no probe after it.
 
     Args:
         runtime: The runtime's supervisor, in whose nursery the probes are.
         schedule: When which connection is probed.
-        lookout: When which instance is looked at.
         wall_clock: Returns seconds that go on while the machine sleeps.
         sleeps: Where sleeps are counted.
 
@@ -61,20 +74,23 @@ async def running_services(
         RestartLimitExceeded: One of them failed again and again.
     """
     bus = runtime.reporter.bus
-    core = Core(
-        path=f"{runtime.path}/services",
-        options=SupervisorOptions(intensity=SERVICES),
-        reporter=Reporter(bus),
-        random=None,
-    )
+    core = _core_of_services(runtime)
     async with run_core(core, None) as supervisor:
         supervisor.start_soon(schedule.run, runtime.nursery, name="probes")
-        supervisor.start_soon(lookout.run, name="lookout")
         supervisor.start_soon(
             _watch_sleep, schedule, wall_clock, bus, sleeps, name="sleep", restart="transient"
         )
         yield
         core.stop_waiting()
+
+
+def _core_of_services(runtime: Core) -> Core:
+    return Core(
+        path=f"{runtime.path}/services",
+        options=SupervisorOptions(intensity=SERVICES),
+        reporter=Reporter(runtime.reporter.bus),
+        random=None,
+    )
 
 
 # Protected from Ctrl-C, which is for what the user wrote: here it would leave every instance

@@ -180,6 +180,9 @@ def let_pass(core: Core, error: BaseException) -> Exception | None:
     passing: BaseException | None = error
     if isinstance(error, BaseExceptionGroup):
         ordinary, passing = error.split(Exception)
+    # Of one alone no group is made, as a nursery does whatever comes through it.
+    while isinstance(passing, BaseExceptionGroup) and len(passing.exceptions) == 1:
+        passing = passing.exceptions[0]
     if passing is not None:
         core.passed.append(passing)
         if core.closing and any(isinstance(leaf, KeyboardInterrupt) for leaf in flatten(passing)):

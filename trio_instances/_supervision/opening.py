@@ -210,7 +210,11 @@ class run_core(AbstractAsyncContextManager[Supervisor]):  # noqa: N801 - used as
 
 
 def _holds_cancelled(failure: BaseException) -> bool:
-    return any(isinstance(leaf, trio.Cancelled) for leaf in flatten(failure))
+    return any(map(_is_cancelled, flatten(failure)))
+
+
+def _is_cancelled(leaf: BaseException) -> bool:
+    return isinstance(leaf, trio.Cancelled)
 
 
 async def _wait_children(core: Core) -> BaseException | None:
@@ -241,14 +245,14 @@ async def _stop(core: Core) -> None:
 def outcome_of(core: Core, failure: BaseException | None) -> BaseException | None:
     """Return what the block is to raise: what passed through, the escalation, the body's exception.
 
-    Of several, a `trio.Cancelled` of the body gives way: the scope that it belongs to raises it
-    anew where there is something left to cancel. Ctrl-C twice is one interrupt. Any other are
-    raised together, as nothing may be lost.
+    Of several, a `trio.Cancelled` of the body gives way, and so does a group of nothing else: the
+    scope that it belongs to raises it anew where there is something left to cancel. Ctrl-C twice is
+    one interrupt. Any other are raised together, as nothing may be lost.
     """
     outcomes: list[BaseException] = list(core.passed)
     if core.escalation is not None:
         outcomes.append(core.escalation)
-    if failure is not None and not (outcomes and isinstance(failure, trio.Cancelled)):
+    if failure is not None and not (outcomes and all(map(_is_cancelled, flatten(failure)))):
         outcomes.append(failure)
     interrupts = [each for each in outcomes if isinstance(each, KeyboardInterrupt)]
     outcomes = [each for each in outcomes if each not in interrupts[1:]]

@@ -71,8 +71,8 @@ async def _next_round(core: Core, record: ChildRecord, delay: float) -> Due | No
     ticket = record.ticket
     await pause(record, delay)
     async with core.turn:
-        if record.ticket != ticket or record.state is not ChildState.RESTARTING:
-            return None  # something else has restarted or stopped it meanwhile
+        if core.closing or record.ticket != ticket or record.state is not ChildState.RESTARTING:
+            return None  # something else has restarted or stopped it meanwhile, or is about to
 
         await _stop_group(core, record)
         return await _start_group(core, record)

@@ -7,6 +7,7 @@ with its stack, and waited for.
 
 from __future__ import annotations
 
+import contextvars
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, final
@@ -100,13 +101,15 @@ class StopInTurn:
         records: The children, in the order in which they are stopped; gone through as they are.
     """
 
-    __slots__ = ("_core", "_left", "_over", "_watch")
+    __slots__ = ("_context", "_core", "_left", "_over", "_watch")
 
     def __init__(self, core: Core, records: Iterable[ChildRecord]) -> None:
         self._core = core
         self._left = iter(records)
         self._watch: _Watch | None = None
         self._over = trio.Event()
+        # Whoever is told of a stop is not to find himself in the child that has ended before it.
+        self._context = contextvars.copy_context()
 
     def go_on(self) -> None:
         """Ask the next one that there is something to wait for, if the last one has ended."""
@@ -114,7 +117,7 @@ class StopInTurn:
             return
 
         for record in self._left:
-            if _ask(self._core, record):
+            if self._context.run(_ask, self._core, record):
                 self._watch = _Watch(record)
                 return
         self._watch = None
