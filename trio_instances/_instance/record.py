@@ -116,8 +116,7 @@ class InstanceRecord:
         self.handle: Instance
         self.seat = self._take_seat()
         """Its dealings with a connection budget, where it has one."""
-        self.connection = ConnectionState(budgeted=self.seat is not None)
-        self.status = StatusState()
+        self.connection, self.status = ConnectionState(budgeted=self.seat is not None), StatusState()
         self.status_since = self.started_at = self.connected_at = trio.current_time()
         self.restarting = False
         """Whether its present stop is half of a restart."""
@@ -127,8 +126,8 @@ class InstanceRecord:
         """Seconds after which the present connection is stable."""
         self.cause: Cause | None = None
         """The last failure of any kind."""
-        self.restarts = self.reconnect_attempts = self.reconnects = self.handed_over = 0
-        self.failures_in_a_row = 0
+        self.restarts = self.failures_in_a_row = 0
+        self.reconnect_attempts = self.reconnects = self.handed_over = 0
         self.last_restart: Cause | None = None
         self.queues: Mapping[str, Queue] = _NO_QUEUES
         self.pressure = PressureLevel.NORMAL
