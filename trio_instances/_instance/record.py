@@ -116,10 +116,10 @@ class InstanceRecord:
         self.handle: Instance
         self.seat = self._take_seat()
         """Its dealings with a connection budget, where it has one."""
-        self.connection, self.status = ConnectionState(budgeted=self.seat is not None), StatusState()
+        self.connection = ConnectionState(budgeted=self.seat is not None)
+        self.status = StatusState()
         self.status_since = self.started_at = self.connected_at = trio.current_time()
-        self.restarting = False
-        """Whether its present stop is half of a restart."""
+        self.restarting = False  # whether its present stop is half of a restart
         self.lost_at: float | None = None
         """When the connection was lost, until there is one again."""
         self.proven_in = 0.0
@@ -144,7 +144,7 @@ class InstanceRecord:
         """What a connection has left for its successor."""
         self._wakeup: trio.Event | None = None
         self.waiters: tuple[Waiter, ...] = ()
-        """Who waits until something is so of it; looked at by `tell_waiters`."""
+        """Who waits until something is so of it."""
         self._signals: tuple[tuple[Signal, str | None], ...] = ()
         self._signalling = False
 
