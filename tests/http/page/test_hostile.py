@@ -60,6 +60,8 @@ async def test_verbs_reach_the_instance_whatever_its_id(browser: Browser, text: 
         def look(page: Page) -> None:
             page.evaluate("token => sessionStorage.setItem('trio-instances-token', token)", TOKEN)
             rows(page).first.click()
+            # What comes first moves the buttons down, and a click with them would go past.
+            expect(page.locator("#details .status")).to_contain_text("Connected for")
             page.get_by_role("button", name="Pause", exact=True).click()
             expect(page.locator(".answer")).to_contain_text("has accepted it")
             expect(page.locator("#details .status")).to_contain_text("Paused")
