@@ -75,6 +75,48 @@ async def test_a_group_with_an_interrupt_is_taken_apart(
     assert recorder.of(telemetry.ChildRestarting) == []
 
 
+@pytest.mark.parametrize(
+    "told",
+    [
+        telemetry.ChildStarted,
+        telemetry.ChildExited,
+        telemetry.ChildRestarting,
+        telemetry.ChildStopping,
+        telemetry.ChildStopped,
+    ],
+)
+async def test_what_a_listener_lets_through_goes_through_and_harms_no_child(
+    autojump_clock: MockClock, told: type[telemetry.Event], recorder: Recorder
+) -> None:
+    """Law 6 for a ``sys.exit()`` in a listener: the stop that it was told of has its order."""
+    asked = False
+
+    def leave(event: telemetry.Event) -> None:
+        nonlocal asked
+        if isinstance(event, told) and not asked:
+            asked = True
+            raise SystemExit(3)
+
+    async def crashing() -> None:
+        await trio.sleep(1)
+        raise Crash
+
+    recorder.bus.listen(leave)
+    with trio.fail_after(100), pytest.raises(SystemExit) as caught:
+        async with open_supervisor(
+            events=recorder.bus, intensity=RestartIntensity(max_restarts=100)
+        ) as supervisor:
+            for name in "abc":
+                supervisor.start_soon(trio.sleep_forever, name=name)
+            supervisor.start_soon(crashing, name="d")
+            await trio.sleep(10)
+            await supervisor.stop()
+    assert asked
+    assert caught.value.code == 3
+    stopped = [event.child for event in recorder.of(telemetry.ChildStopped)]
+    assert [child for child in stopped if child != "d"] == ["c", "b", "a"]
+
+
 async def test_a_second_ctrl_c_in_a_child_s_own_code_cuts_the_stop_short_as_well(
     autojump_clock: MockClock,
 ) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, final
 import trio
 from attrs import evolve
 
+from .._supervision.classifying import cause_of
 from ..policy import connection as machine
 from ..policy import status
 from ..policy.causes.defaults import classify_failure
@@ -25,8 +26,8 @@ from ..policy.status import Change, InstanceStatus, StatusState
 from ..telemetry import events
 from ..telemetry.status_events import StatusChanged
 from .acting import perform
-from .cores import own_core
 from .life import life_of
+from .reporter import InstanceReporter
 from .waiting import DEAD_ENDS, tell_waiters
 
 if TYPE_CHECKING:
@@ -369,9 +370,8 @@ class InstanceRecord:
         if self.child is None:
             return classify_failure(exc)
 
-        # Made for this one failure: kept, it would be a twentieth of what an instance weighs.
-        path = self.child.path
-        return own_core(self, path).classify(path, exc)
+        channel = self.spec.channel
+        return cause_of(channel.classify, InstanceReporter(self), self.child.path, exc)
 
     def tell(self, kind: type[Event], *, at: float | None = None, **fields: Any) -> None:
         """Publish an event of this instance. Test `bus.listening` first.

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable
 from functools import partial
 from random import Random
-from typing import TYPE_CHECKING, Any, cast, final
+from typing import TYPE_CHECKING, Any, final
 
 import trio
 
@@ -25,12 +25,12 @@ from .._exceptions import (
     Mistake,
     SupervisorNotRunning,
 )
-from ..policy.causes.defaults import classify_failure
-from ..policy.failures import Cause, flatten, merge_causes, stated_cause
+from ..policy.failures import Cause
 from ..policy.intensity import RestartWindow
 from ..policy.restart import Move, RestartType
 from ..policy.specs import ChildSpec
 from ..policy.strategies import AutoShutdown, Strategy
+from .classifying import cause_of
 from .context import current
 from .record import ACTIVE, ChildExit, ChildRecord
 from .running import run_child
@@ -347,30 +347,5 @@ class Core:
             self.stop_log.absorb(inner.stop_report)
 
     def classify(self, path: str, error: Exception) -> Cause:
-        """Classify a failure, leaf by leaf where it is a group.
-
-        A leaf that states its cause is not asked about. A `classify` that fails itself is reported,
-        and the library's own rules are used.
-        """
-        if not isinstance(error, ExceptionGroup):
-            return self._classify_leaf(path, error)
-
-        return merge_causes(self._classify_leaf(path, leaf) for leaf in flatten(error))
-
-    def _classify_leaf(self, path: str, leaf: BaseException) -> Cause:
-        stated = stated_cause(leaf)
-        if stated is not None:
-            return stated
-
-        try:
-            cause = self.options.classify(cast("Exception", leaf))
-        except Exception as broken:
-            self.reporter.hook_failed("classify", path, broken)
-            return classify_failure(leaf)
-
-        if isinstance(cause, Cause):
-            return cause
-
-        rubbish = TypeError(f"classify returned {cause!r}, not a Cause")
-        self.reporter.hook_failed("classify", path, rubbish)
-        return classify_failure(leaf)
+        """Classify a failure of a child, or of what is in it."""
+        return cause_of(self.options.classify, self.reporter, path, error)

@@ -9,12 +9,13 @@ import trio
 from ..policy.causes.defaults import classify_failure
 from ..policy.failures import Cause
 from ..telemetry import child_events, events
+from .exits import let_pass
 
 if TYPE_CHECKING:
     from .._exceptions import Escalation
     from ..policy.restart import Decision
     from ..telemetry.bus import EventBus
-    from ..telemetry.schema import ChildEvent
+    from ..telemetry.schema import ChildEvent, Event
     from .record import ChildRecord
 
 
@@ -113,20 +114,19 @@ class Reporter:
     def escalated(self, failure: Escalation, record: ChildRecord, *, exceeded: bool) -> None:
         """The supervisor gave up."""
         if self.bus.listening:
-            self.bus.publish(
-                events.SupervisorEscalated(
-                    at=trio.current_time(),
-                    instance_id=self.instance_id,
-                    channel_type=self.channel_type,
-                    path=failure.path,
-                    generation=self.generation,
-                    child=failure.child,
-                    cause=failure.cause,
-                    restarts=record.window.intensity.max_restarts,
-                    period=record.window.intensity.period,
-                    exceeded=exceeded,
-                )
+            event = events.SupervisorEscalated(
+                at=trio.current_time(),
+                instance_id=self.instance_id,
+                channel_type=self.channel_type,
+                path=failure.path,
+                generation=self.generation,
+                child=failure.child,
+                cause=failure.cause,
+                restarts=record.window.intensity.max_restarts,
+                period=record.window.intensity.period,
+                exceeded=exceeded,
             )
+            self._hand_out(record, event)
 
     def hook_failed(self, hook: str, path: str, error: Exception) -> None:
         """A function that the user supplied has failed itself."""
@@ -150,15 +150,22 @@ class Reporter:
         self, kind: type[ChildEvent], record: ChildRecord, now: float, **fields: object
     ) -> None:
         instance_id, channel_type = self.labels(record)
-        self.bus.publish(
-            kind(
-                at=now,
-                instance_id=instance_id,
-                channel_type=channel_type,
-                path=record.path,
-                child=record.spec.name,
-                incarnation=record.incarnation,
-                generation=self.generation,
-                **fields,
-            )
+        event = kind(
+            at=now,
+            instance_id=instance_id,
+            channel_type=channel_type,
+            path=record.path,
+            child=record.spec.name,
+            incarnation=record.incarnation,
+            generation=self.generation,
+            **fields,
         )
+        self._hand_out(record, event)
+
+    def _hand_out(self, record: ChildRecord, event: Event) -> None:
+        try:
+            self.bus.publish(event)
+        except BaseException as exc:
+            # A listener's `sys.exit()`, say. It goes through, and not in the middle of what it
+            # was told of: a stop that it cut off would never end.
+            let_pass(record.core, exc)
