@@ -11,14 +11,12 @@ from __future__ import annotations
 import contextlib
 import contextvars
 from collections.abc import Awaitable, Callable
-from time import perf_counter
 from typing import Any
 
 import trio
 from trio.lowlevel import Abort, current_task, reschedule, wait_task_rescheduled
 
-from .crew import Crasher, CrashError, Crew
-from .harness.values import Sample
+from .crew import Crasher, CrashError
 
 
 class BareChild:
@@ -69,38 +67,9 @@ class BareSupervisor:
             self._children.pop().scope.cancel()
 
 
-async def start_bare(size: int) -> Sample:
-    """Start children one by one, and stop them in reverse order."""
-    crew = Crew(size)
-    async with trio.open_nursery() as nursery:
-        supervisor = BareSupervisor(nursery)
-        begun = perf_counter()
-        for number in range(size):
-            await supervisor.start(crew.child, number)
-        ready = perf_counter()
-        crew.check_ready()
-        asked = perf_counter()
-        supervisor.stop()
-    ended = perf_counter()
-    crew.check_order()
-    return {"start": (ready - begun) / size, "stop": (ended - asked) / size}
-
-
-async def restart_bare(size: int) -> Sample:
+async def retry(crasher: Crasher) -> None:
     """Restart a child that crashes at once, in its own task."""
-    crasher, context = Crasher(size), contextvars.copy_context()
-
-    async with trio.open_nursery() as nursery:
-        begun = perf_counter()
-        nursery.start_soon(_retry, crasher, context)
-        await crasher.done.wait()
-        taken = perf_counter() - begun
-        nursery.cancel_scope.cancel()
-    crasher.check_restarts()
-    return {"restart": taken / size}
-
-
-async def _retry(crasher: Crasher, context: contextvars.Context) -> None:
+    context = contextvars.copy_context()
     while True:
         with contextlib.suppress(CrashError):
             await crasher.run()

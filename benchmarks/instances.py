@@ -118,14 +118,14 @@ def _silent() -> Any:
 async def _by_hand(*, task_status: trio.TaskStatus[None]) -> None:
     channel: Quiet = Quiet()
     while True:
-        async with channel.connect(None) as connection, trio.open_nursery() as nursery:  # type: ignore[arg-type]
+        async with channel.connect(None) as connection, trio.open_nursery() as nursery:  # type: ignore[arg-type]  # it asks nothing of an instance
             nursery.start_soon(trio.sleep_forever)
             nursery.start_soon(trio.sleep_forever)
             task_status.started()
             while True:
                 await trio.sleep(30.0)
                 with trio.fail_after(5.0):
-                    await channel.probe(None, connection)  # type: ignore[arg-type]
+                    await channel.probe(None, connection)  # type: ignore[arg-type]  # see above
 
 
 async def by_hand(size: int) -> Sample:

@@ -12,7 +12,7 @@ import trio
 from trio_instances import RestartIntensity, open_supervisor
 from trio_instances.telemetry import Event, EventBus
 
-from .bare import restart_bare
+from .bare import retry
 from .crew import Crasher, CrashError
 from .harness.command import main
 from .harness.values import OURS, Contender, Figure, Sample, Target, Workload, check
@@ -57,6 +57,15 @@ async def ours_heard(size: int) -> Sample:
     sample = await ours(size, bus)
     check("restarts told", heard.count("child.restarting"), size)
     return sample
+
+
+async def bare(size: int) -> Sample:
+    """By the bare mechanism."""
+
+    def begin(nursery: trio.Nursery, crasher: Crasher) -> None:
+        nursery.start_soon(retry, crasher)
+
+    return await _in_nursery(size, begin)
 
 
 async def nursery_loop(size: int) -> Sample:
@@ -130,7 +139,7 @@ WORKLOAD = Workload(
     contenders={
         OURS: Contender(partial(trio.run, ours)),
         f"{OURS}, heard": Contender(partial(trio.run, ours_heard)),
-        "the bare mechanism": Contender(partial(trio.run, restart_bare)),
+        "the bare mechanism": Contender(partial(trio.run, bare)),
         "fresh nursery": Contender(partial(trio.run, nursery_loop)),
         "triotp": Contender(partial(trio.run, triotp), triotp_here),
         "mode": Contender(partial(run_mode, mode), mode_here),

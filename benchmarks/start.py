@@ -10,7 +10,7 @@ import trio
 
 from trio_instances import open_supervisor
 
-from .bare import start_bare
+from .bare import BareSupervisor
 from .crew import Crew
 from .harness.command import main
 from .harness.values import OURS, Contender, Figure, Sample, Target, Workload, check
@@ -43,6 +43,23 @@ async def ours(size: int) -> Sample:
         asked = perf_counter()
         await supervisor.stop()
         ended = perf_counter()
+    crew.check_order()
+    return _sample(size, begun, ready, asked, ended)
+
+
+async def bare(size: int) -> Sample:
+    """By the bare mechanism, stopped one by one in reverse order."""
+    crew = Crew(size)
+    async with trio.open_nursery() as nursery:
+        supervisor = BareSupervisor(nursery)
+        begun = perf_counter()
+        for number in range(size):
+            await supervisor.start(crew.child, number)
+        ready = perf_counter()
+        crew.check_ready()
+        asked = perf_counter()
+        supervisor.stop()
+    ended = perf_counter()
     crew.check_order()
     return _sample(size, begun, ready, asked, ended)
 
@@ -121,7 +138,7 @@ WORKLOAD = Workload(
     figures=(Figure("start", "µs a child", 1e6), Figure("stop", "µs a child", 1e6)),
     contenders={
         OURS: Contender(partial(trio.run, ours)),
-        "the bare mechanism": Contender(partial(trio.run, start_bare)),
+        "the bare mechanism": Contender(partial(trio.run, bare)),
         "nursery.start": Contender(partial(trio.run, nursery_start)),
         "nursery.start_soon": Contender(partial(trio.run, nursery_start_soon)),
         "triotp": Contender(partial(trio.run, triotp), triotp_here),

@@ -63,7 +63,7 @@ def mode_services(run: Callable[[int], Awaitable[None]], count: int) -> list[Any
     """
     from mode import Service  # noqa: PLC0415 - not installed everywhere
 
-    class Child(Service):  # type: ignore[misc]
+    class Child(Service):  # type: ignore[misc]  # mode is not typed
         abstract = False
 
         def __init__(self, number: int) -> None:

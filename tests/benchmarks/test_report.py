@@ -32,10 +32,9 @@ RESULT = Result(
 
 
 def _shown(result: Result) -> str:
-    console = Console(file=io.StringIO(), width=150)
-    show(result, console)
-    text: str = console.file.getvalue()  # type: ignore[attr-defined]
-    return text
+    shown = io.StringIO()
+    show(result, Console(file=shown, width=150))
+    return shown.getvalue()
 
 
 def test_a_table_has_each_contender_with_its_spread_and_ours_as_a_part_of_it() -> None:

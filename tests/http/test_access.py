@@ -21,7 +21,7 @@ DEFAULTS = {
 
 def access(host: str = "127.0.0.1", token: str | None = None) -> Access:
     """Return what an endpoint grants."""
-    return Access(Settings(host=host, token=token, **DEFAULTS))  # type: ignore[arg-type]
+    return Access(Settings(host=host, token=token, **DEFAULTS))  # type: ignore[arg-type]  # the defaults are one mapping of several types
 
 
 @given(st.text())

@@ -45,7 +45,7 @@ async def test_every_mistake_is_listed_before_anything_listens() -> None:
                 replay=0,
                 max_readers=0,
                 stop_timeout=float("inf"),
-                metrics_by_instance=0,  # type: ignore[arg-type]
+                metrics_by_instance=0,  # type: ignore[arg-type]  # the mistake under test
             )
     wrong = [mistake.place for mistake in raised.value.mistakes]
     assert wrong == [

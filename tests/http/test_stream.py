@@ -10,7 +10,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from trio_instances import InstanceStatus, open_runtime
+from trio_instances import InstanceStatus, Runtime, open_runtime
 from trio_instances.telemetry import event_from_dict, event_to_dict, level_of, one_line
 from trio_instances.testing import EventRecorder
 
@@ -32,10 +32,10 @@ from .endpoints import (
 S = InstanceStatus
 
 
-async def started(runtime: object, *names: str) -> None:
+async def started(runtime: Runtime, *names: str) -> None:
     """Start instances, and wait until all of them are connected."""
     for name in names:
-        bot = await runtime.start_instance(spec_of(name))  # type: ignore[attr-defined]
+        bot = await runtime.start_instance(spec_of(name))
         await bot.wait_status(S.CONNECTED)
     await trio.testing.wait_all_tasks_blocked()
 

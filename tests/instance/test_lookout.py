@@ -71,8 +71,8 @@ async def test_nothing_is_looked_at_that_does_not_run(
         await s.runtime.stop_instance("bot")
         await trio.sleep(1000)
         lookout = lookout_of(s)
-        assert (lookout._instances, len(lookout._soon)) == (0, 0)  # noqa: SLF001
-        due = [(at, reference()) for at, _, reference in lookout._times]  # noqa: SLF001
+        assert (lookout._instances, len(lookout._soon)) == (0, 0)  # noqa: SLF001 - nothing public tells what it keeps
+        due = [(at, reference()) for at, _, reference in lookout._times]  # noqa: SLF001 - see above
         assert all(record is None or at != record.look_at for at, record in due)
 
 

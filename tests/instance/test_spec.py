@@ -89,7 +89,7 @@ def test_an_async_function_that_nobody_awaits_is_refused() -> None:
     """New credentials would be accepted, and never used."""
 
     class Waits(ScriptedChannel):
-        async def update_credentials(self, credentials: object) -> None:  # type: ignore[override]
+        async def update_credentials(self, credentials: object) -> None:  # type: ignore[override]  # one that is async, which is the mistake
             raise NotImplementedError
 
     with pytest.raises(InvalidSpec, match=r"channel.update_credentials.*plain function"):

@@ -9,6 +9,7 @@ from attrs import evolve
 from hypothesis import given
 
 from trio_instances.policy.backoff import Backoff, Jitter
+from trio_instances.policy.failures import Cause
 from trio_instances.policy.reconnect import ReconnectPolicy
 from trio_instances.policy.signals import Action, ActionKind, Phase, Signal, SignalKind
 
@@ -117,13 +118,13 @@ def test_a_second_handover_is_the_first_one() -> None:
 
 @pytest.mark.parametrize("cause", CAUSES)
 @pytest.mark.parametrize("phase", OPEN)
-def test_a_successor_that_fails_leaves_the_old_one_in_place(phase: Phase, cause: object) -> None:
+def test_a_successor_that_fails_leaves_the_old_one_in_place(phase: Phase, cause: Cause) -> None:
     """Whatever the cause, a fatal one too: what works is not given up for a try."""
     line = handing_over(phase)
     before = line.state
 
     actions = line.take(of_successor(SignalKind.LOST, cause=cause))
-    assert actions == (Action(ActionKind.CLOSE, cause, generation=2),)  # type: ignore[arg-type]
+    assert actions == (Action(ActionKind.CLOSE, cause, generation=2),)
     assert (line.state.phase, line.state.generation) == (phase, 1)
     assert line.state.successor is None
     assert line.state.cause is before.cause

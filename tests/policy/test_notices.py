@@ -188,4 +188,4 @@ def test_whatever_happens_each_word_has_its_time(
 def test_a_bad_field_is_refused(field: dict[str, float]) -> None:
     """By name."""
     with pytest.raises(InvalidSpec, match=next(iter(field))):
-        InitPolicy(**field)  # type: ignore[arg-type]
+        InitPolicy(**field)  # type: ignore[arg-type]  # the mistakes under test

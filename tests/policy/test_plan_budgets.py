@@ -161,7 +161,9 @@ def play(
             continue
 
         now = slot
-        member = line.grant(now)  # type: ignore[assignment]
+        granted = line.grant(now)
+        assert isinstance(granted, int)
+        member = granted
         line.release(member)
         states[member], _ = step(states[member], Signal(SignalKind.GRANTED), policy, now, 0.0)
         if now < seconds:

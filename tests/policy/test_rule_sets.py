@@ -182,7 +182,7 @@ def test_a_function_that_raises_does_not_match() -> None:
     rules = RuleSet(
         "own",
         [
-            on_match(lambda seen: seen.error.code == 7, BANNED),  # type: ignore[union-attr]
+            on_match(lambda seen: seen.error.code == 7, BANNED),  # type: ignore[union-attr]  # what it raises where there is no error is the test
             on_error(KeyError, reason("missing")),
         ],
     )

@@ -133,7 +133,7 @@ def test_the_longest_wait_comes_about(policy: ReconnectPolicy, seconds: float) -
             break
         luck = itertools.chain([0.0] * index, itertools.repeat(1.0))
         *_, after = itertools.islice(
-            attempts_in(policy, math.inf, lambda luck=luck: next(luck)),  # type: ignore[misc]
+            attempts_in(policy, math.inf, lambda luck=luck: next(luck)),  # type: ignore[misc]  # mypy infers no lambda with a default
             index + 1,
         )
         gaps.append(after - begin)

@@ -61,7 +61,7 @@ async def test_connections_that_are_lost_at_once_do_not_make_it_up(
         await trio.sleep(5)
         raise lost()
 
-    channel.reader.run = die  # type: ignore[method-assign]
+    channel.reader.run = die  # type: ignore[method-assign]  # the worker's body is the test's to give
     async with open_runtime() as runtime:
         await runtime.start_instance(spec_of("a", channel))
 

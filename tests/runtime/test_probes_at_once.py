@@ -302,7 +302,7 @@ async def test_five_hundred_reconnects_leave_nothing_in_the_schedule(
 
         assert len(alive) == 1
         schedule = f.runtime._schedule  # noqa: SLF001 - it shows nowhere else
-        assert len(schedule._order) < 100  # noqa: SLF001
+        assert len(schedule._order) < 100  # noqa: SLF001 - nothing public tells what it keeps
 
 
 @pytest.mark.parametrize("how", ["stop_instance", "leave"])

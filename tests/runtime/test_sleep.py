@@ -214,7 +214,7 @@ async def test_one_that_ends_in_the_middle_of_its_probe_is_forgotten(
         await trio.sleep(3)
 
         schedule = n.runtime._schedule  # noqa: SLF001 - it shows nowhere else
-        assert schedule._batches == {}  # noqa: SLF001
+        assert schedule._batches == {}  # noqa: SLF001 - nothing public tells what it keeps
 
 
 async def test_one_that_waits_for_its_turn_is_probed_once(autojump_clock: MockClock) -> None:

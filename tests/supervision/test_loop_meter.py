@@ -99,7 +99,7 @@ async def test_the_largest_share_comes_first() -> None:
             for name, seconds in [("a", 0.1), ("b", 0.5), ("c", 0.2)]:
                 channel = ScriptedChannel()
                 child = ChildSpec("own", busy(meter.hands, seconds), restart="temporary")
-                channel.give_own = lambda _, child=child: [child]  # type: ignore[misc]
+                channel.give_own = lambda _, child=child: [child]  # type: ignore[misc]  # mypy infers no lambda with a default
                 await runtime.start_instance(spec_of(name, channel))
             await trio.testing.wait_all_tasks_blocked()
 

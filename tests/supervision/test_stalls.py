@@ -222,7 +222,7 @@ class Scene:
     def lookout(self) -> Lookout:
         """Return one that looks at this from the loop's own thread."""
         policy = StallPolicy(threshold=1.0, warn_after=10.0)
-        return Lookout(self, policy, self.warnings.append, clock=lambda: self.now)  # type: ignore[arg-type]
+        return Lookout(self, policy, self.warnings.append, clock=lambda: self.now)  # type: ignore[arg-type]  # it asks nothing else of what it is given
 
 
 async def test_the_stack_is_that_of_the_step_that_was_seen() -> None:

@@ -203,7 +203,7 @@ async def test_the_share_of_each_instance_can_be_left_out(sdk: Collected) -> Non
 async def test_whether_by_instance_is_yes_or_no() -> None:
     """Anything else is refused."""
     with pytest.raises(InvalidSpec, match="by_instance"):
-        observe_runtime(Steady(), by_instance="no")  # type: ignore[arg-type]
+        observe_runtime(Steady(), by_instance="no")  # type: ignore[arg-type]  # the mistake under test
 
 
 # --- other threads -------------------------------------------------------------------------------

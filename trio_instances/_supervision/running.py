@@ -150,7 +150,7 @@ def pause(record: ChildRecord, delay: float) -> Awaitable[None]:
     It need not be cancelled then: the caller is to look whether the child was asked to stop.
     """
     if delay <= 0.0:
-        return trio.lowlevel.cancel_shielded_checkpoint()  # noqa: ASYNC105
+        return trio.lowlevel.cancel_shielded_checkpoint()  # noqa: ASYNC105 - the caller awaits it
 
     return _wait_for_retry(record, delay)
 

@@ -30,7 +30,7 @@ async def test_the_next_attempt_counts_down(browser: Browser) -> None:
 
         def left(page: Page) -> float:
             text = page.locator("#details .next").inner_text()
-            return float(re.search(r"([\d.]+) s", text)[1])  # type: ignore[index]
+            return float(re.search(r"([\d.]+) s", text)[1])  # type: ignore[index]  # no match is a failure of the test
 
         def look(page: Page) -> None:
             expect(page.locator("#details .next")).to_contain_text("Attempt 2 begins in 5")

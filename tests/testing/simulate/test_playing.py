@@ -316,7 +316,7 @@ def test_objects_of_any_class_can_be_told_apart() -> None:
 
     class Odd:
         @property
-        def __module__(self) -> str:  # type: ignore[override]
+        def __module__(self) -> str:  # type: ignore[override]  # a property in its place, which raises
             return "odd"
 
     odd = [Odd() for _ in range(3)]
