@@ -47,7 +47,7 @@ async def test_what_the_system_takes_in_part_goes_out_in_full_and_in_order(
     assert received == sent + b"after"
 
 
-async def test_a_send_cancelled_where_there_is_no_room_spoils_nothing(
+async def test_a_send_cancelled_before_it_begins_spoils_nothing_where_there_is_no_room(
     ends: tuple[Transport, trio.SocketStream],
 ) -> None:
     """Nothing of it is on its way, so the connection goes on."""
