@@ -23,6 +23,8 @@ def cause_of(classify: Classify, reporter: Reporter, path: str, error: Exception
         path: Whose failure it is.
         error: What was raised.
     """
+    if classify is classify_failure:
+        return classify_failure(error)  # which does all of this itself, and never fails
     if not isinstance(error, ExceptionGroup):
         return _cause_of_leaf(classify, reporter, path, error)
 

@@ -130,8 +130,8 @@ class ChildRecord:
         """Change the state, by the table alone."""
         before = self.state
         after = self.state = TRANSITIONS[before][move]
-        if (before in _DOWN) is not (after in _DOWN):
-            self.core.up += 1 if before in _DOWN else -1
+        if after in _DOWN or before in _DOWN:
+            self.core.up += (before in _DOWN) - (after in _DOWN)
         self.since = now
         if self._waiting:
             self.wake()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 from typing import final
 
 from attrs import frozen
@@ -82,18 +83,19 @@ class StopLog:
         self._notable: list[tuple[bool, float, int, ChildStop]] = []
         """A heap, the least notable on top; the number tells equals apart."""
         self._number = 0
+        self._slow = -math.inf
+        """What must be exceeded to be kept for nothing but the time it took, in seconds."""
 
     def note(
         self, path: str, seconds: float, *, forced: bool, stuck: bool, cause: Cause | None
     ) -> None:
         """Take in the end of a child; the arguments are the fields of `ChildStop`."""
         self._stopped += 1
-        self._forced += forced
-        self._stuck += stuck
-        self._failed += cause is not None
-        rank = (forced or stuck or cause is not None, seconds)
-        # Hardly any is kept, so none is made before that is known.
-        if len(self._notable) < MAX_NOTABLE or rank > self._notable[0][:2]:
+        # Most of many end well and at once, and cost no more than this.
+        if seconds > self._slow or forced or stuck or cause is not None:
+            self._forced += forced
+            self._stuck += stuck
+            self._failed += cause is not None
             self._keep(ChildStop(path, seconds, forced, stuck, cause))
 
     def absorb(self, report: StopReport) -> None:
@@ -113,6 +115,9 @@ class StopLog:
             heapq.heappush(self._notable, entry)
         else:
             heapq.heappushpop(self._notable, entry)
+        if len(self._notable) == MAX_NOTABLE:
+            remarkable, seconds, *_ = self._notable[0]
+            self._slow = math.inf if remarkable else seconds
 
     def report(self, now: float) -> StopReport:
         """Return the report of a stop that is complete."""

@@ -101,26 +101,29 @@ class StopInTurn:
         records: The children, in the order in which they are stopped; gone through as they are.
     """
 
-    __slots__ = ("_context", "_core", "_left", "_over", "_watch")
+    __slots__ = ("_asked", "_context", "_core", "_launch", "_left", "_over")
 
     def __init__(self, core: Core, records: Iterable[ChildRecord]) -> None:
         self._core = core
         self._left = iter(records)
-        self._watch: _Watch | None = None
+        self._asked: ChildRecord | None = None
+        """Who is being stopped."""
+        self._launch = 0
         self._over = trio.Event()
         # Whoever is told of a stop is not to find himself in the child that has ended before it.
         self._context = contextvars.copy_context()
 
     def go_on(self) -> None:
         """Ask the next one that there is something to wait for, if the last one has ended."""
-        if self._watch is not None and self._watch.lasts:
+        asked = self._asked
+        if asked is not None and asked.alive and asked.launches == self._launch:
             return
 
         for record in self._left:
             if self._context.run(_ask, self._core, record):
-                self._watch = _Watch(record)
+                self._asked, self._launch = record, record.launches
                 return
-        self._watch = None
+        self._asked = None
         self._over.set()
 
     async def run(self) -> None:
@@ -131,13 +134,16 @@ class StopInTurn:
         self._core.stop_in_turn = self
         try:
             self.go_on()
-            while self._watch is not None:
+            watch: _Watch | None = None
+            while self._asked is not None:
+                if watch is None or not watch.lasts:
+                    watch = _Watch(self._asked)
                 now = trio.current_time()
                 # Never later than this, or whoever is asked meanwhile could be overdue before it.
-                with trio.move_on_at(min(self._watch.due(now), now + STUCK_AFTER)):
+                with trio.move_on_at(min(watch.due(now), now + STUCK_AFTER)):
                     await self._over.wait()
-                if self._watch is not None:
-                    self._watch.report_stuck(trio.current_time())
+                if watch.lasts:
+                    watch.report_stuck(trio.current_time())
         finally:
             if self._core.stop_in_turn is self:  # and not the end of the supervisor
                 self._core.stop_in_turn = None
