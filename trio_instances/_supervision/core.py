@@ -35,7 +35,7 @@ from .context import current
 from .record import ACTIVE, ChildExit, ChildRecord
 from .running import run_child
 from .stop_report import StopLog, StopReport
-from .stopping import StopInTurn, stop_all
+from .stopping import StopInTurn, stop_in_background
 
 if TYPE_CHECKING:
     from ..policy.options import SupervisorOptions
@@ -328,10 +328,17 @@ class Core:
 
     def begin_stop(self) -> None:
         """Begin the ordered stop, unless it has begun."""
-        if not self.closing and self.nursery is not None:
-            self.closing = True
-            self.stop_log = StopLog(trio.current_time())
-            self.spawn(stop_all, self, name=f"{self.path} (stopping)")
+        if self.nursery is not None and self.close():
+            self.spawn(stop_in_background, self, name=f"{self.path} (stopping)")
+
+    def close(self) -> bool:
+        """Take no more children; tell whether it is for the caller to stop those there are."""
+        if self.closing:
+            return False
+
+        self.closing = True
+        self.stop_log = StopLog(trio.current_time())
+        return True
 
     def end_stop(self) -> None:
         """Take note that the last child has ended."""

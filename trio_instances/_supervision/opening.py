@@ -27,7 +27,7 @@ from .core import Core
 from .record import ChildRecord
 from .reporter import Reporter
 from .rounds import queue_round
-from .stopping import cancel_all
+from .stopping import cancel_all, stop_all
 from .supervisor import Supervisor
 
 OTP_INTENSITY = RestartIntensity()
@@ -227,16 +227,16 @@ async def _wait_children(core: Core) -> BaseException | None:
 
 
 async def _stop(core: Core) -> None:
-    """Stop the children in order, and wait; nothing cuts this short.
+    """Stop the children in order, or wait until that is done; nothing cuts this short.
 
     Ctrl-C reaches the main task at any checkpoint, also this one. It makes the stop hurry, and goes
     on when the stop is complete.
     """
-    core.begin_stop()
+    mine = core.close()
     with trio.CancelScope(shield=True):
-        while not core.stopped.is_set():
+        while core.stop_report is None:
             try:
-                await core.stopped.wait()
+                await (stop_all(core) if mine else core.stopped.wait())
             except KeyboardInterrupt as exc:
                 core.passed.append(exc)
                 cancel_all(core)

@@ -75,18 +75,26 @@ def _ask(core: Core, record: ChildRecord) -> bool:
 
 
 @enable_ki_protection
-async def stop_all(core: Core) -> None:
-    """Stop every child in reverse start order; runs as a task of the supervisor."""
+async def stop_in_background(core: Core) -> None:
+    """Stop every child, as a task of the supervisor, while its block goes on."""
     with trio.CancelScope(shield=True):
-        for scope in core.rounds:
-            scope.cancel()
-        newest_first = list(reversed(core.children.values()))
-        if core.options.stop_order is StopOrder.CONCURRENT:
-            await _wait_ended([record for record in newest_first if _ask(core, record)])
-        else:
-            await StopInTurn(core, newest_first).run()
-    core.end_stop()
+        await stop_all(core)
     core.left()
+
+
+async def stop_all(core: Core) -> None:
+    """Stop every child in reverse start order, or all at once, and take note that it is done.
+
+    An interrupt in the middle of it changes nothing: it can be called again, and goes on.
+    """
+    for scope in core.rounds:
+        scope.cancel()
+    newest_first = list(reversed(core.children.values()))
+    if core.options.stop_order is StopOrder.CONCURRENT:
+        await _wait_ended([record for record in newest_first if _ask(core, record)])
+    else:
+        await StopInTurn(core, newest_first).run()
+    core.end_stop()
 
 
 @final
@@ -136,17 +144,23 @@ class StopInTurn:
             self.go_on()
             watch: _Watch | None = None
             while self._asked is not None:
-                if watch is None or not watch.lasts:
-                    watch = _Watch(self._asked)
+                watch = watch or _Watch(self._asked)
                 now = trio.current_time()
                 # Never later than this, or whoever is asked meanwhile could be overdue before it.
                 with trio.move_on_at(min(watch.due(now), now + STUCK_AFTER)):
                     await self._over.wait()
-                if watch.lasts:
-                    watch.report_stuck(trio.current_time())
+                watch = self._report_stuck(watch)
         finally:
             if self._core.stop_in_turn is self:  # and not the end of the supervisor
                 self._core.stop_in_turn = None
+
+    def _report_stuck(self, watch: _Watch) -> _Watch | None:
+        if self._asked is None:
+            return None
+        if not watch.lasts:
+            watch = _Watch(self._asked)  # only for who is still there when somebody looks
+        watch.report_stuck(trio.current_time())
+        return watch
 
 
 def cancel_all(core: Core) -> None:
