@@ -62,42 +62,12 @@ class InstanceRecord:
     """
 
     __slots__ = (
-        "__weakref__",
-        "_signalling",
-        "_signals",
-        "_wakeup",
-        "bus",
-        "cause",
-        "child",
-        "connected_at",
-        "connection",
-        "failures_in_a_row",
-        "handed_over",
-        "handle",
-        "handovers",
-        "last_restart",
-        "lives",
-        "look_at",
-        "lookout",
-        "lost_at",
-        "pressure",
-        "proven_in",
-        "queues",
-        "random",
-        "reconnect_attempts",
-        "reconnects",
-        "restarting",
-        "restarts",
-        "seat",
-        "session",
-        "signs",
-        "spec",
-        "started_at",
-        "status",
-        "status_since",
-        "supervisor",
-        "waiters",
-    )
+        "__weakref__", "_signalling", "_signals", "_wakeup", "bus", "cause", "child",
+        "connected_at", "connection", "failures_in_a_row", "handed_over", "handle", "handovers",
+        "last_restart", "lives", "look_at", "lookout", "lost_at", "pressure", "proven_in", "queues",
+        "random", "reconnect_attempts", "reconnects", "restarting", "restarts", "seat", "session",
+        "signs", "spec", "started_at", "status", "status_since", "supervisor", "waiters",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -300,6 +270,7 @@ class InstanceRecord:
         """It is to be started anew: attempts count from nothing."""
         # A run that was ended before it began has told the machine nothing of its end.
         self.signal(SignalKind.STOP, cause=STOP_REQUESTED)
+        self.leave_budget()
         self.connection = self.connection.renewed()
         self.session = None
         self.failures_in_a_row = 0
@@ -318,6 +289,14 @@ class InstanceRecord:
         budget = self.spec.counted_in
         return None if budget is None else budget._seat(self)  # noqa: SLF001 - no verb of its users
 
+    def leave_budget(self) -> None:
+        """It is no more what it was, so its last failure tells nothing of the others of its budget.
+
+        Also where it had given up, and its machine heeds no stop.
+        """
+        if self.seat is not None:
+            self.seat.ended(failed=False)
+
     def fail(self, cause: Cause) -> None:
         """It is parked."""
         if cause.who_must_act is WhoMustAct.NOBODY:
@@ -329,6 +308,7 @@ class InstanceRecord:
 
     def end(self) -> None:
         """Nothing of it runs any more, whatever it was doing."""
+        self.leave_budget()
         self.change(Change.STOP)
         self.change(Change.END)
 
