@@ -8,13 +8,13 @@ status.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from random import Random
 from typing import TYPE_CHECKING, Any, final
 
 import trio
 from attrs import evolve
 
 from .._supervision.classifying import cause_of
+from .._supervision.exits import hand_out
 from ..policy import connection as machine
 from ..policy import status
 from ..policy.causes.defaults import classify_failure
@@ -31,9 +31,9 @@ from .reporter import InstanceReporter
 from .waiting import DEAD_ENDS, tell_waiters
 
 if TYPE_CHECKING:
+    from .._supervision.core import Core
     from .._supervision.record import ChildRecord
     from .._supervision.supervisor import Supervisor
-    from ..telemetry.bus import EventBus
     from ..telemetry.schema import Event
     from .handle import Instance
     from .life import Life
@@ -55,31 +55,31 @@ class InstanceRecord:
 
     Args:
         spec: What it is.
-        bus: Where it tells what happens.
-        random: Where the jitter of its delays comes from.
+        core: The supervisor that it is to be a child of, which tells of it and has chance.
         signs: What it shows of being alive.
         lookout: Who looks at it from time to time.
     """
 
     __slots__ = (
         "__weakref__", "_signalling", "_signals", "_wakeup", "bus", "cause", "child",
-        "connected_at", "connection", "failures_in_a_row", "handed_over", "handle", "handovers",
-        "last_restart", "lives", "look_at", "lookout", "lost_at", "pressure", "proven_in", "queues",
-        "random", "reconnect_attempts", "reconnects", "restarting", "restarts", "seat", "session",
-        "signs", "spec", "started_at", "status", "status_since", "supervisor", "waiters",
+        "connected_at", "connection", "core", "failures_in_a_row", "handed_over", "handle",
+        "handovers", "last_restart", "lives", "look_at", "lookout", "lost_at", "pressure",
+        "proven_in", "queues", "random", "reconnect_attempts", "reconnects", "restarting",
+        "restarts", "seat", "session", "signs", "spec", "started_at", "status", "status_since",
+        "supervisor", "waiters",
     )  # fmt: skip
 
     def __init__(
         self,
         spec: InstanceSpec,
-        bus: EventBus,
-        random: Random,
+        core: Core,
         signs: LifeSigns,
         lookout: Lookout,
     ) -> None:
         self.spec = spec
-        self.bus = bus
-        self.random = random
+        self.core = core
+        self.bus = core.reporter.bus
+        self.random = core.random
         self.signs = signs
         self.lookout = lookout
         self.look_at: float | None = None
@@ -362,14 +362,13 @@ class InstanceRecord:
                 may be told after one with a later time. None takes the time now.
             fields: What the class has beside the time and the instance.
         """
-        self.bus.publish(
-            kind(
-                at=trio.current_time() if at is None else at,
-                instance_id=self.spec.id,
-                channel_type=self.spec.channel.channel_type,
-                **fields,
-            )
+        event = kind(
+            at=trio.current_time() if at is None else at,
+            instance_id=self.spec.id,
+            channel_type=self.spec.channel.channel_type,
+            **fields,
         )
+        hand_out(self.core, event)
 
 
 _ASKED_BEFORE = {

@@ -67,7 +67,6 @@ class Runtime(Questions):
         self.ending: RuntimeEnding = ending
         """How far its end is."""
         self._supervisor = supervisor
-        self._random = core.random
         self._schedule = schedule
         self._lookout = lookout
         self._users = ChannelUsers(core)
@@ -101,7 +100,7 @@ class Runtime(Questions):
         """
         self._check_free(spec)
         signs = LifeSigns(self._schedule)
-        record = InstanceRecord(spec, self.events, self._random, signs, self._lookout)
+        record = InstanceRecord(spec, self._core, signs, self._lookout)
         record.handle = Instance(record)
         self._records[spec.id] = record
         self._users.take(spec.channel, spec.id)
