@@ -169,6 +169,14 @@ def _of_causes() -> list[Row]:
 _NAMED = "`close_CODE` or `http_CODE`"
 
 
+def _of_intensity() -> list[Row]:
+    # No place in a file has the default of the class, which is OTP's.
+    return [(key, kind, _PLACED, said) for key, kind, _, said in _of_class(RestartIntensity)]
+
+
+_PLACED = "as in that place"
+
+
 # --- as a file has it ----------------------------------------------------------------------------
 
 
@@ -192,7 +200,7 @@ def _as_toml(default: object) -> str:
     if default is None:
         return "none"
 
-    return _NAMED if default is _NAMED else f"`{_value(default)}`"
+    return str(default) if default in (_NAMED, _PLACED) else f"`{_value(default)}`"
 
 
 _LONG = 10_000
@@ -222,6 +230,7 @@ TABLES: Mapping[str, Sequence[Row]] = {
     "budgets": _of_class(BudgetPolicy),
     "instances": [*_of_class(InstanceSpec, without=("channel",)), *_of_channel()],
     **{name: _of_class(cls) for cls, name in NAMES.items()},
+    "intensity": _of_intensity(),
     "tls": _of_tls(),
     "causes": _of_causes(),
 }

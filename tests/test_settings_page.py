@@ -137,13 +137,13 @@ def test_a_key_may_be_false_where_the_page_says_so(
     assert [each for each in caught.value.mistakes if each.place.endswith(key)]
 
 
-def test_a_table_takes_the_place_of_the_whole_default(tmp_path: Path) -> None:
-    """The page's own example: what it leaves out is not what the default had there."""
+def test_a_table_changes_the_default_of_its_place(tmp_path: Path) -> None:
+    """The page's own example: what it leaves out is what the default has there."""
     text = f"{MINIMAL}reconnect = {{ slow = {{ cap = 600 }} }}\n"
     (spec,) = read(tmp_path, text).instances
 
-    assert "`slow = { cap = 600 }` begins with 0.25 s" in PAGE
-    assert (spec.reconnect.slow.initial, spec.reconnect.slow.cap) == (0.25, 600)
+    assert "`slow = { cap = 600 }` begins with 60 s as before" in PAGE
+    assert (spec.reconnect.slow.initial, spec.reconnect.slow.cap) == (60, 600)
 
 
 def test_every_fraction_that_is_no_time_has_a_unit() -> None:

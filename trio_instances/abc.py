@@ -29,7 +29,7 @@ class Channel(ABC, Generic[C]):
 
     Only `connect` must be implemented. An exception from any of these methods is an event and a
     classified cause, never the end of the runtime; each has a time budget where it can take time.
-    One channel object serves one instance.
+    One channel object serves one instance, of one runtime at a time.
 
     `Runtime.apply` asks by ``==`` whether a channel is what it was, and restarts its instance where
     it is not. By default it is the same only if it is the same object. A class whose objects are

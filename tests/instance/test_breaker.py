@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 import pytest
 import trio
+from attrs import evolve
 from trio.testing import MockClock
 
 from trio_instances import (
@@ -242,6 +243,57 @@ async def test_one_that_is_taken_away_while_it_waits_fails_no_more(
         await trio.sleep(1)
 
         assert begun(bad)[2:] == []
+        assert f.log.of(BreakerOpened) == []
+
+
+async def stop(f: Fleet, bot: Instance) -> None:
+    """Stop an instance, and forget it."""
+    await f.runtime.stop_instance(bot.id)
+
+
+async def restart(f: Fleet, bot: Instance) -> None:
+    """Start an instance anew."""
+    await f.runtime.restart_instance(bot.id)
+
+
+async def change(f: Fleet, bot: Instance) -> None:
+    """Make another one of an instance."""
+    specs = [evolve(each.spec, name="new") if each is bot else each.spec for each in f.bots]
+    await f.runtime.apply(specs)
+
+
+@pytest.mark.parametrize("verb", [stop, restart, change])
+async def test_one_that_had_failed_for_good_fails_no_more_once_somebody_has_acted(
+    autojump_clock: MockClock, verb: Callable[[Fleet, Instance], Awaitable[None]]
+) -> None:
+    """Stopped, or started anew, it counts among nobody: not for the breaker."""
+    well, bad = scripted(3), scripted(2, fatal(), HANGS)
+    budget = breaking()
+    async with fleet(budget, *well, *bad) as f:
+        await trio.sleep(5)
+        assert [bot.status for bot in f.bots[3:]] == ["failed", "failed"]
+        await verb(f, f.bots[3])
+        well[0].reader.end(lost())
+        await trio.sleep(1)
+
+        assert f.log.of(BreakerOpened) == []
+        for channel in well[1:]:  # with the other one that has failed, and counts still
+            channel.reader.end(lost())
+        await trio.sleep(1)
+        assert [event.failed for event in f.log.of(BreakerOpened)] == [3]
+
+
+async def test_what_had_failed_for_good_fails_no_more_once_its_runtime_has_ended(
+    autojump_clock: MockClock,
+) -> None:
+    """Those of another runtime that share the budget have nothing to learn of it."""
+    budget, well = breaking(), scripted(2)
+    async with fleet(budget, *well) as f:
+        async with fleet(budget, *scripted(2, fatal())):
+            await trio.sleep(5)
+        well[0].reader.end(lost())
+        await trio.sleep(1)
+
         assert f.log.of(BreakerOpened) == []
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar, copy_context
 from typing import Any
 
@@ -15,6 +16,7 @@ from trio.testing import MockClock
 
 from trio_instances import InstanceSpec, ProbePolicy, Runtime, open_runtime, telemetry
 from trio_instances._instance.probe_tasks import ProbeTasks
+from trio_instances.policy.failures import flatten
 from trio_instances.testing import EventRecorder
 
 from .scripted import STEADY, ScriptedChannel, scene
@@ -43,12 +45,14 @@ class Asker:
 
 @asynccontextmanager
 async def ready() -> AsyncIterator[tuple[ProbeTasks, trio.Nursery]]:
-    """Open them in a nursery of their own."""
+    """Open them, with the nursery that their tasks are in."""
     async with trio.open_nursery() as nursery:
         tasks = ProbeTasks()
-        tasks.open(nursery)
+        await tasks.open(nursery)
+        (holder,) = nursery.child_tasks
+        (own,) = holder.child_nurseries
         try:
-            yield tasks, nursery
+            yield tasks, own
         finally:
             tasks.close()
 
@@ -173,6 +177,109 @@ async def test_a_probe_that_leaves_a_scope_open_has_failed_and_harms_no_other_on
     causes = {(e.instance_id, e.cause and e.cause.error_type) for e in told}
 
     assert causes == {("one", "RuntimeError"), ("two", None)}
+
+
+async def test_a_probe_that_leaves_a_nursery_open_has_failed_and_harms_no_other_one(
+    autojump_clock: MockClock,
+) -> None:
+    """Nor one that runs at that time, or comes later; what it has left in there is cancelled."""
+    log = EventRecorder()
+    nurseries: list[Any] = []
+    left: list[float] = []
+
+    async def stay() -> None:
+        try:
+            await trio.sleep_forever()
+        finally:
+            left.append(trio.current_time())
+
+    async def leave_open(_: int) -> None:
+        nurseries.append(trio.open_nursery())
+        (await nurseries[-1].__aenter__()).start_soon(stay)
+        await trio.sleep(0.1)
+
+    async def be_slow(_: int) -> None:
+        await trio.sleep(0.9)
+
+    async with open_runtime(events=log.bus) as runtime:
+        await begin(runtime, one=leave_open, two=be_slow)
+        await trio.sleep(100)
+        statuses = [bot.status for bot in runtime.list_instances()]
+        with trio.fail_after(1):
+            await runtime.stop_instance("two")
+    told = log.of(telemetry.ProbeCompleted)
+    causes = {(e.instance_id, e.cause and e.cause.error_type) for e in told}
+
+    assert causes == {("one", "RuntimeError"), ("two", None)}
+    assert statuses == ["connected", "connected"]
+    assert len(left) == len(nurseries) > 90
+
+
+def begin_one(tasks: ProbeTasks, answer: Callable[[], Awaitable[object]]) -> weakref.ref[Asker]:
+    """Begin a probe that nobody else refers to."""
+    asker = Asker(answer)
+    tasks.begin(asker.ask, copy_context())
+    return weakref.ref(asker)
+
+
+async def test_nothing_is_kept_of_the_nurseries_that_probes_have_left_open() -> None:
+    """Nor of their tasks, nor of what ran beside them: there is as much as before."""
+
+    async def leave_open() -> None:
+        with suppress(RuntimeError), trio.CancelScope():
+            await trio.open_nursery().__aenter__()
+
+    async def be_slow() -> None:
+        with trio.CancelScope(shield=True):
+            await answered.wait()
+
+    answered = trio.Event()
+    async with trio.open_nursery() as nursery:
+        tasks = ProbeTasks()
+        await tasks.open(nursery)
+        alive = [begin_one(tasks, be_slow)]
+        for _ in range(100):
+            alive += [begin_one(tasks, each) for each in (leave_open, trio.lowlevel.checkpoint)]
+            await trio.testing.wait_all_tasks_blocked()
+        answered.set()
+        await trio.testing.wait_all_tasks_blocked()
+        tasks.forget()
+        gc.collect()
+        kept = [asker() for asker in alive if asker() is not None]
+        rooms = [room for holder in nursery.child_tasks for room in holder.child_nurseries]
+        tasks.close()
+
+    assert kept == []
+    assert len(rooms) == 1
+
+
+async def test_what_else_fails_in_a_task_is_not_kept_quiet() -> None:
+    """A probe never raises, so that would be a mistake of ours."""
+
+    async def fail() -> None:
+        raise RuntimeError("ours")
+
+    async def play() -> None:
+        async with ready() as (tasks, _):
+            tasks.begin(fail, copy_context())
+
+    with pytest.raises(ExceptionGroup) as caught:
+        await play()
+    assert [str(leaf) for leaf in flatten(caught.value)] == ["ours"]
+
+
+async def test_a_close_before_there_is_a_nursery_leaves_nothing_to_wait_for() -> None:
+    """Cancelled while it opens, it ends, whichever task comes first."""
+    for _ in range(20):
+        tasks = ProbeTasks()
+        async with trio.open_nursery() as nursery:
+            with trio.CancelScope() as scope:
+                scope.cancel()
+                await tasks.open(nursery)
+            tasks.close()
+
+        assert scope.cancelled_caught
+        assert not tasks.ready
 
 
 async def test_a_probe_whose_time_is_up_takes_none_with_it_that_comes_after_it(

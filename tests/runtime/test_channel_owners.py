@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Sequence
 
 import pytest
 import trio
+from attrs import define
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from trio.testing import MockClock
@@ -111,3 +114,87 @@ async def test_a_channel_that_its_lender_was_restarted_on_is_not_given_away(
         assert (applied.failed, applied.restarted) == ({}, ("y",))
         await runtime.instance("y").wait_status("connected")
         assert moved.living == moved.most == 1
+
+
+async def test_a_channel_object_serves_one_runtime_at_a_time(autojump_clock: MockClock) -> None:
+    """Another one refuses it as its own does, until the instance is no more, or its runtime."""
+    channel = ScriptedChannel()
+    async with open_runtime() as other:
+        async with open_runtime() as runtime:
+            await runtime.start_instance(spec_of("a", channel))
+            assert await owner(other, channel) == "a"
+            await runtime.stop_instance("a")
+            assert await owner(other, channel) is None
+
+            await runtime.start_instance(spec_of("a", channel))
+        assert await owner(other, channel) is None
+        assert channel.most == 1
+
+
+async def test_a_pass_that_wants_a_channel_of_another_runtime_leaves_the_instance_alone(
+    autojump_clock: MockClock,
+) -> None:
+    """It is said with what failed, as nothing is stopped in vain; the next pass tries again."""
+    channel, own = ScriptedChannel(), ScriptedChannel()
+    async with open_runtime() as other, open_runtime() as runtime:
+        await runtime.start_instance(spec_of("a", channel))
+        bot = await other.start_instance(spec_of("b", own))
+        await bot.wait_status("connected")
+        applied = await other.apply([spec_of("b", channel)])
+        assert (list(applied.failed), bot.status, own.closed) == (["b"], "connected", [])
+
+        await runtime.stop_instance("a")
+        assert (await other.apply([spec_of("b", channel)])).restarted == ("b",)
+
+
+async def test_a_channel_that_another_runtime_took_meanwhile_is_not_given_away(
+    autojump_clock: MockClock,
+) -> None:
+    """While a pass waits for the end of what the instance was; that is then all there is."""
+    channel = ScriptedChannel()
+    async with open_runtime() as other, open_runtime() as runtime, trio.open_nursery() as nursery:
+        await other.start_instance(spec_of("b", slow_to_stop()))
+        await other.instance("b").wait_status("connected")
+        nursery.start_soon(other.apply, [spec_of("b", channel)])
+        await trio.sleep(1)
+        await runtime.start_instance(spec_of("a", channel))
+        await trio.sleep(10)
+
+        assert (other.instance_status("b"), channel.most) == ("stopped", 1)
+
+
+@define
+class Valued(ScriptedChannel):
+    """A channel that equals others, and so has no hash."""
+
+    name: str = ""
+
+    def __attrs_post_init__(self) -> None:
+        super().__init__()
+
+
+async def test_a_channel_that_equals_one_of_another_runtime_is_free(
+    autojump_clock: MockClock,
+) -> None:
+    """Objects are compared by identity, as they need not have a hash."""
+    first, second = Valued("x"), Valued("x")
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(first)
+    async with open_runtime() as other, open_runtime() as runtime:
+        await runtime.start_instance(spec_of("a", first))
+        assert first == second
+        assert (await owner(other, second), await owner(other, first)) == (None, "a")
+
+
+async def test_nothing_is_kept_of_a_runtime_for_the_sake_of_its_channels(
+    autojump_clock: MockClock,
+) -> None:
+    """Whoever drops a runtime that has ended drops its channels, and what they refer to."""
+    channel = ScriptedChannel()
+    async with open_runtime() as runtime:
+        await runtime.start_instance(spec_of("a", channel))
+    left = weakref.ref(channel)
+    del channel, runtime
+    gc.collect()
+
+    assert left() is None

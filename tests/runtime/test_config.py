@@ -9,8 +9,15 @@ from typing import cast
 
 import pytest
 import trustme
+from attrs import evolve
 
-from trio_instances import InitPolicy, InstanceSpec
+from trio_instances import (
+    BreakerPolicy,
+    InitPolicy,
+    InstanceSpec,
+    ReconnectPolicy,
+    RestartIntensity,
+)
 from trio_instances._exceptions import InvalidSpec
 from trio_instances._runtime.config import Config, load_config
 from trio_instances._runtime.run_settings import RunSettings, WhenAllDown
@@ -110,6 +117,33 @@ def test_every_policy_can_be_set(load: Load) -> None:
     assert (spec.name, spec.failures_to_degrade, spec.pressure.warn) == ("The first", 3, 0.5)
     assert (spec.reconnect.attempts, spec.reconnect.exhausted) == (7, Exhausted.ESCALATE)
     assert spec.reconnect.backoff == Backoff(cap=9)
+
+
+def test_a_table_keeps_what_it_leaves_out_of_the_default_of_its_place(load: Load) -> None:
+    """At every depth: what is written changes the default that there is, which may be its own."""
+    config = load("""
+        [runtime]
+        instance_intensity = { max_restarts = 2 }
+
+        [budgets.gateway]
+        breaker = { backoff = { cap = 9 } }
+
+        [[instances]]
+        id = "bot-1"
+        url = "wss://gateway.example/socket"
+        intensity = { max_restarts = 0 }
+        reconnect = { slow = { cap = 600 } }
+        child_backoff = { cap = 9 }
+    """)
+    (spec,) = config.instances
+    (budget,) = config.budgets
+    default = ReconnectPolicy()
+    assert config.settings.instance_intensity == RestartIntensity(max_restarts=2, period=30.0)
+    assert spec.intensity == RestartIntensity(max_restarts=0, period=30.0)
+    assert spec.reconnect == evolve(default, slow=evolve(default.slow, cap=600))
+    assert spec.child_backoff == Backoff(cap=9)  # where there is none, the class has the rest
+    breaker = BreakerPolicy()
+    assert budget.policy.breaker == evolve(breaker, backoff=evolve(breaker.backoff, cap=9))
 
 
 def test_probes_can_be_switched_off(load: Load) -> None:
@@ -336,6 +370,14 @@ def test_every_mistake_is_named_with_its_place(mistakes: Mistakes) -> None:
             "instances[0].outbox_capacity: must be a whole number of at least 1, not 0",
         ),
         (MINIMAL + "reconnect = 5", "instances[0].reconnect: must be a table"),
+        (
+            MINIMAL + "reconnect = { slow = { cap = 30 } }",
+            "instances[0].reconnect.slow.cap: must be at least initial, which is 60, not 30",
+        ),
+        (
+            MINIMAL + "reconnect = { slow = { initail = 30 } }",
+            "instances[0].reconnect.slow.initail: is not known here; did you mean 'initial'?",
+        ),
         (MINIMAL + "headers = 'a: b'", "instances[0].headers: must be a table of names and texts"),
         (MINIMAL + "tls = true", "instances[0].tls: must be a table"),
         (MINIMAL + "tls = {}", "instances[0].tls: needs a url that begins with wss://"),

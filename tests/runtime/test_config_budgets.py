@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 import trio
+from attrs import evolve
 from trio.testing import MockClock
 
 from trio_instances import (
-    Backoff,
     BreakerPolicy,
     BudgetPolicy,
     ConnectionBudget,
@@ -91,7 +91,7 @@ def test_every_field_of_a_budget_can_be_set(load: Load) -> None:
         url = "ws://127.0.0.1:9/"
     """)
 
-    backoff = Backoff(cap=9)
+    backoff = evolve(BreakerPolicy().backoff, cap=9)
     assert config.budgets[0].policy == BudgetPolicy(
         attempts_per_second=2,
         burst=3,

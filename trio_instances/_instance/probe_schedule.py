@@ -65,10 +65,10 @@ class ProbeSchedule:
         """Do everything in its time; ends only by cancellation. It can be run again.
 
         Args:
-            nursery: For the probes, which its end leaves to end with their connections.
+            nursery: Where the probes are, which its end leaves to end with their connections.
         """
-        self._tasks.open(nursery)
         try:
+            await self._tasks.open(nursery)
             for watch in self._watches:
                 if watch.budget is None and watch.batch is None and watch not in self._line:
                     self._wait(watch)  # a crash of an earlier run has lost its place

@@ -8,13 +8,13 @@ status.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from random import Random
 from typing import TYPE_CHECKING, Any, final
 
 import trio
 from attrs import evolve
 
 from .._supervision.classifying import cause_of
+from .._supervision.exits import hand_out
 from ..policy import connection as machine
 from ..policy import status
 from ..policy.causes.defaults import classify_failure
@@ -31,9 +31,9 @@ from .reporter import InstanceReporter
 from .waiting import DEAD_ENDS, tell_waiters
 
 if TYPE_CHECKING:
+    from .._supervision.core import Core
     from .._supervision.record import ChildRecord
     from .._supervision.supervisor import Supervisor
-    from ..telemetry.bus import EventBus
     from ..telemetry.schema import Event
     from .handle import Instance
     from .life import Life
@@ -55,61 +55,31 @@ class InstanceRecord:
 
     Args:
         spec: What it is.
-        bus: Where it tells what happens.
-        random: Where the jitter of its delays comes from.
+        core: The supervisor that it is to be a child of, which tells of it and has chance.
         signs: What it shows of being alive.
         lookout: Who looks at it from time to time.
     """
 
     __slots__ = (
-        "__weakref__",
-        "_signalling",
-        "_signals",
-        "_wakeup",
-        "bus",
-        "cause",
-        "child",
-        "connected_at",
-        "connection",
-        "failures_in_a_row",
-        "handed_over",
-        "handle",
-        "handovers",
-        "last_restart",
-        "lives",
-        "look_at",
-        "lookout",
-        "lost_at",
-        "pressure",
-        "proven_in",
-        "queues",
-        "random",
-        "reconnect_attempts",
-        "reconnects",
-        "restarting",
-        "restarts",
-        "seat",
-        "session",
-        "signs",
-        "spec",
-        "started_at",
-        "status",
-        "status_since",
-        "supervisor",
-        "waiters",
-    )
+        "__weakref__", "_signalling", "_signals", "_wakeup", "bus", "cause", "child",
+        "connected_at", "connection", "core", "failures_in_a_row", "handed_over", "handle",
+        "handovers", "last_restart", "lives", "look_at", "lookout", "lost_at", "pressure",
+        "proven_in", "queues", "random", "reconnect_attempts", "reconnects", "restarting",
+        "restarts", "seat", "session", "signs", "spec", "started_at", "status", "status_since",
+        "supervisor", "waiters",
+    )  # fmt: skip
 
     def __init__(
         self,
         spec: InstanceSpec,
-        bus: EventBus,
-        random: Random,
+        core: Core,
         signs: LifeSigns,
         lookout: Lookout,
     ) -> None:
         self.spec = spec
-        self.bus = bus
-        self.random = random
+        self.core = core
+        self.bus = core.reporter.bus
+        self.random = core.random
         self.signs = signs
         self.lookout = lookout
         self.look_at: float | None = None
@@ -300,6 +270,7 @@ class InstanceRecord:
         """It is to be started anew: attempts count from nothing."""
         # A run that was ended before it began has told the machine nothing of its end.
         self.signal(SignalKind.STOP, cause=STOP_REQUESTED)
+        self.leave_budget()
         self.connection = self.connection.renewed()
         self.session = None
         self.failures_in_a_row = 0
@@ -318,6 +289,14 @@ class InstanceRecord:
         budget = self.spec.counted_in
         return None if budget is None else budget._seat(self)  # noqa: SLF001 - no verb of its users
 
+    def leave_budget(self) -> None:
+        """It is no more what it was, so its last failure tells nothing of the others of its budget.
+
+        Also where it had given up, and its machine heeds no stop.
+        """
+        if self.seat is not None:
+            self.seat.ended(failed=False)
+
     def fail(self, cause: Cause) -> None:
         """It is parked."""
         if cause.who_must_act is WhoMustAct.NOBODY:
@@ -329,6 +308,7 @@ class InstanceRecord:
 
     def end(self) -> None:
         """Nothing of it runs any more, whatever it was doing."""
+        self.leave_budget()
         self.change(Change.STOP)
         self.change(Change.END)
 
@@ -382,14 +362,13 @@ class InstanceRecord:
                 may be told after one with a later time. None takes the time now.
             fields: What the class has beside the time and the instance.
         """
-        self.bus.publish(
-            kind(
-                at=trio.current_time() if at is None else at,
-                instance_id=self.spec.id,
-                channel_type=self.spec.channel.channel_type,
-                **fields,
-            )
+        event = kind(
+            at=trio.current_time() if at is None else at,
+            instance_id=self.spec.id,
+            channel_type=self.spec.channel.channel_type,
+            **fields,
         )
+        hand_out(self.core, event)
 
 
 _ASKED_BEFORE = {

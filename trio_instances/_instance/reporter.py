@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .._supervision.reporter import Reporter
+from ..policy.causes.defaults import classify_failure
 from ..policy.failures import Cause, FailureClass
 from ..policy.restart import ChildState
 from ..policy.signals import SignalKind
+from ..telemetry import events
 
 if TYPE_CHECKING:
     from .._supervision.record import ChildRecord
@@ -49,6 +51,12 @@ class InstanceReporter(Reporter):
         """A ready incarnation ended by itself."""
         super().exited(record, now, cause)
         self._heed_loss(record, cause)
+
+    def hook_failed(self, hook: str, path: str, error: Exception) -> None:
+        """A function of the channel has failed itself."""
+        if self.bus.listening:
+            cause = classify_failure(error)
+            self._record.tell(events.HookFailed, hook=hook, path=path, cause=cause)
 
     def _heed_loss(self, record: ChildRecord, cause: Cause | None) -> None:
         """End the connection that a child has found gone: nothing is restarted in it any more."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, final
 
 import trio
 
+from .._supervision.exits import hand_out
 from ..policy.breaker import BreakerPhase
 from ..policy.budget import Budget, BudgetPolicy
 from ..policy.health import BudgetHealth
@@ -157,9 +158,9 @@ class Turns:
 
     def _tell(self, event: Event) -> None:
         """Publish what concerns all of its instances, once on each bus that they publish on."""
-        for bus in dict.fromkeys(seat.record.bus for seat in self._seats):
+        for bus, core in {seat.record.bus: seat.record.core for seat in self._seats}.items():
             if bus.listening:
-                bus.publish(event)
+                hand_out(core, event)
 
 
 @final

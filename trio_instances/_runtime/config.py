@@ -20,7 +20,8 @@ The file has up to four parts::
     budget = "gateway"
     headers = { Authorization = { env = "BOT_1_TOKEN" } }
 
-Fields have the names that they have in Python, with these additions:
+Fields have the names that they have in Python. A table within a table changes the default of its
+place: ``slow = { cap = 600 }`` begins with 60 s as before. There are these additions:
 
 - ``{ env = "NAME" }`` stands for the text of an environment variable, in ``url`` and in the values
   of ``headers``. No header's value, and no text from a variable, is repeated in a mistake.

@@ -66,6 +66,7 @@ class RuntimeReporter(Reporter):
 def end_of_runtime(record: ChildRecord) -> None:
     """Nothing runs any more: neither what was stopped, nor what failed by itself meanwhile."""
     instance = instance_of(record)
+    instance.leave_budget()
     if instance.status.link is not InstanceStatus.FAILED:
         instance.end()
 

@@ -34,6 +34,7 @@ from ..policy.status import Change, InstanceStatus
 from ..telemetry.events import InstanceCredentialsUpdated
 from ..telemetry.sinks.feed import SinkFeed
 from .applying import Applied, check_wanted, perform, tell_applied
+from .channel_users import ChannelUsers
 from .ending import RuntimeEnding
 from .questions import Questions
 from .settings import OnInstanceFailure, RuntimeSettings
@@ -66,11 +67,9 @@ class Runtime(Questions):
         self.ending: RuntimeEnding = ending
         """How far its end is."""
         self._supervisor = supervisor
-        self._random = core.random
         self._schedule = schedule
         self._lookout = lookout
-        self._users: dict[int, tuple[str, ...]] = {}
-        """The ids of a channel object's instances, by its identity; two while one is lent."""
+        self._users = ChannelUsers(core)
         self._applying = trio.Lock()
 
     def __repr__(self) -> str:
@@ -93,17 +92,18 @@ class Runtime(Questions):
 
         Raises:
             InvalidSpec: It is no `InstanceSpec`.
-            InstanceAlreadyStarted: The id, or the channel object, is in use.
+            InstanceAlreadyStarted: The id is in use; or the channel object is, also where that is
+                in another runtime of this process.
             ChildStartFailed: An essential child of the instance failed before it was ready, or the
                 instance was stopped before; nothing is kept.
             SupervisorNotRunning: The runtime has ended, or ends meanwhile.
         """
         self._check_free(spec)
         signs = LifeSigns(self._schedule)
-        record = InstanceRecord(spec, self.events, self._random, signs, self._lookout)
+        record = InstanceRecord(spec, self._core, signs, self._lookout)
         record.handle = Instance(record)
         self._records[spec.id] = record
-        self._take_channel(record)
+        self._users.take(spec.channel, spec.id)
         record.change(Change.START)  # who hears of it can ask for it already
         try:
             await self._supervisor.start_child(self._child_spec(record))
@@ -250,18 +250,9 @@ class Runtime(Questions):
         if spec.id in self._records:
             raise InstanceAlreadyStarted(spec.id)
 
-        for user in self._users.get(id(spec.channel), ()):
+        for user in self._users.of(spec.channel):
             raise InstanceAlreadyStarted(user, "channel")
-
-    def _take_channel(self, record: InstanceRecord) -> None:
-        key = id(record.spec.channel)
-        self._users[key] = (*self._users.get(key, ()), record.spec.id)
-
-    def _leave_channel(self, record: InstanceRecord) -> None:
-        key = id(record.spec.channel)
-        users = tuple(user for user in self._users.pop(key) if user != record.spec.id)
-        if users:
-            self._users[key] = users
+        self._users.check_elsewhere(spec.channel)
 
     async def _forget(self, record: InstanceRecord) -> None:
         """Forget an instance that is down, unless somebody has forgotten or restarted it."""
@@ -276,7 +267,7 @@ class Runtime(Questions):
         except (ChildNotFound, SupervisorNotRunning):
             pass  # there is nothing left to forget but the record
         del self._records[instance_id]
-        self._leave_channel(record)
+        self._users.leave(record.spec.channel, instance_id)
         record.end()
 
     async def _restart(
@@ -307,13 +298,14 @@ class Runtime(Questions):
         def become(record: InstanceRecord) -> None:
             nonlocal done
             self._check_unused(spec)  # its lender may have been restarted meanwhile
-            self._leave_channel(record)
+            self._users.leave(record.spec.channel, spec.id)
             try:
                 record.become(spec)
             finally:
-                self._take_channel(record)
+                self._users.take(record.spec.channel, spec.id)
             done = True
 
+        self._users.check_elsewhere(spec.channel)  # before anything is stopped in vain
         try:
             # Again, if somebody else has restarted it at the same moment, as what it was.
             while record is not None and not done:
@@ -329,7 +321,8 @@ class Runtime(Questions):
 
     def _check_unused(self, spec: InstanceSpec) -> None:
         """Refuse to run an instance on a channel object that another one runs on."""
-        for user in self._users.get(id(spec.channel), ()):
+        self._users.check_elsewhere(spec.channel)
+        for user in self._users.of(spec.channel):
             if user != spec.id and self._runs(self._records[user]):
                 raise InstanceAlreadyStarted(user, "channel")
 

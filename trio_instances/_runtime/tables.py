@@ -2,7 +2,8 @@
 
 The specifications check their own fields. What is found out here is which table is which, what is
 not known, and the place of each mistake. A table with mistakes is read on: what is wrong with a
-part is noted, and the rest is made without it, so that its own mistakes come up as well.
+part is noted, and the rest is made without it, so that its own mistakes come up as well. A table
+within a table changes the default that there is in its place: what it leaves out is as there.
 """
 
 from __future__ import annotations
@@ -79,6 +80,8 @@ _PLAIN = (int, float, str, bool, tuple, StrEnum)
 """Kinds of values, subclasses included, that the specifications check themselves."""
 _NEEDLESS_URL = "wss://needless.invalid"
 """Stands for a URL that is not there, so that everything else can be checked."""
+_NO_DEFAULTS: Mapping[str, Any] = {}
+"""Of a table in which there are no others, or only those of users' own names."""
 
 
 @final
@@ -131,12 +134,12 @@ class TableReader:
 
     def settings(self, table: object) -> RuntimeSettings:
         """Read the table ``runtime``."""
-        return self._build(RuntimeSettings, _kinds_of(RuntimeSettings), table)
+        return self._policy(RuntimeSettings, table)
 
     def run(self, table: object) -> RunSettings:
         """Read the table ``run``."""
         kinds = {**_kinds_of(RunSettings), "http_token": Text}
-        return self._build(RunSettings, kinds, table)
+        return self._build(RunSettings, kinds, table, _defaults_of(RunSettings))
 
     def budgets(
         self, tables: object, known: Iterable[ConnectionBudget]
@@ -167,13 +170,20 @@ class TableReader:
         """Check the table ``defaults``, which has all that an instance has but its id."""
         fields = {key: kind for key, kind in self._instance_fields.items() if key != "id"}
         make = partial(self._make_instance, id="defaults", url=_NEEDLESS_URL)
-        return self._build(make, fields, table)
+        return self._build(make, fields, table, _defaults_of(InstanceSpec))
 
     def instance(self, table: object) -> InstanceSpec:
         """Read one instance, the defaults merged into its table."""
-        return self._build(self._make_instance, self._instance_fields, table)
+        fields, defaults = self._instance_fields, _defaults_of(InstanceSpec)
+        return self._build(self._make_instance, fields, table, defaults)
 
-    def _build(self, make: Callable[..., T], kinds: Mapping[str, Any], table: object) -> T:
+    def _build(
+        self,
+        make: Callable[..., T],
+        kinds: Mapping[str, Any],
+        table: object,
+        defaults: Mapping[str, Any] = _NO_DEFAULTS,
+    ) -> T:
         if not isinstance(table, dict):
             raise refuse("must be a table")
 
@@ -183,7 +193,7 @@ class TableReader:
         wrong: set[str] = set()
         for key in [key for key in table if key in kinds]:
             try:
-                given[key] = self._converter.structure(table[key], kinds[key])
+                given[key] = self._read(kinds[key], table[key], defaults.get(key))
             except InvalidSpec as exc:
                 found.extend(key, exc.mistakes)
                 wrong.add(key)
@@ -197,8 +207,20 @@ class TableReader:
         found.raise_any()
         return cast("T", made)
 
+    def _read(self, kind: Any, value: object, default: Any) -> Any:
+        """Read the value of a key; a table has what it leaves out from the default of its place."""
+        cls = type(default)
+        if not isinstance(value, dict) or not attrs.has(cls):
+            return self._converter.structure(value, kind)
+
+        make = partial(attrs.evolve, default)
+        return self._build(make, _kinds_of(cls), value, attrs.asdict(default, recurse=False))
+
+    def _policy(self, kind: type[T], table: object) -> T:
+        return self._build(kind, _kinds_of(kind), table, _defaults_of(kind))
+
     def _policy_hook(self, kind: type) -> Callable[[Any, Any], Any]:
-        return _without_kind(partial(self._build, kind, _kinds_of(kind)))
+        return _without_kind(partial(self._policy, kind))
 
     def _or_off(self, kind: type[T], what: str, value: object) -> T | None:
         if value is False:
@@ -339,6 +361,10 @@ def _make_cause(code: str, **given: Any) -> Cause:
 
 def _kinds_of(cls: type) -> dict[str, Any]:
     return {each.name: each.type for each in attrs.fields(attrs.resolve_types(cls)) if each.init}
+
+
+def _defaults_of(cls: type) -> dict[str, Any]:
+    return {each.name: each.default for each in attrs.fields(cls)}
 
 
 def _as_it_is(value: object) -> object:

@@ -27,6 +27,7 @@ from .stopping import cancel_all
 
 if TYPE_CHECKING:
     from ..policy.failures import Cause
+    from ..telemetry.schema import Event
     from .core import Core
     from .record import ChildExit, ChildRecord
 
@@ -190,3 +191,20 @@ def let_pass(core: Core, error: BaseException) -> Exception | None:
         core.end()
 
     return ordinary
+
+
+def hand_out(core: Core, event: Event) -> None:
+    """Publish an event of what a supervisor is there for.
+
+    What a listener lets through, as a `sys.exit()`, goes through the supervisor, and not in the
+    middle of what it was told of: a stop that it cut off would never end.
+
+    Raises:
+        BaseException: What a listener has let through once the supervisor is there no more.
+    """
+    try:
+        core.reporter.bus.publish(event)
+    except BaseException as exc:
+        if core.nursery is None:
+            raise
+        let_pass(core, exc)

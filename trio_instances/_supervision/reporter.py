@@ -9,13 +9,13 @@ import trio
 from ..policy.causes.defaults import classify_failure
 from ..policy.failures import Cause
 from ..telemetry import child_events, events
-from .exits import let_pass
+from .exits import hand_out
 
 if TYPE_CHECKING:
     from .._exceptions import Escalation
     from ..policy.restart import Decision
     from ..telemetry.bus import EventBus
-    from ..telemetry.schema import ChildEvent, Event
+    from ..telemetry.schema import ChildEvent
     from .record import ChildRecord
 
 
@@ -126,7 +126,7 @@ class Reporter:
                 period=record.window.intensity.period,
                 exceeded=exceeded,
             )
-            self._hand_out(record, event)
+            hand_out(record.core, event)
 
     def hook_failed(self, hook: str, path: str, error: Exception) -> None:
         """A function that the user supplied has failed itself."""
@@ -160,12 +160,4 @@ class Reporter:
             generation=self.generation,
             **fields,
         )
-        self._hand_out(record, event)
-
-    def _hand_out(self, record: ChildRecord, event: Event) -> None:
-        try:
-            self.bus.publish(event)
-        except BaseException as exc:
-            # A listener's `sys.exit()`, say. It goes through, and not in the middle of what it
-            # was told of: a stop that it cut off would never end.
-            let_pass(record.core, exc)
+        hand_out(record.core, event)

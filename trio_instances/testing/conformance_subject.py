@@ -18,9 +18,12 @@ from .._instance.probe_schedule import ProbeSchedule
 from .._instance.record import InstanceRecord
 from .._instance.spec import InstanceSpec
 from .._instance.watching import Lookout
+from .._supervision.core import Core
 from .._supervision.opening import open_supervisor
+from .._supervision.reporter import Reporter
 from .._supervision.supervisor import Supervisor
 from ..abc import Channel
+from ..policy.options import SupervisorOptions
 from ..policy.specs import ChildSpec
 from ..telemetry.bus import EventBus
 from .rules import BrokenRule, Late, limited
@@ -39,7 +42,13 @@ class Subject:
         self.patience = patience
         spec = InstanceSpec(id="checked", channel=channel)
         signs = LifeSigns(ProbeSchedule(1))
-        record = InstanceRecord(spec, EventBus(), Random(0), signs, Lookout())
+        core = Core(
+            path="checked",
+            options=SupervisorOptions(),
+            reporter=Reporter(EventBus()),
+            random=Random(0),
+        )
+        record = InstanceRecord(spec, core, signs, Lookout())
         record.handle = self.instance = Instance(record)
 
     @asynccontextmanager
