@@ -81,6 +81,13 @@ def level_of(event: Event) -> str:
     return "WARNING" if bad else "INFO"
 
 
+def repeats(event: Event) -> bool:
+    """Tell whether an event says only that all is as well as it was."""
+    return (
+        isinstance(event, ProbeCompleted) and event.verdict is ProbeVerdict.OK and event.streak > 1
+    )
+
+
 def one_line(event: Event) -> str:
     """Return an event as one line: its name, what it is about, its fields, and the cause.
 
