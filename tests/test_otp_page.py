@@ -12,7 +12,7 @@ TESTS = Path(__file__).parent
 PAGE = (TESTS.parent / "docs" / "otp.md").read_text(encoding="utf-8")
 
 BEHAVIOURS = {
-    "A": 15, "V": 21, "R": 6, "S": 12, "I": 14, "T": 19, "U": 15, "M": 19, "D": 18, "N": 7, "H": 6,
+    "A": 15, "V": 21, "R": 6, "S": 12, "I": 14, "T": 19, "U": 15, "M": 19, "D": 18, "N": 8, "H": 6,
     "K": 10,
 }  # fmt: skip
 """How many behaviours there are by the letter of their ids."""

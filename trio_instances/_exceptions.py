@@ -301,15 +301,18 @@ class RestartLimitExceeded(Escalation):
 
     def __str__(self) -> str:
         limit, period = self.intensity.max_restarts, self.intensity.period
+        allowed = f"{limit} {'is' if limit == 1 else 'are'} allowed"
         said = (
             f"supervisor {self.path!r} gave up: {self.child!r} would have been restart "
-            f"{limit + 1} within {period:g} s, and {limit} are allowed; its last exit: {self.cause}"
+            f"{limit + 1} within {period:g} s, and {allowed}; its last exit: {self.cause}"
         )
         lines = [said]
         for (child, cause), alike in groupby(self.before):
             count = len(list(alike))
             times = f" ({count} times)" if count > 1 else ""
             lines.append(f"  restarted before: {child!r}, {cause}{times}")
+        if self.before and (unnamed := limit - len(self.before)) > 0:
+            lines.append(f"  ... and before these: {unnamed} restart{'s' * (unnamed > 1)} more")
         return "\n".join(lines)
 
 

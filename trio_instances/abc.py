@@ -79,6 +79,8 @@ class Channel(ABC, Generic[C]):
     async def probe(self, instance: Instance, connection: C) -> None:
         """Check the connection actively; raise when it is not healthy.
 
+        What it returns is not looked at: False is no verdict.
+
         It is cancelled when its budget is used up, which counts as a failure at once, whatever it
         does then; the next one waits until it has ended, and so does the end of the connection. It
         reports and never acts: what a failure leads to is decided by the instance's probe policy. A

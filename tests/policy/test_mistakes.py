@@ -82,6 +82,7 @@ def said(*checks: Check) -> str:
             lambda w: w.name("f", "a/b"),
             "f: must be a text that is not empty, is printable and has no '/', not 'a/b'",
         ),
+        (lambda w: w.instance("f", 1, Exception), "f: must be an Exception, not 1"),
         (lambda w: w.instance("f", 1, str), "f: must be a str, not 1"),
         (lambda w: w.instance("f", None, str), "f: must be a str, not None"),
         (lambda w: w.instance("f", 1, str, optional=True), "f: must be a str or None, not 1"),

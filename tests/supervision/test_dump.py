@@ -58,6 +58,23 @@ async def test_it_shows_every_child_with_its_state_and_where_it_waits(
         assert re.fullmatch(pattern, line), line
 
 
+async def test_the_children_of_two_supervisors_within_one_child_hang_on_one_branch() -> None:
+    """The last of them ends it, also where the supervisor opened last has none."""
+
+    async def two(*, task_status: trio.TaskStatus[None]) -> None:
+        async with open_supervisor() as a, open_supervisor() as b, open_supervisor():
+            await a.start(idle, name="a")
+            await b.start(idle, name="b")
+            task_status.started()
+            await trio.sleep_forever()
+
+    async with open_supervisor() as supervisor:
+        await supervisor.start(two)
+        branches = [line[: line.index("─") + 1] for line in supervisor.dump().splitlines()[1:]]
+        await supervisor.stop()
+    assert branches == ["└─", "   ├─", "   └─"]
+
+
 async def test_a_child_that_is_down_shows_why(autojump_clock: MockClock) -> None:
     """A parked child is in the tree, with its cause; one that never ran has no incarnation."""
     async with open_supervisor() as supervisor:

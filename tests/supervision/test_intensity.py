@@ -82,6 +82,33 @@ async def test_the_error_tells_what_the_restarts_before_were_for(
     ]
 
 
+async def test_the_error_counts_the_restarts_that_it_does_not_name(
+    autojump_clock: MockClock, recorder: Recorder
+) -> None:
+    """Five of them stand for all, and nobody shall take them for all."""
+    puppet = Puppet("a")
+    with pytest.raises(RestartLimitExceeded) as caught:
+        async with supervised(recorder, puppet.spec(), intensity=RestartIntensity(7, 10)):
+            for _ in range(8):
+                puppet.crash(OSError("no route"))
+                await trio.sleep(0.1)
+            await trio.sleep_forever()
+    assert str(caught.value).splitlines()[1:] == [
+        "  restarted before: 'supervisor/a', os_error (recoverable): OSError: no route (5 times)",
+        "  ... and before these: 2 restarts more",
+    ]
+
+
+async def test_the_error_speaks_of_one_restart_as_one(
+    autojump_clock: MockClock, recorder: Recorder
+) -> None:
+    """It is OTP's default, and so what is read most often."""
+    with pytest.raises(RestartLimitExceeded, match="within 5 s, and 1 is allowed; its last exit"):
+        async with supervised(recorder, intensity=RestartIntensity(1, 5)) as supervisor:
+            supervisor.start_soon(trio.sleep, 0.0)
+            await trio.sleep_forever()
+
+
 @pytest.mark.parametrize(("apart", "gives_up"), [(1.0, True), (5.0, True), (6.0, False)])
 async def test_the_edge_of_the_window_belongs_to_it(
     *, autojump_clock: MockClock, apart: float, gives_up: bool, recorder: Recorder

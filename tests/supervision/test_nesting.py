@@ -292,6 +292,25 @@ async def test_a_supervisor_opened_deep_in_a_child_s_helpers_is_within_that_chil
         assert supervisor.count_children().supervisors == 1
 
 
+async def test_a_subtree_without_children_ends_unless_its_block_stays(
+    autojump_clock: MockClock, recorder: Recorder
+) -> None:
+    """N8: `supervise` returns when its last child is down; a pool is a block that does not end."""
+
+    async def pool(*, task_status: trio.TaskStatus[object]) -> None:
+        async with open_supervisor() as inner:
+            task_status.started(inner)
+            await trio.sleep_forever()
+
+    temporary = ChildSpec("job", partial(trio.sleep, 1.0), restart="temporary")
+    specs = [tree("tree", temporary, restart="transient"), ChildSpec("pool", pool)]
+    async with supervised(recorder, *specs) as supervisor:
+        child = supervisor.which_children()[1]
+        await trio.sleep(2.0)
+        assert states(supervisor) == {"tree": "stopped", "pool": "running"}
+        assert child.incarnation == 1
+
+
 async def test_deep_trees_come_down_promptly(autojump_clock: MockClock, recorder: Recorder) -> None:
     """Twenty levels without a soft part take no virtual time to stop."""
     spec = Puppet("leaf").spec()

@@ -61,6 +61,15 @@ async def test_the_slow_stop_itself_tells_who_was_slow(autojump_clock: MockClock
     )
 
 
+async def test_one_child_is_spoken_of_as_one(autojump_clock: MockClock) -> None:
+    """For people."""
+    async with open_supervisor() as supervisor:
+        supervisor.start_soon(trio.sleep_forever, name="only")
+        await quiet()
+        report = await supervisor.stop()
+    assert str(report) == "stopped 1 child in 0.0 s: supervisor/only 0.0 s"
+
+
 async def test_whoever_did_not_wait_finds_the_report_later(autojump_clock: MockClock) -> None:
     """It is None until the last child has ended, and stays when the block has been left."""
     slow = Puppet("slow", cleanup=3.0)

@@ -69,6 +69,11 @@ def stopped(*, forced: bool, cause: Cause | None) -> ChildStopped:
     )
 
 
+def bad_close(reason: str) -> HookFailed:
+    """Return what is told of a close that has used up its time, or does not end even then."""
+    return HookFailed(at=0, hook="close", path="X", cause=Cause("recoverable", reason))
+
+
 STUCK = ChildStuck(at=0, path="a/b", child="b", incarnation=1, elapsed=60.0, stack=("x", "  y\n"))
 SILENT = LivenessSilent(
     at=0, instance_id="bot", generation=3, signal=LivenessSignal.DATA, elapsed=3600.0
@@ -85,6 +90,9 @@ ESCALATED = SupervisorEscalated(
         (ESCALATED, "ERROR"),
         (STUCK, "ERROR"),
         (HookFailed(at=0, hook="sink", path="X", cause=CAUSE), "ERROR"),
+        (HookFailed(at=0, hook="close", path="X", cause=CAUSE), "ERROR"),
+        (bad_close("close_timeout"), "WARNING"),
+        (bad_close("close_stuck"), "ERROR"),
         (InstanceDegraded(at=0, what="probe", cause=CAUSE), "WARNING"),
         (ChildParked(at=0, path="a/b", child="b", incarnation=1, cause=CAUSE), "WARNING"),
         (ReconnectExhausted(at=0, attempts=5, cause=CAUSE), "WARNING"),

@@ -154,6 +154,16 @@ class BadProbe(FakeChannel):
             raise ValueError("no answer") from None
 
 
+class Answering(FakeChannel):
+    """Says by what it returns that it is not well."""
+
+    async def probe(  # type: ignore[override]  # the mistake
+        self, instance: Instance, connection: FakeConnection
+    ) -> bool:
+        """Return what nobody looks at."""
+        return False
+
+
 class Grudging(FakeChannel):
     """Refuses a probe after one that was cancelled."""
 

@@ -29,6 +29,7 @@ from trio_instances.testing.injection import checkpoints
 from trio_instances.testing.rules import said
 
 from .broken_channels import (
+    Answering,
     Async,
     AsyncChildren,
     AsyncClassify,
@@ -176,6 +177,7 @@ BROKEN = {
     "classify forgets": (ForgetfulClassify, "a Cause for every exception: .*returned None"),
     "classify is async": (AsyncClassify, "a Cause for every exception: it is async"),
     "classify blocks": (BlockingClassify, "a Cause for every exception: .*it took 1.1 s"),
+    "a probe returns its answer": (Answering, "a probe raises .* not healthy: it returned False"),
     "a probe is not cancelled": (BadProbe, "a probe that is cancelled .*raised ValueError"),
     "a probe leaves its lock": (Grudging, "the next one passes.*at checkpoint 1, .*RuntimeError"),
     "a child is not cancelled": (

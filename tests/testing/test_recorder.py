@@ -10,6 +10,7 @@ import trio
 from trio.testing import MockClock
 
 from trio_instances import Cause, InvalidSpec
+from trio_instances.policy.health import ProbeVerdict
 from trio_instances.telemetry import (
     ChildExited,
     ChildStarted,
@@ -17,6 +18,7 @@ from trio_instances.telemetry import (
     EventBus,
     InstanceConnecting,
     InstanceFailed,
+    ProbeCompleted,
 )
 from trio_instances.testing import EventRecorder, event
 
@@ -41,6 +43,19 @@ def exited(child: str, instance: str = "bot") -> ChildExited:
         incarnation=1,
         uptime=1.0,
         cause=cause,
+    )
+
+
+def probed(streak: int) -> ProbeCompleted:
+    """Return what is told of a probe that passes."""
+    return ProbeCompleted(
+        at=float(streak),
+        instance_id="bot",
+        generation=1,
+        verdict=ProbeVerdict.OK,
+        latency=0.0,
+        streak=streak,
+        cause=None,
     )
 
 
@@ -154,6 +169,23 @@ async def test_a_wait_in_vain_says_what_came(autojump_clock: MockClock) -> None:
     assert "waited 86400 s for child.exited instance='bot' reason='crash': it did not come" in text
     assert "child.started" in text
     assert "other" not in text
+
+
+async def test_a_wait_in_vain_is_not_told_by_the_probes_of_the_day(
+    autojump_clock: MockClock,
+) -> None:
+    """One that passed like the one before pushes out nothing; who waits for probes sees them."""
+    heard = recorder(started("a"), *[probed(streak) for streak in range(1, 101)])
+
+    with pytest.raises(AssertionError) as raised:
+        await heard.wait_for("child.exited")
+    text = str(raised.value)
+    assert "child.started" in text
+    assert len(re.findall("probe.completed", text)) == 1
+    assert heard.tell(2).splitlines()[0].strip().startswith("0.000 child.started")
+
+    with pytest.raises(AssertionError, match="streak=100"):
+        await heard.wait_for("probe.completed", verdict="fatal")
 
 
 async def test_a_wait_for_several_says_how_many_came(autojump_clock: MockClock) -> None:

@@ -28,8 +28,10 @@ def child_lines(tree: SupervisorTree, indent: str = "", *, more: bool = False) -
     for child in tree.children:
         last = child is tree.children[-1] and not more
         yield f"{indent}{'└─' if last else '├─'} {_describe(child, tree.at)}"
-        for nested in child.supervisors:
-            yield from child_lines(nested, f"{indent}{'   ' if last else '│  '}")
+        below = f"{indent}{'   ' if last else '│  '}"
+        drawn = [nested for nested in child.supervisors if nested.children]
+        for nested in drawn:
+            yield from child_lines(nested, below, more=nested is not drawn[-1])
 
 
 def _about(tree: SupervisorTree) -> str:

@@ -279,7 +279,7 @@ async def supervise(
 
     It is ready when all its children are, one started after the other; if an essential one fails to
     start, those before it are stopped in reverse order and it raises. It returns when no child is
-    left running.
+    left running, and so at once without any: a pool that begins empty is a function of one's own.
 
     Cancelling it stops the children in order.
 

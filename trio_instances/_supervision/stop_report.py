@@ -59,7 +59,8 @@ class StopReport:
     """Those counted above first, then the others, the slowest first; at most 20."""
 
     def __str__(self) -> str:
-        parts = [f"stopped {self.stopped} children in {self.seconds:.1f} s"]
+        children = "child" if self.stopped == 1 else "children"
+        parts = [f"stopped {self.stopped} {children} in {self.seconds:.1f} s"]
         counts = {"forced": self.forced, "stuck": self.stuck, "failed": self.failed}
         parts += [f"{count} {what}" for what, count in counts.items() if count]
         named = "; ".join(map(str, self.notable[:_NAMED_IN_WORDS]))

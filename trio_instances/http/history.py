@@ -15,8 +15,8 @@ from typing import final
 
 from attrs import define
 
-from ..policy.health import ProbeVerdict
-from ..telemetry import Event, ProbeCompleted
+from ..telemetry import Event
+from ..telemetry.wording import repeats
 
 
 @final
@@ -56,7 +56,7 @@ class History:
         index = self.last % len(self._newest)
         old = self._newest[index]
         self._newest[index] = Entry(self.last, event)
-        if old is not None and not _repeats(old.event):
+        if old is not None and not repeats(old.event):
             if len(self._earlier) == self._earlier.maxlen:
                 self.oldest = next(iter(self._earlier), old).number
             self._earlier.append(old)
@@ -80,10 +80,3 @@ class History:
         entry = self._newest[number % len(self._newest)]
         assert entry is not None
         return entry
-
-
-def _repeats(event: Event) -> bool:
-    """Tell whether an event says only that all is as well as it was."""
-    return (
-        isinstance(event, ProbeCompleted) and event.verdict is ProbeVerdict.OK and event.streak > 1
-    )

@@ -150,7 +150,8 @@ class MistakeList:
 
         if not isinstance(value, kind):
             none = " or None" if optional else ""
-            self.add(field, value, f"must be a {kind.__name__}{none}")
+            article = "an" if kind.__name__[0] in "AEIO" else "a"
+            self.add(field, value, f"must be {article} {kind.__name__}{none}")
 
     def raise_any(self) -> None:
         """Raise `InvalidSpec` when there was a mistake.

@@ -40,7 +40,6 @@ LEVELS: Mapping[type[Event], str] = {
     InstanceNeedsAttention: "ERROR",
     SupervisorEscalated: "ERROR",
     ChildStuck: "ERROR",
-    HookFailed: "ERROR",
     BreakerOpened: "WARNING",
     InstanceDegraded: "WARNING",
     ChildParked: "WARNING",
@@ -56,6 +55,8 @@ LEVELS: Mapping[type[Event], str] = {
 and the runtime is dealing with it.
 """
 
+_CUT_SHORT = "close_timeout"
+"""Of a close that has used up its time, and was ended: a peer that is gone answers none."""
 _NOT_SAID_AGAIN = frozenset({"at", "instance_id", "channel_type", "path", "cause"})
 _INTENSITY = frozenset({"restarts", "period", "exceeded"})
 """Of an escalation for which it was no reason: there, ``restarts=5`` would read as a count."""
@@ -76,9 +77,18 @@ def level_of(event: Event) -> str:
             bad = event.forced or event.cause is not None
         case RuntimeApplied():
             bad = event.failed > 0
+        case HookFailed():
+            return "WARNING" if event.cause.reason == _CUT_SHORT else "ERROR"
         case _:
             return LEVELS.get(type(event), "INFO")
     return "WARNING" if bad else "INFO"
+
+
+def repeats(event: Event) -> bool:
+    """Tell whether an event says only that all is as well as it was."""
+    return (
+        isinstance(event, ProbeCompleted) and event.verdict is ProbeVerdict.OK and event.streak > 1
+    )
 
 
 def one_line(event: Event) -> str:

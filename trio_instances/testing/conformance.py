@@ -86,8 +86,7 @@ async def _opens_and_closes(subject: Subject) -> None:
     try:
         async with subject.generation() as (connection, _):
             step = "probe"
-            with limited(step, subject.limit):
-                await subject.channel.probe(subject.instance, connection)
+            await _pass_probe(subject, connection)
             step = "closing"
     except BrokenRule:
         raise
@@ -95,6 +94,15 @@ async def _opens_and_closes(subject: Subject) -> None:
         raise BrokenRule(rule, str(late)) from None
     except Exception as exc:
         raise BrokenRule(rule, f"{step} raised {said(exc)}") from exc
+
+
+async def _pass_probe(subject: Subject, connection: Any) -> None:
+    probe: Callable[..., Awaitable[object]] = subject.channel.probe
+    with limited("probe", subject.limit):
+        answer = await probe(subject.instance, connection)
+    if answer is not None:
+        rule = "a probe raises when the connection is not healthy"
+        raise BrokenRule(rule, f"it returned {answer!r}, and nobody looks at that")
 
 
 async def _lets_others_run(subject: Subject) -> None:

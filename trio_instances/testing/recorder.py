@@ -7,11 +7,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeVar, final, overload
 
 import trio
+from attrs import evolve
 
 from ..policy.mistakes import MistakeList
 from ..telemetry.bus import EventBus
 from ..telemetry.schema import Event
-from ..telemetry.wording import one_line
+from ..telemetry.wording import one_line, repeats
 from .patterns import EventPattern, Kind, event
 
 E = TypeVar("E", bound=Event)
@@ -106,8 +107,11 @@ class EventRecorder:
         return events
 
     def tell(self, last: int = _SHOWN) -> str:
-        """Return the last events as text, a line for each: the time and what happened."""
-        return _listed(list(self._events)[-last:])
+        """Return the last events as text, a line for each: the time and what happened.
+
+        Probes that passed like the one before are left out: a day has thousands of them.
+        """
+        return _listed([event for event in self._events if not repeats(event)][-last:])
 
     # --- waiting ---------------------------------------------------------------------------------
 
@@ -170,8 +174,7 @@ class EventRecorder:
 
         came = f"{len(self._matching(pattern))} of {times} came" if times > 1 else "it did not come"
         raise AssertionError(
-            f"waited {within:g} s for {pattern}: {came}\n"
-            f"{self._context(EventPattern('*', instance, None, {}))}"
+            f"waited {within:g} s for {pattern}: {came}\n{self._context(pattern, instance)}"
         )
 
     # --- stating ---------------------------------------------------------------------------------
@@ -232,8 +235,14 @@ class EventRecorder:
             count = f"{len(found)} came" if len(found) > 1 else "one came"
             raise AssertionError(f"there should be no {pattern}: {count}\n{_listed(found)}")
 
-    def _context(self, pattern: EventPattern) -> str:
-        events = self._matching(pattern)
+    def _context(self, awaited: EventPattern, instance: str | None) -> str:
+        """Say what came of an instance; probes that passed again only where they were awaited."""
+        of_this_kind = evolve(awaited, fields={})
+        events = [
+            event
+            for event in self._matching(EventPattern("*", instance, None, {}))
+            if not repeats(event) or (awaited.kind != "*" and of_this_kind.matches(event))
+        ]
         if not events:
             return "nothing came at all" if not self._events else "nothing came of it"
 
