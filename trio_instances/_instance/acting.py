@@ -87,44 +87,45 @@ def _disconnect(
 
 def _abandon(record: InstanceRecord, action: Action, before: ConnectionState, now: float) -> None:
     record.change(Change.LOSE)
-    elapsed = _end(record, before.generation, action.cause, now)
+    life = _end(record, before.generation, action.cause)
     if action.cause is None or action.cause in REQUESTED:
         return
 
     record.cause = action.cause
-    _tell_failed(record, action, before.attempt, elapsed)
+    _tell_failed(record, action, before.attempt, life, now)
 
 
 def _fail_beside(
     record: InstanceRecord, action: Action, before: ConnectionState, now: float
 ) -> None:
-    elapsed = _end(record, action.generation, action.cause, now)
+    life = _end(record, action.generation, action.cause)
     if record.seat is not None:
         record.seat.give_up()
     if action.cause is not None and action.cause not in REQUESTED:
-        _tell_failed(record, action, before.besides + 1, elapsed)
+        _tell_failed(record, action, before.besides + 1, life, now)
 
 
-def _end(record: InstanceRecord, generation: int, cause: Cause | None, now: float = 0.0) -> float:
-    """End a generation, and return for how long there has been one."""
+def _end(record: InstanceRecord, generation: int, cause: Cause | None) -> Life | None:
+    """End a generation, and return it, if anything is left of it."""
     life = life_of(record, generation)
-    if life is None:
-        return 0.0
-
-    life.end(cause)
-    if not life.runs:
-        drop(record, life)
-    return now - life.began_at
+    if life is not None:
+        life.end(cause)
+        if not life.runs:
+            drop(record, life)
+    return life
 
 
-def _tell_failed(record: InstanceRecord, action: Action, attempt: int, elapsed: float) -> None:
+def _tell_failed(
+    record: InstanceRecord, action: Action, attempt: int, life: Life | None, now: float
+) -> None:
     if record.bus.listening:
         record.tell(
             events.ReconnectFailed,
             attempt=attempt,
             generation=action.generation,
             cause=action.cause,
-            elapsed=elapsed,
+            elapsed=0.0 if life is None else now - life.began_at,
+            stack=() if life is None else life.stack,
         )
 
 

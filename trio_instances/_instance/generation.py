@@ -31,6 +31,7 @@ from ..policy.requested import STOP_REQUESTED
 from ..policy.signals import Phase, SignalKind
 from ..policy.specs import ChildSpec
 from ..telemetry import events
+from ..telemetry.places import raised_at
 from .cores import connection_core
 from .life import drop, lived_in
 from .probing import begin_to_probe
@@ -67,7 +68,7 @@ async def run_generation(record: InstanceRecord, life: Life) -> None:
                 record.wake()  # for whoever is to tell when that is over
                 await _open_and_hold(record, life)
         except Exception as exc:
-            cause = record.classify(exc)
+            cause = _cause_of(record, life, exc)
         finally:
             life.attempt = None
         # By its deadline, that is, and not by a loss or a pause during the attempt.
@@ -75,6 +76,12 @@ async def run_generation(record: InstanceRecord, life: Life) -> None:
         _tell_end(record, life, cause, timed_out=late)
     finally:
         _leave(record, life)
+
+
+def _cause_of(record: InstanceRecord, life: Life, error: Exception) -> Cause:
+    if record.bus.listening:
+        life.stack = raised_at(error)
+    return record.classify(error)
 
 
 def _leave(record: InstanceRecord, life: Life) -> None:
@@ -138,7 +145,7 @@ def _tell_end(record: InstanceRecord, life: Life, cause: Cause | None, *, timed_
     elif mine and record.connected and not stop_requested():
         record.signal(SignalKind.LOST, cause=cause or ENDED, generation=generation)
     elif timed_out or (cause is not None and not cause.lost):
-        _tell_bad_close(record, cause or _close_timeout(record, life))
+        _tell_bad_close(record, life, cause or _close_timeout(record, life))
 
 
 def _close_timeout(record: InstanceRecord, life: Life) -> Cause:
@@ -148,9 +155,10 @@ def _close_timeout(record: InstanceRecord, life: Life) -> Cause:
     return evolve(CLOSE_TIMEOUT, detail=f"the channel, a {kind} one, did not close within {budget}")
 
 
-def _tell_bad_close(record: InstanceRecord, cause: Cause) -> None:
+def _tell_bad_close(record: InstanceRecord, life: Life, cause: Cause) -> None:
     if record.bus.listening:
-        record.tell(events.HookFailed, hook="close", path=record.spec.id, cause=cause)
+        path, stack = record.spec.id, life.stack
+        record.tell(events.HookFailed, hook="close", path=path, cause=cause, stack=stack)
 
 
 async def _open_and_hold(record: InstanceRecord, life: Life) -> None:
@@ -181,7 +189,7 @@ async def _open_and_hold(record: InstanceRecord, life: Life) -> None:
         except Exception as exc:
             # Decided now, and not after the closing, which can be slow, or lose the failure.
             if not stop_requested():
-                cause = record.classify(exc)
+                cause = _cause_of(record, life, exc)
                 record.signal(SignalKind.LOST, cause=cause, generation=life.generation)
         finally:
             _begin_to_close(record, life, core)

@@ -39,6 +39,7 @@ class Life:
         "greeted",
         "patience",
         "runs",
+        "stack",
         "supervisor",
         "task",
         "whole",
@@ -70,6 +71,8 @@ class Life:
         """Around all that is done with the connection; cancelling it begins the closing."""
         self.cause: Cause | None = None
         """Why it was ended, where that is known."""
+        self.stack: tuple[str, ...] = ()
+        """Where that was raised, while somebody listens."""
         self.supervisor: Supervisor | None = None
         """Of the connection's children, while it runs."""
         self._ended: trio.Event | None = None

@@ -10,6 +10,7 @@ from ..policy.failures import Cause, FailureClass
 from ..policy.health import QueueHealth
 from ..policy.pressure import PressureLevel
 from ..telemetry import events, health_events
+from ..telemetry.places import raised_at
 
 if TYPE_CHECKING:
     from .record import InstanceRecord
@@ -83,4 +84,5 @@ def _tell_broken(record: InstanceRecord, name: str, exc: Exception) -> None:
             hook="watch_queue",
             path=f"{record.spec.id}:{name}",
             cause=record.classify(exc),
+            stack=raised_at(exc),
         )

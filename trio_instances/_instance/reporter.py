@@ -10,9 +10,10 @@ from ..policy.failures import Cause, FailureClass
 from ..policy.restart import ChildState
 from ..policy.signals import SignalKind
 from ..telemetry import events
+from ..telemetry.places import raised_at
 
 if TYPE_CHECKING:
-    from .._supervision.record import ChildRecord
+    from .._supervision.record import ChildExit, ChildRecord
     from ..policy.restart import Decision
     from .record import InstanceRecord
 
@@ -42,21 +43,21 @@ class InstanceReporter(Reporter):
         if self._record.status.reasons and self._judges:
             judge_children(self._record, record.spec.name)
 
-    def start_failed(self, record: ChildRecord, now: float, cause: Cause) -> None:
+    def start_failed(self, record: ChildRecord, now: float, exit_: ChildExit) -> None:
         """An incarnation ended before it was ready."""
-        super().start_failed(record, now, cause)
-        self._heed_loss(record, cause)
+        super().start_failed(record, now, exit_)
+        self._heed_loss(record, exit_.cause)
 
-    def exited(self, record: ChildRecord, now: float, cause: Cause | None) -> None:
+    def exited(self, record: ChildRecord, now: float, exit_: ChildExit) -> None:
         """A ready incarnation ended by itself."""
-        super().exited(record, now, cause)
-        self._heed_loss(record, cause)
+        super().exited(record, now, exit_)
+        self._heed_loss(record, exit_.cause)
 
     def hook_failed(self, hook: str, path: str, error: Exception) -> None:
         """A function of the channel has failed itself."""
         if self.bus.listening:
-            cause = classify_failure(error)
-            self._record.tell(events.HookFailed, hook=hook, path=path, cause=cause)
+            cause, stack = classify_failure(error), raised_at(error)
+            self._record.tell(events.HookFailed, hook=hook, path=path, cause=cause, stack=stack)
 
     def _heed_loss(self, record: ChildRecord, cause: Cause | None) -> None:
         """End the connection that a child has found gone: nothing is restarted in it any more."""

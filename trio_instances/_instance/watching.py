@@ -21,6 +21,7 @@ from ..policy.connection import TABLE
 from ..policy.requested import DRAIN_REQUESTED
 from ..policy.signals import Phase, SignalKind
 from ..telemetry import events
+from ..telemetry.places import raised_at
 from .pressure import all_queues, look_at_queues
 from .stuck import tell_stuck
 
@@ -127,8 +128,8 @@ def _look_safely(record: InstanceRecord) -> float:
         return _look(record)
     except Exception as exc:
         if record.bus.listening:
-            cause = record.classify(exc)
-            record.tell(events.HookFailed, hook="look", path=record.spec.id, cause=cause)
+            path, cause, stack = record.spec.id, record.classify(exc), raised_at(exc)
+            record.tell(events.HookFailed, hook="look", path=path, cause=cause, stack=stack)
         return trio.current_time() + LOOK_AGAIN
 
 

@@ -11,7 +11,7 @@ from ..telemetry import events
 if TYPE_CHECKING:
     from .._exceptions import Escalation
     from .._instance.record import InstanceRecord
-    from .._supervision.record import ChildRecord
+    from .._supervision.record import ChildExit, ChildRecord
     from ..policy.failures import Cause
     from ..policy.restart import Decision
 
@@ -44,11 +44,9 @@ class RuntimeReporter(Reporter):
             instance.tell(events.InstanceStopping, at=now)
         super().stopping(record, now)
 
-    def stopped(
-        self, record: ChildRecord, now: float, *, forced: bool, cause: Cause | None
-    ) -> None:
+    def stopped(self, record: ChildRecord, now: float, exit_: ChildExit, *, forced: bool) -> None:
         """An instance that was asked to stop has ended."""
-        super().stopped(record, now, forced=forced, cause=cause)
+        super().stopped(record, now, exit_, forced=forced)
         instance = instance_of(record)
         if not instance.restarting:
             instance.change(Change.END, at=now)

@@ -22,6 +22,7 @@ from ..policy.options import SupervisorOptions
 from ..policy.sleep import LOOK_EVERY, slept
 from ..telemetry.bus import EventBus
 from ..telemetry.events import HookFailed
+from ..telemetry.places import raised_at
 from ..telemetry.runtime_events import RuntimeSlept
 
 WallClock = Callable[[], float]
@@ -120,9 +121,15 @@ def _read(wall_clock: WallClock, bus: EventBus) -> float | None:
         return float(wall_clock())
     except Exception as exc:
         if bus.listening:
-            cause = classify_failure(exc)
-            now = trio.current_time()
-            bus.publish(HookFailed(at=now, hook="wall_clock", path="open_runtime", cause=cause))
+            bus.publish(
+                HookFailed(
+                    at=trio.current_time(),
+                    hook="wall_clock",
+                    path="open_runtime",
+                    cause=classify_failure(exc),
+                    stack=raised_at(exc),
+                )
+            )
         return None
 
 

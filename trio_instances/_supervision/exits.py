@@ -64,7 +64,7 @@ def _after_stop(core: Core, record: ChildRecord, exit_: ChildExit | None, now: f
     if exit_ is not None:
         scope = record.scope
         forced = record.was_soft and scope is not None and scope.cancel_called
-        core.reporter.stopped(record, now, forced=forced, cause=exit_.cause)
+        core.reporter.stopped(record, now, exit_, forced=forced)
         if core.stop_log is not None:
             elapsed = now - (now if record.stop_asked_at is None else record.stop_asked_at)
             core.stop_log.note(
@@ -79,10 +79,9 @@ def _report_exit(core: Core, record: ChildRecord, exit_: ChildExit, now: float) 
     if exit_.kind is Exit.DECLINED:
         core.reporter.declined(record, now)
     elif exit_.kind is Exit.START_FAILED:
-        assert exit_.cause is not None
-        core.reporter.start_failed(record, now, exit_.cause)
+        core.reporter.start_failed(record, now, exit_)
     else:
-        core.reporter.exited(record, now, exit_.cause)
+        core.reporter.exited(record, now, exit_)
 
 
 def settle(core: Core, record: ChildRecord, exit_: ChildExit, now: float) -> Decision:

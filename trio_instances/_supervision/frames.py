@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-import linecache
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 import trio
+
+from ..telemetry.places import line_of
 
 if TYPE_CHECKING:
     from types import CodeType
 
 # As texts with the separator at their end: this is asked for every frame of every task.
 _INNER = tuple(str(PurePath(file).parent / "x")[:-1] for file in (trio.__file__, __file__))
-
-
-def line_of(code: CodeType, number: int, *, file: str | None = None) -> str:
-    """Return one frame as a line of text.
-
-    Args:
-        code: What runs in it.
-        number: Which line of its file it is at.
-        file: What to call the file; None: its whole path.
-    """
-    text = linecache.getline(code.co_filename, number).strip()
-    return f"{file or code.co_filename}:{number} in {code.co_qualname}: {text}"
 
 
 def stack_of(task: trio.lowlevel.Task | None) -> tuple[str, ...]:

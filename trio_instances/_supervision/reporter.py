@@ -9,6 +9,7 @@ import trio
 from ..policy.causes.defaults import classify_failure
 from ..policy.failures import Cause
 from ..telemetry import child_events, events
+from ..telemetry.places import raised_at
 from .exits import hand_out
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from ..policy.restart import Decision
     from ..telemetry.bus import EventBus
     from ..telemetry.schema import ChildEvent
-    from .record import ChildRecord
+    from .record import ChildExit, ChildRecord
 
 
 class Reporter:
@@ -51,21 +52,21 @@ class Reporter:
         if self.bus.listening:
             self._publish(child_events.ChildStarted, record, now, elapsed=now - record.began_at)
 
-    def start_failed(self, record: ChildRecord, now: float, cause: Cause) -> None:
+    def start_failed(self, record: ChildRecord, now: float, exit_: ChildExit) -> None:
         """An incarnation ended before it was ready."""
         if self.bus.listening:
-            self._publish(child_events.ChildStartFailed, record, now, cause=cause)
+            self._publish_exit(child_events.ChildStartFailed, record, now, exit_)
 
     def declined(self, record: ChildRecord, now: float) -> None:
         """An incarnation has nothing to do."""
         if self.bus.listening:
             self._publish(child_events.ChildDeclined, record, now)
 
-    def exited(self, record: ChildRecord, now: float, cause: Cause | None) -> None:
+    def exited(self, record: ChildRecord, now: float, exit_: ChildExit) -> None:
         """A ready incarnation ended by itself."""
         if self.bus.listening:
             uptime = now - record.ready_at
-            self._publish(child_events.ChildExited, record, now, cause=cause, uptime=uptime)
+            self._publish_exit(child_events.ChildExited, record, now, exit_, uptime=uptime)
 
     def restarting(self, record: ChildRecord, now: float, cause: Cause, decision: Decision) -> None:
         """A child will be started again."""
@@ -94,15 +95,12 @@ class Reporter:
         if self.bus.listening:
             self._publish(child_events.ChildStopping, record, now)
 
-    def stopped(
-        self, record: ChildRecord, now: float, *, forced: bool, cause: Cause | None
-    ) -> None:
+    def stopped(self, record: ChildRecord, now: float, exit_: ChildExit, *, forced: bool) -> None:
         """A child that was asked to stop has ended."""
         if self.bus.listening:
             elapsed = now - (now if record.stop_asked_at is None else record.stop_asked_at)
-            self._publish(
-                child_events.ChildStopped, record, now, elapsed=elapsed, forced=forced, cause=cause
-            )
+            kind = child_events.ChildStopped
+            self._publish_exit(kind, record, now, exit_, elapsed=elapsed, forced=forced)
 
     def stuck(
         self, record: ChildRecord, now: float, elapsed: float, stack: tuple[str, ...]
@@ -139,12 +137,24 @@ class Reporter:
                     hook=hook,
                     path=path,
                     cause=classify_failure(error),
+                    stack=raised_at(error),
                 )
             )
 
     def labels(self, _: ChildRecord) -> tuple[str | None, str | None]:
         """Return the instance id and the channel type that what is told of a child bears."""
         return self.instance_id, self.channel_type
+
+    def _publish_exit(
+        self,
+        kind: type[ChildEvent],
+        record: ChildRecord,
+        now: float,
+        exit_: ChildExit,
+        **fields: object,
+    ) -> None:
+        stack = () if exit_.error is None else raised_at(exit_.error)
+        self._publish(kind, record, now, cause=exit_.cause, stack=stack, **fields)
 
     def _publish(
         self, kind: type[ChildEvent], record: ChildRecord, now: float, **fields: object

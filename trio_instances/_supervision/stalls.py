@@ -21,8 +21,8 @@ from ..policy.mistakes import MistakeList
 from ..policy.stalls import Look, LoopShares, Sight, StallPolicy, look
 from ..telemetry.bus import EventBus
 from ..telemetry.loop_events import LoopStalled
+from ..telemetry.places import line_of
 from .context import current
-from .frames import line_of
 from .loop_meter import LoopMeter
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ import trio
 from attrs import define, field
 
 from ..policy.causes.defaults import classify_failure
-from ..policy.failures import Cause
 from ..policy.mistakes import MistakeList
 from .events import HookFailed
+from .places import raised_at
 from .schema import Event
 from .subscription import Subscription
 
@@ -59,11 +59,11 @@ class Listening:
             self.closed = True
             self.on_close(self)
 
-    def call(self, event: Event) -> Cause | None:
+    def call(self, event: Event) -> Exception | None:
         """Hand one event to the listener.
 
         Returns:
-            Why it failed, where it raised an `Exception`; anything worse passes.
+            What it raised, where that is an `Exception`; anything worse passes.
         """
         if self.closed:
             return None
@@ -72,7 +72,7 @@ class Listening:
             self.callback(event)
         except Exception as exc:
             self.failures += 1
-            return classify_failure(exc)
+            return exc
 
         return None
 
@@ -105,24 +105,25 @@ class EventBus:
         Args:
             event: What has happened.
         """
-        failed: list[tuple[Listening, Cause]] = []
+        failed: list[tuple[Listening, Exception]] = []
         for place in self._places:
-            cause = place.call(event)
-            if cause is None:
+            error = place.call(event)
+            if error is None:
                 place.failing = False
             elif not place.failing:
                 place.failing = True
-                failed.append((place, cause))
+                failed.append((place, error))
 
         # After the loop, so that nobody hears of the failure before the event it failed at.
-        for place, cause in failed:
-            self._report(place, cause, event.at)
+        for place, error in failed:
+            self._report(place, error, event.at)
 
-    def _report(self, culprit: Listening, cause: Cause, now: float) -> None:
+    def _report(self, culprit: Listening, error: Exception, now: float) -> None:
         # A listener that fails at a report is counted and not reported: otherwise two that
         # fail at each other's reports would go on for ever.
         path = getattr(culprit.callback, "__qualname__", type(culprit.callback).__qualname__)
-        report = HookFailed(at=now, hook="listener", path=path, cause=cause)
+        cause, stack = classify_failure(error), raised_at(error)
+        report = HookFailed(at=now, hook="listener", path=path, cause=cause, stack=stack)
         for place in self._places:
             if place is not culprit:
                 place.call(report)

@@ -24,6 +24,8 @@ class ChildStartFailed(ChildEvent):
 
     cause: Cause
     """Why."""
+    stack: tuple[str, ...] = ()
+    """Where it was raised, outermost first; empty where that is in no code of yours."""
 
 
 @catalogued("child.declined")
@@ -41,6 +43,8 @@ class ChildExited(ChildEvent):
     """Why it failed; None where it returned."""
     uptime: float
     """How long it had been ready."""
+    stack: tuple[str, ...] = ()
+    """Where it was raised, outermost first; empty where that is in no code of yours."""
 
 
 @catalogued("child.restarting")
@@ -88,6 +92,8 @@ class ChildStopped(ChildEvent):
     """Whether its soft stop ran out of time, so that it was cancelled."""
     cause: Cause | None
     """What its cleanup raised, if it did."""
+    stack: tuple[str, ...] = ()
+    """Where it was raised, outermost first; empty where that is in no code of yours."""
 
 
 @catalogued("child.stuck")

@@ -238,6 +238,8 @@ class HookFailed(Event):
     """Where in the tree, or which one."""
     cause: Cause
     """What it raised."""
+    stack: tuple[str, ...] = ()
+    """Where it was raised, outermost first; empty where that is in no code of yours."""
 
 
 # --- a connection --------------------------------------------------------------------------------
@@ -285,6 +287,8 @@ class ReconnectFailed(Event):
     """Why."""
     elapsed: float
     """How long it took to fail."""
+    stack: tuple[str, ...] = ()
+    """Where it was raised, outermost first; empty where that is in no code of yours."""
 
 
 @catalogued("reconnect.exhausted")

@@ -105,7 +105,8 @@ def one_line(event: Event) -> str:
     for field in attrs.fields(type(event)):
         value = getattr(event, field.name)
         said = field.name in unsaid or (field.name == "child" and value in (path or ""))
-        if not said and value is not None:
+        absent = value is None or value == () == field.default
+        if not said and not absent:
             words.append(f"{field.name}={_in_words(field.name, value)}")
 
     line = " ".join(words)

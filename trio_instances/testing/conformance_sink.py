@@ -46,6 +46,7 @@ BATCH: Sequence[Event] = (
         generation=1,
         uptime=0.5,
         cause=_STRANGE,
+        stack=("feed.py:7 in parse: raise KeyError('é\u2028')",),
         **_BOT,
     ),
     InstanceFailed(at=2.0, cause=_STRANGE, **_BOT),

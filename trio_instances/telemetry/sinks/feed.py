@@ -37,6 +37,7 @@ from ...policy.causes.defaults import classify_failure
 from ...policy.failures import Cause, FailureClass
 from ...policy.mistakes import MistakeList
 from ..events import HookFailed
+from ..places import raised_at
 from ..schema import Event
 from ..sink_events import SinkRecovered
 from .holding import Holding
@@ -107,6 +108,8 @@ class SinkFeed:
     _failures: int = field(default=0, init=False)
     _blocked: int = field(default=0, init=False)
     _in_a_row: int = field(default=0, init=False)
+    _stack: tuple[str, ...] = field(default=(), init=False)
+    """Where the last failure was raised."""
     _outage: _Outage | None = field(default=None, init=False)
     _stopping: trio.Event = field(factory=trio.Event, init=False)
     _scope: trio.CancelScope = field(init=False)
@@ -181,6 +184,7 @@ class SinkFeed:
         # A batch that failed is not written again: nobody knows how much of it got through, and
         # an event that the sink cannot digest would hold up all others for ever.
         cause: Cause | None = None
+        self._stack = ()
         done = False
         holding = Holding(self._hand_over(batch), self._clock)
         try:
@@ -189,7 +193,7 @@ class SinkFeed:
                 done = True
         except* Exception as failures:
             self._failures += 1
-            cause = classify_failure(failures)
+            cause, self._stack = classify_failure(failures), raised_at(failures)
         finally:
             if done:
                 self._written += len(batch)
@@ -219,6 +223,7 @@ class SinkFeed:
             await self.sink.aclose()
         except* Exception as failures:
             self._failures += 1
+            self._stack = raised_at(failures)
             self._fail(classify_failure(failures), self._now())
 
     def _now(self) -> _Outage:
@@ -247,8 +252,9 @@ class SinkFeed:
 
     def _report(self, cause: Cause) -> None:
         if self._bus.listening:
+            now, stack = trio.current_time(), self._stack
             self._bus.publish(
-                HookFailed(at=trio.current_time(), hook="sink", path=self.name, cause=cause)
+                HookFailed(at=now, hook="sink", path=self.name, cause=cause, stack=stack)
             )
 
 
