@@ -184,7 +184,7 @@ def let_pass(core: Core, error: BaseException) -> Exception | None:
     while isinstance(passing, BaseExceptionGroup) and len(passing.exceptions) == 1:
         passing = passing.exceptions[0]
     if passing is not None:
-        core.passed.append(passing)
+        core.passed = (*core.passed, passing)
         if core.closing and any(isinstance(leaf, KeyboardInterrupt) for leaf in flatten(passing)):
             cancel_all(core)  # a second Ctrl-C, that came in a child's own code
         core.end()

@@ -172,8 +172,11 @@ class run_core(AbstractAsyncContextManager[Supervisor]):  # noqa: N801 - used as
         core = self._core
         failure = outcome = error
         try:
-            if error is None:
-                failure = await _wait_children(core)
+            try:
+                while error is None and core.busy:
+                    await core.wait_idle()
+            except BaseException as exc:
+                failure = exc
             await _stop(core)
             if _tells_only_of_the_end(core, failure):
                 failure = None
@@ -217,15 +220,6 @@ def _is_cancelled(leaf: BaseException) -> bool:
     return isinstance(leaf, trio.Cancelled)
 
 
-async def _wait_children(core: Core) -> BaseException | None:
-    """Wait for the children after a body that has ended well; return what ends the waiting."""
-    try:
-        await core.wait_idle()
-    except BaseException as exc:
-        return exc
-    return None
-
-
 async def _stop(core: Core) -> None:
     """Stop the children in order, and wait; nothing cuts this short.
 
@@ -238,7 +232,7 @@ async def _stop(core: Core) -> None:
             try:
                 await core.stopped.wait()
             except KeyboardInterrupt as exc:
-                core.passed.append(exc)
+                core.passed = (*core.passed, exc)
                 cancel_all(core)
 
 
