@@ -98,7 +98,6 @@ def settle(core: Core, record: ChildRecord, exit_: ChildExit, now: float) -> Dec
         case Verdict.RESTART:
             record.restarts += 1
             record.attempt += 1
-            record.ticket += 1
             record.window.note(now, record.path, cause)
             record.move(Move.RETRY, now)
             core.reporter.restarting(record, now, cause, decision)

@@ -128,7 +128,7 @@ def _reporter(events: EventBus | None, parent: ChildRecord | None) -> Reporter:
 
 
 @final
-class run_core(AbstractAsyncContextManager[Supervisor]):  # noqa: N801 - used as a function is
+class run_core:  # noqa: N801 - used as a function is
     """Give a supervisor its nursery, and take it down whatever happens.
 
     Children never raise through the nursery, and are shielded from its scope, which so is the

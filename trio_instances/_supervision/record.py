@@ -73,7 +73,6 @@ class ChildRecord:
         "stop_asked_at",
         "takes_status",
         "task",
-        "ticket",
         "value",
         "was_soft",
         "was_stuck",
@@ -106,6 +105,7 @@ class ChildRecord:
         """What it passed to ``started()``."""
         self.incarnation = 0
         self.restarts = 0
+        """Counted when each falls due, so that a stale one can tell that it is stale."""
         self.attempt = 0
         """Restarts in a row, for the backoff."""
         self.last_cause: Cause | None = None
@@ -120,8 +120,6 @@ class ChildRecord:
         """Whether somebody waits for its start, and so decides about a start that fails."""
         self.exit: ChildExit | None = None
         """An exit that nobody has settled yet."""
-        self.ticket = 0
-        """Raised whenever a restart falls due, so that a stale one can tell that it is stale."""
         self.retry_now: trio.Event | None = None
         """Set to cut a delay short; there only while a delay passes."""
         self._waiting: tuple[trio.lowlevel.Task, ...] = ()
