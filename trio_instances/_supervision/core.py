@@ -297,7 +297,7 @@ class Core:
     def _spawn_child(self, record: ChildRecord, delay: float | None) -> None:
         assert record.context is not None
         # The task copies the context that it is spawned in.
-        record.context.run(self.spawn, run_child, self, record, delay, name=record.path)
+        record.context.run(self.spawn, run_child, record, delay, name=record.path)
 
     def task_ended(self, record: ChildRecord, delay: float | None) -> None:
         """Take note of the end of a child's task.
