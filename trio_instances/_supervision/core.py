@@ -61,6 +61,7 @@ class Core:
         "_idler",
         "_stopped",
         "_tasks",
+        "_window",
         "children",
         "closing",
         "ended_at",
@@ -81,7 +82,6 @@ class Core:
         "turn",
         "up",
         "waits",
-        "window",
     )
 
     def __init__(
@@ -96,7 +96,7 @@ class Core:
         self.options = options
         self.reporter = reporter
         self.random = random or _CHANCE
-        self.window = RestartWindow(options.intensity)
+        self._window: RestartWindow | None = None
         self.children: dict[str, ChildRecord] = {}
         """In start order; a restart keeps the place."""
         self.numbers: dict[str, int] | None = None
@@ -198,8 +198,7 @@ class Core:
         """Take in a child, last in start order, with the context that each run of it is to see."""
         self.check_room()
         path = f"{self.path}/{spec.name}"
-        window = self.window if spec.intensity is None else RestartWindow(spec.intensity)
-        record = ChildRecord(self, spec, path, window, trio.current_time())
+        record = ChildRecord(self, spec, path, trio.current_time())
         record.context = contextvars.copy_context()
         record.context.run(current.set, record)
         self.children[spec.name] = record
@@ -329,6 +328,13 @@ class Core:
             self.remove(record, now)
         else:
             record.move(Move.REST, now)
+
+    @property
+    def window(self) -> RestartWindow:
+        """The restarts of all children that have no intensity of their own."""
+        if self._window is None:  # made for the first one: most supervisors never see any
+            self._window = RestartWindow(self.options.intensity)
+        return self._window
 
     # --- the end ---------------------------------------------------------------------------------
 

@@ -11,11 +11,11 @@ import trio
 from attrs import frozen
 
 from ..policy.failures import Cause
+from ..policy.intensity import RestartWindow
 from ..policy.restart import TRANSITIONS, ChildState, Exit, Move
 from ..policy.specs import ChildSpec, takes_task_status
 
 if TYPE_CHECKING:
-    from ..policy.intensity import RestartWindow
     from .core import Core
 
 
@@ -42,12 +42,12 @@ class ChildRecord:
         core: The supervisor it belongs to.
         spec: What to run.
         path: Where it is in the tree.
-        window: The restarts that count with its own.
         now: When it was registered.
     """
 
     __slots__ = (
         "_waiting",
+        "_window",
         "alive",
         "attempt",
         "awaited",
@@ -76,16 +76,13 @@ class ChildRecord:
         "value",
         "was_soft",
         "was_stuck",
-        "window",
     )
 
-    def __init__(
-        self, core: Core, spec: ChildSpec, path: str, window: RestartWindow, now: float
-    ) -> None:
+    def __init__(self, core: Core, spec: ChildSpec, path: str, now: float) -> None:
         self.core = core
         self.spec = spec
         self.path = path
-        self.window = window
+        self._window: RestartWindow | None = None
         self.state = ChildState.STOPPED
         self.since = now
         self.context: contextvars.Context | None = None
@@ -123,6 +120,14 @@ class ChildRecord:
         self.retry_now: trio.Event | None = None
         """Set to cut a delay short; there only while a delay passes."""
         self._waiting: tuple[trio.lowlevel.Task, ...] = ()
+
+    @property
+    def window(self) -> RestartWindow:
+        """The restarts that count with its own."""
+        if self._window is None:  # most children are never restarted
+            own = self.spec.intensity
+            self._window = self.core.window if own is None else RestartWindow(own)
+        return self._window
 
     def move(self, move: Move, now: float) -> None:
         """Change the state, by the table alone."""
