@@ -122,6 +122,9 @@ def _reporter(events: EventBus | None, parent: ChildRecord | None) -> Reporter:
         return Reporter(EventBus() if events is None else events)
 
     around = parent.core.reporter
+    if type(around) is Reporter and events is None:
+        return around  # it knows nothing of its supervisor
+
     bus = around.bus if events is None else events
     instance_id, channel_type = around.labels(parent)
     return Reporter(bus, instance_id, channel_type, around.generation)
@@ -185,10 +188,7 @@ class run_core:  # noqa: N801 - used as a function is
                 raise outcome
             return outcome is None
         finally:
-            core.nursery = None
-            if core.parent is not None:
-                core.parent.nested = tuple(n for n in core.parent.nested if n is not core)
-                core.parent.core.absorb_stop_of(core)
+            _leave(core)
             # What is raised has this frame in its traceback.
             del error, failure, outcome
 
@@ -210,6 +210,14 @@ class run_core:  # noqa: N801 - used as a function is
             return failure if caught is None else None
         finally:
             del failure, caught
+
+
+def _leave(core: Core) -> None:
+    """Take note that nothing of a supervisor is left."""
+    core.nursery = None
+    if core.parent is not None:
+        core.parent.nested = tuple(each for each in core.parent.nested if each is not core)
+        core.parent.core.absorb_stop_of(core)
 
 
 def _holds_cancelled(failure: BaseException) -> bool:
