@@ -61,7 +61,6 @@ class Core:
         "_idler",
         "_stopped",
         "_tasks",
-        "_window",
         "children",
         "closing",
         "ended_at",
@@ -82,6 +81,7 @@ class Core:
         "turn",
         "up",
         "waits",
+        "window",
     )
 
     def __init__(
@@ -96,7 +96,8 @@ class Core:
         self.options = options
         self.reporter = reporter
         self.random = random or _CHANCE
-        self._window: RestartWindow | None = None
+        self.window: RestartWindow | None = None
+        """Of all children that have no intensity of their own, once one is to be restarted."""
         self.children: dict[str, ChildRecord] = {}
         """In start order; a restart keeps the place."""
         self.numbers: dict[str, int] | None = None
@@ -314,6 +315,15 @@ class Core:
             self._spawn_child(record, delay)
         self.left()
 
+    def window_for(self, spec: ChildSpec) -> RestartWindow:
+        """Return the restarts that those of a child count with."""
+        if spec.intensity is not None:
+            return RestartWindow(spec.intensity)
+
+        if self.window is None:
+            self.window = RestartWindow(self.options.intensity)
+        return self.window
+
     def remove(self, record: ChildRecord, now: float) -> None:
         """Forget a child."""
         record.move(Move.REMOVE, now)
@@ -328,13 +338,6 @@ class Core:
             self.remove(record, now)
         else:
             record.move(Move.REST, now)
-
-    @property
-    def window(self) -> RestartWindow:
-        """The restarts of all children that have no intensity of their own."""
-        if self._window is None:  # made for the first one: most supervisors never see any
-            self._window = RestartWindow(self.options.intensity)
-        return self._window
 
     # --- the end ---------------------------------------------------------------------------------
 

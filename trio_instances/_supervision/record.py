@@ -11,11 +11,11 @@ import trio
 from attrs import frozen
 
 from ..policy.failures import Cause
-from ..policy.intensity import RestartWindow
 from ..policy.restart import TRANSITIONS, ChildState, Exit, Move
 from ..policy.specs import ChildSpec, takes_task_status
 
 if TYPE_CHECKING:
+    from ..policy.intensity import RestartIntensity, RestartWindow
     from .core import Core
 
 
@@ -47,7 +47,6 @@ class ChildRecord:
 
     __slots__ = (
         "_waiting",
-        "_window",
         "alive",
         "attempt",
         "awaited",
@@ -76,13 +75,15 @@ class ChildRecord:
         "value",
         "was_soft",
         "was_stuck",
+        "window",
     )
 
     def __init__(self, core: Core, spec: ChildSpec, path: str, now: float) -> None:
         self.core = core
         self.spec = spec
         self.path = path
-        self._window: RestartWindow | None = None
+        self.window: RestartWindow | None = None
+        """The restarts that count with its own, once one is asked for: few children have any."""
         self.state = ChildState.STOPPED
         self.since = now
         self.context: contextvars.Context | None = None
@@ -122,12 +123,9 @@ class ChildRecord:
         self._waiting: tuple[trio.lowlevel.Task, ...] = ()
 
     @property
-    def window(self) -> RestartWindow:
-        """The restarts that count with its own."""
-        if self._window is None:  # most children are never restarted
-            own = self.spec.intensity
-            self._window = self.core.window if own is None else RestartWindow(own)
-        return self._window
+    def intensity(self) -> RestartIntensity:
+        """How many restarts are too many, of those that count with its own."""
+        return self.spec.intensity or self.core.options.intensity
 
     def move(self, move: Move, now: float) -> None:
         """Change the state, by the table alone."""

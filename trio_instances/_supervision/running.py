@@ -125,7 +125,6 @@ async def run_child(record: ChildRecord, delay: float | None = None) -> None:
                     if delay is None or scope.deadline != math.inf:
                         return
 
-                    _renew_context(record)
                     await pause(record, delay)
         except BaseException as exc:
             error = exc
@@ -138,14 +137,17 @@ async def run_child(record: ChildRecord, delay: float | None = None) -> None:
 
 
 def _ended(record: ChildRecord, error: BaseException | None) -> float | None:
-    """Take in how an incarnation has ended; return as `after_exit` does."""
-    return after_exit(record.core, record, _exit_of(record.core, record, error))
+    """Take in how an incarnation has ended; return as `after_exit` does.
 
-
-def _renew_context(record: ChildRecord) -> None:
-    assert record.context is not None
-    assert record.task is not None
-    record.task.context = record.context.copy()
+    Where there is to be another one, its context is in place then.
+    """
+    core = record.core
+    delay = after_exit(core, record, _exit_of(core, record, error))
+    if delay is not None:
+        assert record.context is not None
+        assert record.task is not None
+        record.task.context = record.context.copy()
+    return delay
 
 
 def pause(record: ChildRecord, delay: float) -> Awaitable[None]:

@@ -55,7 +55,7 @@ class RestartWindow:
         # Made when needed: an empty deque weighs as much as a fifth of an idle child, and most
         # windows stay empty.
         self._times: deque[float] | None = None
-        self._reasons: tuple[tuple[float, str, Cause], ...] = ()
+        self._reasons: deque[tuple[float, str, Cause]] | None = None
 
     def allows(self, now: float) -> bool:
         """Record a restart at `now` if it is allowed, and tell whether it is.
@@ -78,7 +78,9 @@ class RestartWindow:
 
     def note(self, now: float, child: str, cause: Cause) -> None:
         """Keep the reason of a restart that was allowed, for who asks why it came to too many."""
-        self._reasons = (*self._reasons[1 - KEPT_REASONS :], (now, child, cause))
+        if self._reasons is None:
+            self._reasons = deque(maxlen=KEPT_REASONS)
+        self._reasons.append((now, child, cause))
 
     def recent(self, now: float) -> tuple[tuple[str, Cause], ...]:
         """Return the child and the cause of the last restarts that count, at most 5, oldest first.
@@ -87,10 +89,10 @@ class RestartWindow:
             now: The end of the window, in seconds of the same clock.
         """
         return tuple(
-            (child, cause) for at, child, cause in self._reasons if now - at <= self._period
+            (child, cause) for at, child, cause in self._reasons or () if now - at <= self._period
         )
 
     def forget(self) -> None:
         """Forget every restart, as after an operator has put things right."""
         self._times = None
-        self._reasons = ()
+        self._reasons = None
