@@ -151,7 +151,7 @@ MUTANTS = (
     Mutant(
         "an incarnation that inherits the context of the one before",
         "_supervision/running.py",
-        "    record.task.context = record.context.copy()\n",
+        "        record.task.context = record.context.copy()\n",
         "",
         Worlds((2,)),
     ),

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any
 
@@ -179,7 +179,7 @@ async def _open_and_hold(record: InstanceRecord, life: Life) -> None:
                     record.signal(SignalKind.DATA, generation=life.generation)
                 watch = begin_to_probe(record, life.generation, connection, core)
                 try:
-                    await trio.sleep_forever()
+                    await _wait_for_end()
                 finally:
                     # From here on, as neither a probe nor a child may take notice of it.
                     ending = record.spec.reconnect.ending(_shutdowns(core))
@@ -193,6 +193,18 @@ async def _open_and_hold(record: InstanceRecord, life: Life) -> None:
                 record.signal(SignalKind.LOST, cause=cause, generation=life.generation)
         finally:
             _begin_to_close(record, life, core)
+
+
+def _wait_for_end() -> Awaitable[object]:
+    """Wait until cancelled; await what it returns at once.
+
+    `trio.sleep_forever` would add a coroutine and a function to each connection that is open.
+    """
+    return trio.lowlevel.wait_task_rescheduled(_give_up_waiting)  # noqa: ASYNC105 - the caller awaits it
+
+
+def _give_up_waiting(_: object) -> trio.lowlevel.Abort:
+    return trio.lowlevel.Abort.SUCCEEDED
 
 
 def _begin_to_hold(life: Life, body: trio.CancelScope) -> None:

@@ -7,7 +7,7 @@ is a third of what an instance weighs, and most instances have none.
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from typing import TYPE_CHECKING
 
 import trio
@@ -75,7 +75,7 @@ async def run_instance(
 
 async def _run_beside(
     record: InstanceRecord,
-    children: list[ChildSpec],
+    children: Sequence[ChildSpec],
     parent: ChildRecord,
     task_status: trio.TaskStatus[None],
 ) -> None:
@@ -92,22 +92,24 @@ async def _run_beside(
         await trio.sleep_forever()
 
 
-def _tell_started(record: InstanceRecord, children: list[ChildSpec], parent: ChildRecord) -> None:
+def _tell_started(
+    record: InstanceRecord, children: Sequence[ChildSpec], parent: ChildRecord
+) -> None:
     if record.bus.listening:
         names = tuple(child.name for child in children)
         elapsed = trio.current_time() - parent.began_at
         record.tell(events.InstanceStarted, children=names, elapsed=elapsed)
 
 
-def _own_children(record: InstanceRecord) -> list[ChildSpec]:
+def _own_children(record: InstanceRecord) -> tuple[ChildSpec, ...]:
     what = f"instance_children of {record.spec.id!r}"
-    children = list(check_children(what, record.spec.channel.instance_children(record.handle)))
+    children = check_children(what, record.spec.channel.instance_children(record.handle))
     for index, child in enumerate(children):
         if child.name == CONNECTION:
             expected = "must not be the name of the instance's connection loop"
             raise InvalidSpec(what, [Mistake(f"[{index}].name", child.name, expected)])
 
-    return [_bounded(child) for child in children]
+    return tuple(_bounded(child) for child in children)
 
 
 def _bounded(child: ChildSpec) -> ChildSpec:

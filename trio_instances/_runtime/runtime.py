@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import final
@@ -339,7 +340,7 @@ class Runtime(Questions):
             name=record.spec.id,
             run=run_instance,
             args=(record,),
-            shutdown=float("inf"),
+            shutdown=math.inf,
             essential=self.settings.on_instance_failure is OnInstanceFailure.ESCALATE,
             intensity=self.settings.instance_intensity,
         )

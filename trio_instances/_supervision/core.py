@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextvars
 import math
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any, final
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
 _CHANCE = Random()
 """Jitter for supervisors that were given no random numbers of their own."""
+_NEVER = -math.inf
 
 
 @final
@@ -57,7 +58,7 @@ class Core:
     """
 
     __slots__ = (
-        "_idle",
+        "_idler",
         "_stopped",
         "_tasks",
         "children",
@@ -95,11 +96,12 @@ class Core:
         self.options = options
         self.reporter = reporter
         self.random = random or _CHANCE
-        self.window = RestartWindow(options.intensity)
+        self.window: RestartWindow | None = None
+        """Of all children that have no intensity of their own, once one is to be restarted."""
         self.children: dict[str, ChildRecord] = {}
         """In start order; a restart keeps the place."""
-        self.numbers: dict[str, int] = {}
-        """By a function's name, the last number that made a child's name of it."""
+        self.numbers: dict[str, int] | None = None
+        """By a function's name, the last number that made a child's name of it, if any has."""
         self.up = 0
         """How many of them are not down; `ChildRecord.move` counts."""
         self.parent: ChildRecord | None = None
@@ -108,13 +110,13 @@ class Core:
         self.waits = True
         """Whether leaving the block waits until the children have ended by themselves."""
         self.closing = False
-        self.ended_at = -math.inf
+        self.ended_at = _NEVER
         """When its last child had ended, once it has."""
         self._stopped: trio.Event | None = None
         self.stop_report: StopReport | None = None
         """There once `stopped` is set."""
         self.escalation: Escalation | None = None
-        self.passed: list[BaseException] = []
+        self.passed: tuple[BaseException, ...] = ()
         """What no supervisor may keep: Ctrl-C, SystemExit and their like."""
         self.rounds: tuple[trio.CancelScope, ...] = ()
         """Group restarts under way, or waiting for their turn."""
@@ -125,7 +127,8 @@ class Core:
         self.stop_in_turn: StopInTurn | None = None
         """There while children are stopped one after the other."""
         self._tasks = 0
-        self._idle: trio.Event | None = None
+        self._idler: trio.lowlevel.Task | None = None
+        """Who waits until none is left."""
 
     # --- tasks -----------------------------------------------------------------------------------
 
@@ -156,8 +159,8 @@ class Core:
     def left(self) -> None:
         """Take note that a task of the supervisor has ended."""
         self._tasks -= 1
-        if self._tasks == 0 and self._idle is not None:
-            self._idle.set()
+        if self._tasks == 0:
+            self._end_waiting()
 
     def stop_waiting(self) -> None:
         """Have the end of the block stop the children, and not wait until they end by themselves.
@@ -165,14 +168,30 @@ class Core:
         For whoever was asked to stop softly: the block can no longer be left by cancelling it.
         """
         self.waits = False
-        if self._idle is not None:
-            self._idle.set()
+        self._end_waiting()
 
-    async def wait_idle(self) -> None:
-        """Wait until no task of the supervisor is left, or nobody wants to wait any more."""
-        while self._tasks and self.waits:
-            self._idle = trio.Event()
-            await self._idle.wait()
+    @property
+    def busy(self) -> bool:
+        """Whether a task of the supervisor is left, and somebody wants to wait for it."""
+        return self.waits and self._tasks > 0
+
+    def wait_idle(self) -> Awaitable[None]:
+        """Wait until it may be busy no more. It begins at the call: await what it returns at once.
+
+        One task at a time can wait.
+        """
+        # Neither a coroutine nor an event: they are a twentieth of what a supervisor weighs.
+        self._idler = trio.lowlevel.current_task()
+        return trio.lowlevel.wait_task_rescheduled(self._give_up_waiting)  # noqa: ASYNC105 - the caller awaits it
+
+    def _end_waiting(self) -> None:
+        if self._idler is not None:
+            trio.lowlevel.reschedule(self._idler)
+            self._idler = None
+
+    def _give_up_waiting(self, _: object) -> trio.lowlevel.Abort:
+        self._idler = None
+        return trio.lowlevel.Abort.SUCCEEDED
 
     # --- children --------------------------------------------------------------------------------
 
@@ -180,8 +199,7 @@ class Core:
         """Take in a child, last in start order, with the context that each run of it is to see."""
         self.check_room()
         path = f"{self.path}/{spec.name}"
-        window = self.window if spec.intensity is None else RestartWindow(spec.intensity)
-        record = ChildRecord(self, spec, path, window, trio.current_time())
+        record = ChildRecord(self, spec, path, trio.current_time())
         record.context = contextvars.copy_context()
         record.context.run(current.set, record)
         self.children[spec.name] = record
@@ -197,6 +215,8 @@ class Core:
         base = candidate = getattr(run, "__name__", type(run).__name__).strip("<>")
         # Counting goes on from the last number: from 1 it would take ever longer.
         while candidate in self.children:
+            if self.numbers is None:
+                self.numbers = {}
             number = self.numbers[base] = self.numbers.get(base, 1) + 1
             candidate = f"{base}-{number}"
         return candidate
@@ -277,7 +297,7 @@ class Core:
     def _spawn_child(self, record: ChildRecord, delay: float | None) -> None:
         assert record.context is not None
         # The task copies the context that it is spawned in.
-        record.context.run(self.spawn, run_child, self, record, delay, name=record.path)
+        record.context.run(self.spawn, run_child, record, delay, name=record.path)
 
     def task_ended(self, record: ChildRecord, delay: float | None) -> None:
         """Take note of the end of a child's task.
@@ -294,6 +314,15 @@ class Core:
         else:
             self._spawn_child(record, delay)
         self.left()
+
+    def window_for(self, spec: ChildSpec) -> RestartWindow:
+        """Return the restarts that those of a child count with."""
+        if spec.intensity is not None:
+            return RestartWindow(spec.intensity)
+
+        if self.window is None:
+            self.window = RestartWindow(self.options.intensity)
+        return self.window
 
     def remove(self, record: ChildRecord, now: float) -> None:
         """Forget a child."""

@@ -27,6 +27,7 @@ from .stopping import cancel_all
 
 if TYPE_CHECKING:
     from ..policy.failures import Cause
+    from ..policy.intensity import RestartWindow
     from ..telemetry.schema import Event
     from .core import Core
     from .record import ChildExit, ChildRecord
@@ -93,13 +94,15 @@ def settle(core: Core, record: ChildRecord, exit_: ChildExit, now: float) -> Dec
         return Decision(Verdict.STAY)
 
     cause = exit_.cause or RETURNED
-    decision = _decide(core, record, exit_, cause, now)
+    window = record.window
+    if window is None:
+        window = record.window = core.window_for(record.spec)
+    decision = _decide(record, exit_, cause, window, now)
     match decision.verdict:
         case Verdict.RESTART:
             record.restarts += 1
             record.attempt += 1
-            record.ticket += 1
-            record.window.note(now, record.path, cause)
+            window.note(now, record.path, cause)
             record.move(Move.RETRY, now)
             core.reporter.restarting(record, now, cause, decision)
         case Verdict.STAY:
@@ -118,9 +121,9 @@ def settle(core: Core, record: ChildRecord, exit_: ChildExit, now: float) -> Dec
 
 
 def _decide(
-    core: Core, record: ChildRecord, exit_: ChildExit, cause: Cause, now: float
+    record: ChildRecord, exit_: ChildExit, cause: Cause, window: RestartWindow, now: float
 ) -> Decision:
-    spec = record.spec
+    core, spec = record.core, record.spec
     backoff = spec.backoff or core.options.backoff
     if backoff is not None and exit_.kind is not Exit.START_FAILED:
         proven = now - record.ready_at >= backoff.proven_after(record.attempt)
@@ -131,7 +134,7 @@ def _decide(
         essential=spec.essential,
         exit_kind=exit_.kind,
         cause=cause,
-        window=record.window,
+        window=window,
         backoff=backoff,
         attempt=record.attempt,
         now=now,
@@ -155,13 +158,9 @@ def _escalate(
 ) -> None:
     failure: Escalation
     if exceeded:
-        failure = RestartLimitExceeded(
-            core.path,
-            record.path,
-            cause,
-            record.window.intensity,
-            record.window.recent(trio.current_time()),
-        )
+        assert record.window is not None
+        recent = record.window.recent(trio.current_time())
+        failure = RestartLimitExceeded(core.path, record.path, cause, record.intensity, recent)
     else:
         failure = FatalChildFailure(core.path, record.path, cause)
     failure.__cause__ = exit_.error
@@ -184,7 +183,7 @@ def let_pass(core: Core, error: BaseException) -> Exception | None:
     while isinstance(passing, BaseExceptionGroup) and len(passing.exceptions) == 1:
         passing = passing.exceptions[0]
     if passing is not None:
-        core.passed.append(passing)
+        core.passed = (*core.passed, passing)
         if core.closing and any(isinstance(leaf, KeyboardInterrupt) for leaf in flatten(passing)):
             cancel_all(core)  # a second Ctrl-C, that came in a child's own code
         core.end()

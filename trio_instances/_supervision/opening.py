@@ -122,13 +122,16 @@ def _reporter(events: EventBus | None, parent: ChildRecord | None) -> Reporter:
         return Reporter(EventBus() if events is None else events)
 
     around = parent.core.reporter
+    if type(around) is Reporter and events is None:
+        return around  # it knows nothing of its supervisor
+
     bus = around.bus if events is None else events
     instance_id, channel_type = around.labels(parent)
     return Reporter(bus, instance_id, channel_type, around.generation)
 
 
 @final
-class run_core(AbstractAsyncContextManager[Supervisor]):  # noqa: N801 - used as a function is
+class run_core:  # noqa: N801 - used as a function is
     """Give a supervisor its nursery, and take it down whatever happens.
 
     Children never raise through the nursery, and are shielded from its scope, which so is the
@@ -172,8 +175,11 @@ class run_core(AbstractAsyncContextManager[Supervisor]):  # noqa: N801 - used as
         core = self._core
         failure = outcome = error
         try:
-            if error is None:
-                failure = await _wait_children(core)
+            try:
+                while error is None and core.busy:
+                    await core.wait_idle()
+            except BaseException as exc:
+                failure = exc
             await _stop(core)
             if _tells_only_of_the_end(core, failure):
                 failure = None
@@ -182,10 +188,7 @@ class run_core(AbstractAsyncContextManager[Supervisor]):  # noqa: N801 - used as
                 raise outcome
             return outcome is None
         finally:
-            core.nursery = None
-            if core.parent is not None:
-                core.parent.nested = tuple(n for n in core.parent.nested if n is not core)
-                core.parent.core.absorb_stop_of(core)
+            _leave(core)
             # What is raised has this frame in its traceback.
             del error, failure, outcome
 
@@ -209,21 +212,20 @@ class run_core(AbstractAsyncContextManager[Supervisor]):  # noqa: N801 - used as
             del failure, caught
 
 
+def _leave(core: Core) -> None:
+    """Take note that nothing of a supervisor is left."""
+    core.nursery = None
+    if core.parent is not None:
+        core.parent.nested = tuple(each for each in core.parent.nested if each is not core)
+        core.parent.core.absorb_stop_of(core)
+
+
 def _holds_cancelled(failure: BaseException) -> bool:
     return any(map(_is_cancelled, flatten(failure)))
 
 
 def _is_cancelled(leaf: BaseException) -> bool:
     return isinstance(leaf, trio.Cancelled)
-
-
-async def _wait_children(core: Core) -> BaseException | None:
-    """Wait for the children after a body that has ended well; return what ends the waiting."""
-    try:
-        await core.wait_idle()
-    except BaseException as exc:
-        return exc
-    return None
 
 
 async def _stop(core: Core) -> None:
@@ -238,7 +240,7 @@ async def _stop(core: Core) -> None:
             try:
                 await (stop_all(core) if mine else core.stopped.wait())
             except KeyboardInterrupt as exc:
-                core.passed.append(exc)
+                core.passed = (*core.passed, exc)
                 cancel_all(core)
 
 

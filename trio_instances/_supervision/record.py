@@ -15,7 +15,7 @@ from ..policy.restart import TRANSITIONS, ChildState, Exit, Move
 from ..policy.specs import ChildSpec, takes_task_status
 
 if TYPE_CHECKING:
-    from ..policy.intensity import RestartWindow
+    from ..policy.intensity import RestartIntensity, RestartWindow
     from .core import Core
 
 
@@ -42,7 +42,6 @@ class ChildRecord:
         core: The supervisor it belongs to.
         spec: What to run.
         path: Where it is in the tree.
-        window: The restarts that count with its own.
         now: When it was registered.
     """
 
@@ -73,20 +72,18 @@ class ChildRecord:
         "stop_asked_at",
         "takes_status",
         "task",
-        "ticket",
         "value",
         "was_soft",
         "was_stuck",
         "window",
     )
 
-    def __init__(
-        self, core: Core, spec: ChildSpec, path: str, window: RestartWindow, now: float
-    ) -> None:
+    def __init__(self, core: Core, spec: ChildSpec, path: str, now: float) -> None:
         self.core = core
         self.spec = spec
         self.path = path
-        self.window = window
+        self.window: RestartWindow | None = None
+        """The restarts that count with its own, once one is asked for: few children have any."""
         self.state = ChildState.STOPPED
         self.since = now
         self.context: contextvars.Context | None = None
@@ -106,6 +103,7 @@ class ChildRecord:
         """What it passed to ``started()``."""
         self.incarnation = 0
         self.restarts = 0
+        """Counted when each falls due, so that a stale one can tell that it is stale."""
         self.attempt = 0
         """Restarts in a row, for the backoff."""
         self.last_cause: Cause | None = None
@@ -120,11 +118,14 @@ class ChildRecord:
         """Whether somebody waits for its start, and so decides about a start that fails."""
         self.exit: ChildExit | None = None
         """An exit that nobody has settled yet."""
-        self.ticket = 0
-        """Raised whenever a restart falls due, so that a stale one can tell that it is stale."""
         self.retry_now: trio.Event | None = None
         """Set to cut a delay short; there only while a delay passes."""
         self._waiting: tuple[trio.lowlevel.Task, ...] = ()
+
+    @property
+    def intensity(self) -> RestartIntensity:
+        """How many restarts are too many, of those that count with its own."""
+        return self.spec.intensity or self.core.options.intensity
 
     def move(self, move: Move, now: float) -> None:
         """Change the state, by the table alone."""

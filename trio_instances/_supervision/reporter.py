@@ -120,8 +120,8 @@ class Reporter:
                 generation=self.generation,
                 child=failure.child,
                 cause=failure.cause,
-                restarts=record.window.intensity.max_restarts,
-                period=record.window.intensity.period,
+                restarts=record.intensity.max_restarts,
+                period=record.intensity.period,
                 exceeded=exceeded,
             )
             hand_out(record.core, event)

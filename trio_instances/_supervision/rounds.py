@@ -68,10 +68,11 @@ async def _rounds(core: Core, record: ChildRecord, exit_: ChildExit) -> None:
 
 async def _next_round(core: Core, record: ChildRecord, delay: float) -> Due | None:
     assert core.turn is not None
-    ticket = record.ticket
+    restarts = record.restarts
     await pause(record, delay)
     async with core.turn:
-        if core.closing or record.ticket != ticket or record.state is not ChildState.RESTARTING:
+        stale = record.restarts != restarts or record.state is not ChildState.RESTARTING
+        if core.closing or stale:
             return None  # something else has restarted or stopped it meanwhile, or is about to
 
         await _stop_group(core, record)

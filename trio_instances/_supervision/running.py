@@ -20,7 +20,7 @@ from trio.lowlevel import disable_ki_protection, enable_ki_protection
 from .._exceptions import ChildDeclined, StartTimedOut
 from ..policy.causes.defaults import classify_failure
 from ..policy.restart import ChildState, Exit, Move
-from ..policy.specs import refuse_misfit, refuse_unawaitable
+from ..policy.specs import ChildSpec, refuse_misfit, refuse_unawaitable
 from .exits import after_exit, let_pass
 from .record import ChildExit, ChildRecord
 
@@ -87,15 +87,17 @@ def become_ready(record: ChildRecord, value: Any, now: float) -> None:
 
 
 @enable_ki_protection
-async def run_child(core: Core, record: ChildRecord, delay: float | None = None) -> None:
+async def run_child(record: ChildRecord, delay: float | None = None) -> None:
     """Run a child until it is not to be restarted by this very task.
 
     One scope serves all incarnations: one for each would add a fifth to what a restart costs. When
     it was cancelled, or still has a deadline, it is used up, and what comes next needs another one:
     it gets a task of its own.
 
+    What it keeps while the child runs weighs twice, as Trio makes a frame object of the coroutine
+    of each task: so it has few variables, and its calls few arguments.
+
     Args:
-        core: Its supervisor.
         record: The child.
         delay: Seconds before the first incarnation here, where that is a restart.
     """
@@ -115,7 +117,7 @@ async def run_child(core: Core, record: ChildRecord, delay: float | None = None)
                         await _begin(record, scope)
                     except Exception as exc:
                         error = exc
-                    delay = after_exit(core, record, _exit_of(core, record, scope, error))
+                    delay = _ended(record, error)
                     # The error's traceback holds this frame, which so must not hold the error.
                     error, begun = None, False
                     # A stop that has cancelled the scope leaves no delay, and whatever else has
@@ -123,25 +125,29 @@ async def run_child(core: Core, record: ChildRecord, delay: float | None = None)
                     if delay is None or scope.deadline != math.inf:
                         return
 
-                    _renew_context(record)
                     await pause(record, delay)
         except BaseException as exc:
             error = exc
-        if begun:
-            delay = after_exit(core, record, _exit_of(core, record, scope, error))
-        else:
-            delay = after_exit(core, record, None)
+        delay = _ended(record, error) if begun else after_exit(record.core, record, None)
         error = None
     finally:
         record.task = None
         record.scope = None
-        core.task_ended(record, delay)
+        record.core.task_ended(record, delay)
 
 
-def _renew_context(record: ChildRecord) -> None:
-    assert record.context is not None
-    assert record.task is not None
-    record.task.context = record.context.copy()
+def _ended(record: ChildRecord, error: BaseException | None) -> float | None:
+    """Take in how an incarnation has ended; return as `after_exit` does.
+
+    Where there is to be another one, its context is in place then.
+    """
+    core = record.core
+    delay = after_exit(core, record, _exit_of(core, record, error))
+    if delay is not None:
+        assert record.context is not None
+        assert record.task is not None
+        record.task.context = record.context.copy()
+    return delay
 
 
 def pause(record: ChildRecord, delay: float) -> Awaitable[None]:
@@ -171,18 +177,24 @@ def _begin(record: ChildRecord, scope: trio.CancelScope) -> Awaitable[object]:
     if record.state is ChildState.RESTARTING:
         record.move(Move.START, now)
     if not record.takes_status:
-        return _run(record, None)
+        running = _call(record.spec, None)
+        become_ready(record, None, now)
+        return _run(running)
 
     if record.spec.start_timeout != math.inf:
         scope.deadline = now + record.spec.start_timeout
-    return _run(record, Readiness(record))
+    return _run(_call(record.spec, Readiness(record)))
 
 
 # Ctrl-C must not be raised in the middle of this package's bookkeeping, but it must be raised in
 # the child's own code, as it would be in a task of any nursery.
 @disable_ki_protection
-async def _run(record: ChildRecord, status: Readiness | None) -> None:
-    spec = record.spec
+async def _run(running: Awaitable[object]) -> None:
+    await running
+
+
+@disable_ki_protection
+def _call(spec: ChildSpec, status: Readiness | None) -> Awaitable[object]:
     try:
         if status is None:
             running = spec.run(*spec.args)
@@ -193,14 +205,10 @@ async def _run(record: ChildRecord, status: Readiness | None) -> None:
         raise
     if type(running) is not CoroutineType:
         refuse_unawaitable(spec, running)
-    if status is None:
-        become_ready(record, None, record.began_at)
-    await running
+    return running
 
 
-def _exit_of(
-    core: Core, record: ChildRecord, scope: trio.CancelScope, error: BaseException | None
-) -> ChildExit:
+def _exit_of(core: Core, record: ChildRecord, error: BaseException | None) -> ChildExit:
     """Say how an incarnation ended, and pass on what no supervisor may keep."""
     if error is not None and not isinstance(error, Exception):
         return _passing_exit(core, record, error)
@@ -213,7 +221,7 @@ def _exit_of(
         return ChildExit(Exit.DECLINED, None, None)
     else:
         kind = Exit.START_FAILED
-        error = _why_not_ready(record, scope, error)
+        error = _why_not_ready(record, error)
 
     cause = None if error is None else core.classify(record.path, error)
     return ChildExit(kind, error, cause)
@@ -235,10 +243,8 @@ def _passing_exit(core: Core, record: ChildRecord, error: BaseException) -> Chil
     return ChildExit(kind, None, classify_failure(error))
 
 
-def _why_not_ready(
-    record: ChildRecord, scope: trio.CancelScope, error: Exception | None
-) -> Exception:
-    if scope.cancel_called:
+def _why_not_ready(record: ChildRecord, error: Exception | None) -> Exception:
+    if record.scope is not None and record.scope.cancel_called:
         late = StartTimedOut(record.path, record.spec.start_timeout)
         late.__cause__ = error
         return late

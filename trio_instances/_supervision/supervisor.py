@@ -390,7 +390,7 @@ class Supervisor:
 
     def _revive(self, record: ChildRecord) -> None:
         record.attempt = 0
-        if record.spec.intensity is not None:
+        if record.spec.intensity is not None and record.window is not None:
             record.window.forget()
         if record.state is ChildState.PARKED:
             self._core.reporter.revived(record, trio.current_time())

@@ -78,7 +78,7 @@ def read_tree(core: Core, names: Collection[str] | None = None) -> SupervisorTre
     records: Iterable[ChildRecord] = core.children.values()
     if names is not None:
         records = [core.children[name] for name in names if name in core.children]
-    limit = core.window.intensity
+    limit = core.options.intensity
     now = trio.current_time()
     return SupervisorTree(
         path=core.path,

@@ -94,4 +94,5 @@ class RestartWindow:
 
     def forget(self) -> None:
         """Forget every restart, as after an operator has put things right."""
-        self._times = self._reasons = None
+        self._times = None
+        self._reasons = None

@@ -139,13 +139,20 @@ class StatusState:
         return self.link
 
 
+_UNDEGRADED = {link: StatusState(link) for link in InstanceStatus}
+"""Shared by all instances, as nearly all are well."""
+
+
 def step(state: StatusState, change: Change) -> StatusState:
     """Move the link. A fresh start forgets the reasons: what they spoke of is gone."""
     link = TRANSITIONS[state.link].get(change, state.link)
     if link is state.link:
         return state
 
-    return StatusState(link, () if link is InstanceStatus.STARTING else state.reasons)
+    if link is InstanceStatus.STARTING or not state.reasons:
+        return _UNDEGRADED[link]
+
+    return StatusState(link, state.reasons)
 
 
 def degrade(state: StatusState, what: str, why: Cause, now: float) -> StatusState:
