@@ -2,15 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from contextvars import Context
-from typing import final
+from typing import Protocol, final
 
 import trio
-from trio.lowlevel import Abort, enable_ki_protection
+from trio.lowlevel import Abort, Task, enable_ki_protection
 
-Probe = Callable[[], Awaitable[None]]
-"""Probes, in a scope of its own; never raises."""
+
+class Probe(Protocol):
+    """What is run in them."""
+
+    def ask(self) -> Awaitable[None]:
+        """Probe; raises what it has failed by. Called in the task, and awaited at once."""
+        ...
+
+    def ended(self, failure: BaseException | None) -> None:
+        """Take in that it has ended.
+
+        Args:
+            failure: What it has raised; None where it has passed, or was cancelled.
+        """
+        ...
+
+
+@final
+class ProbeTask:
+    """One of these tasks, and what it runs."""
+
+    __slots__ = ("probe", "scope", "task")
+
+    def __init__(self, probe: Probe) -> None:
+        self.probe: Probe | None = probe
+        """What it runs, or is to run; None while it waits."""
+        # Shielded: a probe ends with its connection, and not with the schedule.
+        self.scope = trio.CancelScope(shield=True)
+        """Around the probe, and nothing else that runs; whoever cancels it ends the probe."""
+        self.task: Task | None = None
+        """The task itself, once it runs."""
 
 
 @final
@@ -19,16 +48,14 @@ class ProbeTasks:
 
     A task that has ended its probe waits for another one: a new task for each would be a quarter of
     what a probe costs. Invariant: a task that waits is as a new one would be. Its probe has left
-    its scope, and with it whatever was left open in there; and from `forget` on the task refers to
-    nothing of it. There are hardly more tasks than probes ran at once.
+    nothing open in its scope, or has left that; and from `forget` on the task refers to nothing of
+    it. There are hardly more tasks than probes ran at once.
     """
 
     def __init__(self) -> None:
         self._nursery: trio.Nursery | None = None
-        self._waiting: dict[trio.lowlevel.Task, None] = {}
-        self._given: dict[trio.lowlevel.Task, Probe] = {}
-        """What those are to run next that were just woken."""
-        self._used: list[trio.lowlevel.Task] = []
+        self._waiting: list[ProbeTask] = []
+        self._used: list[ProbeTask] = []
         """Those that have begun to wait since `forget`, and may probe again by now."""
         self._nothing = Context()
         """The context variables of a task that waits."""
@@ -47,7 +74,7 @@ class ProbeTasks:
         self._nursery = None
         self._used.clear()
         while self._waiting:
-            trio.lowlevel.reschedule(self._waiting.popitem()[0])
+            _wake(self._waiting.pop())
 
     def forget(self) -> None:
         """Drop the context variables of probes that have ended.
@@ -55,38 +82,97 @@ class ProbeTasks:
         Not when they end, as whoever measures a task's steps asks for its context after each; and a
         turn of its own for that is a tenth of what a probe costs.
         """
-        for task in self._used:
-            if task in self._waiting:
-                task.context = self._nothing
+        for place in self._used:
+            if place.probe is None and place.task is not None:
+                place.task.context = self._nothing
         self._used.clear()
 
-    def begin(self, probe: Probe, context: Context) -> None:
+    def begin(self, probe: Probe, context: Context) -> ProbeTask:
         """Begin a probe.
 
         Args:
             probe: What to run.
             context: Its context variables, for it alone.
+
+        Returns:
+            Where it runs, until it has ended.
         """
         assert self._nursery is not None
         if self._waiting:
-            task, _ = self._waiting.popitem()
-            task.context = context
-            self._given[task] = probe
-            trio.lowlevel.reschedule(task)
+            place = self._waiting.pop()
+            place.probe = probe
+            assert place.task is not None
+            place.task.context = context
+            _wake(place)
         else:
+            place = ProbeTask(probe)
             # `start_soon` gives the task a copy of the context in which it is called.
-            context.run(self._nursery.start_soon, self._run, probe)
+            context.run(self._nursery.start_soon, self._run, place)
+        return place
 
     @enable_ki_protection
-    async def _run(self, probe: Probe | None) -> None:
-        task = trio.lowlevel.current_task()
-        while probe is not None:
-            await probe()
-            probe = None  # or it would be kept, and its connection, while the task waits
+    async def _run(self, place: ProbeTask) -> None:
+        place.task = task = trio.lowlevel.current_task()
+        while place.probe is not None:
+            try:
+                with place.scope:
+                    await self._probe_in_one_scope(place, task)
+            except BaseException as exc:
+                if place.probe is None:
+                    raise  # of one who was told of a verdict
+
+                _end(place, exc)
+            else:
+                if place.probe is None:
+                    return  # it was closed
+
+                _end(place, None)
+            place.scope = trio.CancelScope(shield=True)
             # A nursery that was left open is not left with a scope: its task is of no more use.
             if self._nursery is not None and not task.child_nurseries:
-                self._waiting[task] = None
-                self._used.append(task)
-                # Between two probes there is nothing to be cancelled.
-                await trio.lowlevel.wait_task_rescheduled(lambda _: Abort.FAILED)
-                probe = self._given.pop(task, None)
+                self._to_wait(place)
+                await trio.lowlevel.wait_task_rescheduled(_never)
+
+    async def _probe_in_one_scope(self, place: ProbeTask, task: Task) -> None:
+        # A scope for each probe would be a third of what all of a probe costs. So one that was used
+        # is kept for the next probe, if it is as a new one would be: nobody has cancelled it, and
+        # the task is in it still, and in none that a probe has left open in there.
+        inside = innermost(task)
+        while place.probe is not None:
+            await place.probe.ask()
+            if inside is None or innermost(task) is not inside or place.scope.cancel_called:
+                return  # only leaving it tells what is wrong
+
+            _end(place, None)
+            if self._nursery is None:
+                return
+
+            self._to_wait(place)
+            await trio.lowlevel.wait_task_rescheduled(_never)
+
+    def _to_wait(self, place: ProbeTask) -> None:
+        self._waiting.append(place)
+        self._used.append(place)
+
+
+def innermost(task: Task) -> object | None:
+    """Return what stands for the innermost scope that a task is in; None where Trio does not tell.
+
+    There is no public way to ask. Where this one is gone, each probe has a scope of its own.
+    """
+    return getattr(task, "_cancel_status", None)
+
+
+def _end(place: ProbeTask, failure: BaseException | None) -> None:
+    probe, place.probe = place.probe, None
+    assert probe is not None
+    probe.ended(failure)
+
+
+def _wake(place: ProbeTask) -> None:
+    assert place.task is not None
+    trio.lowlevel.reschedule(place.task)
+
+
+def _never(_: object) -> Abort:
+    return Abort.FAILED  # between two probes there is nothing to be cancelled

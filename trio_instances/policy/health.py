@@ -225,9 +225,34 @@ def step(
     Returns:
         The new state, and what it leads to.
     """
-    verdict = ProbeVerdict.OK if cause is None else ProbeVerdict(cause.failure_class)
-    same_kind = state.verdict is not None and (state.verdict is ProbeVerdict.OK) == (cause is None)
-    streak = state.streak + 1 if same_kind else 1
+    if cause is not None:
+        return _step_of_failure(state, policy, cause, latency, now, waited=waited)
+
+    streak = state.streak + 1 if state.verdict is ProbeVerdict.OK else 1
+    recovers = state.degraded and streak >= policy.successes_to_recover
+    after = ProbeState(
+        verdict=ProbeVerdict.OK,
+        latency=latency,
+        waited=waited,
+        streak=streak,
+        degraded=state.degraded and not recovers,
+        at=now,
+        passed=True,
+    )
+    return after, ProbeAction.RECOVER if recovers else ProbeAction.NONE
+
+
+def _step_of_failure(
+    state: ProbeState,
+    policy: ProbePolicy,
+    cause: Cause,
+    latency: float,
+    now: float,
+    *,
+    waited: float,
+) -> tuple[ProbeState, ProbeAction]:
+    verdict = ProbeVerdict(cause.failure_class)
+    streak = 1 if state.verdict in {None, ProbeVerdict.OK} else state.streak + 1
     recoverable = state.recoverable + 1 if verdict is ProbeVerdict.RECOVERABLE else 0
     failures = policy.failures(passed=state.passed)
     after = ProbeState(
@@ -239,13 +264,8 @@ def step(
         degraded=state.degraded,
         cause=cause,
         at=now,
-        passed=state.passed or cause is None,
+        passed=state.passed,
     )
-
-    if cause is None:
-        if state.degraded and streak >= policy.successes_to_recover:
-            return evolve(after, degraded=False), ProbeAction.RECOVER
-        return after, ProbeAction.NONE
     if verdict is ProbeVerdict.FATAL or recoverable >= failures:
         return after, ProbeAction.FAIL
     if streak < failures or state.degraded:
