@@ -389,12 +389,11 @@ class WebSocketChannel(SameByOptions, Channel[WebSocketConnection]):
         return evolve(self._causes.cause_of_error(exc), lost=lost)
 
     async def _receive(self, instance: Instance, connection: WebSocketConnection) -> None:
-        on_message = self._on_message
         while True:
             message = await connection.receive()
             instance.saw_event()
-            if on_message is not None:
-                await on_message(instance, message)
+            if self._on_message is not None:
+                await self._on_message(instance, message)
 
     async def _send(self, connection: WebSocketConnection) -> None:
         while True:

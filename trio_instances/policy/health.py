@@ -225,46 +225,33 @@ def step(
     Returns:
         The new state, and what it leads to.
     """
-    if cause is not None:
-        return _step_of_failure(state, policy, cause, latency, now, waited=waited)
+    if cause is None:
+        streak = state.streak + 1 if state.verdict is ProbeVerdict.OK else 1
+        recovers = state.degraded and streak >= policy.successes_to_recover
+        after = ProbeState(
+            verdict=ProbeVerdict.OK,
+            latency=latency,
+            waited=waited,
+            streak=streak,
+            degraded=state.degraded and not recovers,
+            at=now,
+            passed=True,
+        )
+        return after, ProbeAction.RECOVER if recovers else ProbeAction.NONE
 
-    streak = state.streak + 1 if state.verdict is ProbeVerdict.OK else 1
-    recovers = state.degraded and streak >= policy.successes_to_recover
-    after = ProbeState(
-        verdict=ProbeVerdict.OK,
-        latency=latency,
-        waited=waited,
-        streak=streak,
-        degraded=state.degraded and not recovers,
-        at=now,
-        passed=True,
-    )
-    return after, ProbeAction.RECOVER if recovers else ProbeAction.NONE
-
-
-def _step_of_failure(
-    state: ProbeState,
-    policy: ProbePolicy,
-    cause: Cause,
-    latency: float,
-    now: float,
-    *,
-    waited: float,
-) -> tuple[ProbeState, ProbeAction]:
     verdict = ProbeVerdict(cause.failure_class)
     streak = 1 if state.verdict in {None, ProbeVerdict.OK} else state.streak + 1
     recoverable = state.recoverable + 1 if verdict is ProbeVerdict.RECOVERABLE else 0
     failures = policy.failures(passed=state.passed)
-    after = ProbeState(
+    after = evolve(
+        state,
         verdict=verdict,
         latency=latency,
         waited=waited,
         streak=streak,
         recoverable=recoverable,
-        degraded=state.degraded,
         cause=cause,
         at=now,
-        passed=state.passed,
     )
     if verdict is ProbeVerdict.FATAL or recoverable >= failures:
         return after, ProbeAction.FAIL
