@@ -194,7 +194,7 @@ async def test_a_probe_that_was_cancelled_leaves_no_scope_to_the_next_one(
             await told.wait()
 
     def cancel(place: ProbeTask) -> None:
-        place.scope.cancel()
+        place.cancel()
         told.set()
 
     asker = Asker(wait)
@@ -243,7 +243,7 @@ async def test_where_trio_does_not_tell_what_is_open_no_scope_is_kept(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Each probe has one of its own then."""
-    monkeypatch.setattr(probe_tasks, "innermost", lambda _: None)
+    monkeypatch.setattr(probe_tasks, "INNERMOST", "_gone")
     one, two = await scopes_of_two(Asker(trio.lowlevel.checkpoint))
 
     assert one is not two
@@ -252,14 +252,14 @@ async def test_where_trio_does_not_tell_what_is_open_no_scope_is_kept(
 async def test_trio_tells_what_is_open() -> None:
     """By no public way: if this fails, think of another; until then, each probe has its scope."""
     task = trio.lowlevel.current_task()
-    outside = probe_tasks.innermost(task)
+    outside = getattr(task, probe_tasks.INNERMOST, None)
     with trio.CancelScope():
         await trio.lowlevel.checkpoint()
-        inside = probe_tasks.innermost(task)
+        inside = getattr(task, probe_tasks.INNERMOST, None)
 
     assert outside is not None
     assert inside not in {None, outside}
-    assert probe_tasks.innermost(task) is outside
+    assert getattr(task, probe_tasks.INNERMOST, None) is outside
 
 
 async def test_what_comes_out_of_a_verdict_is_no_failure_of_its_probe() -> None:

@@ -75,7 +75,9 @@ class ProbeSchedule:
         try:
             for watch in self._watches:
                 if watch.running is None and watch.batch is None and watch not in self._line:
-                    self._wait(watch)  # a crash of an earlier run has lost its place
+                    self._set_time(
+                        watch, watch.due()[0]
+                    )  # a crash of an earlier run has lost its place
             self._start_first()
             await self._keep_time()
         finally:
@@ -96,7 +98,7 @@ class ProbeSchedule:
     def add(self, watch: ProbeWatch) -> None:
         """Probe a connection from now on."""
         self._watches[watch] = None
-        self._wait(watch)
+        self._set_time(watch, watch.due()[0])
 
     def remove(self, watch: ProbeWatch) -> None:
         """Probe a connection no more. A probe that runs is for others to end; it holds no slot."""
@@ -126,7 +128,7 @@ class ProbeSchedule:
         """Take note that a connection's probe has ended, and set the time of its next one."""
         self._give_back(watch)
         if watch.live:
-            self._wait(watch)
+            self._set_time(watch, watch.due()[0])
         if self._line:
             self._start_first()
 
@@ -214,9 +216,6 @@ class ProbeSchedule:
         if not ends:
             del self._running[timeout]
         return True
-
-    def _wait(self, watch: ProbeWatch) -> None:
-        self._set_time(watch, watch.due()[0])
 
     def _set_time(self, watch: ProbeWatch, at: float) -> None:
         watch.batch = number = at // BATCH

@@ -9,6 +9,12 @@ from typing import Protocol, final
 import trio
 from trio.lowlevel import Abort, Task, enable_ki_protection
 
+INNERMOST = "_cancel_status"
+"""The attribute of a task that tells one innermost scope of it from another.
+
+There is no public way to ask. Where this one is gone, each probe has a scope of its own.
+"""
+
 
 class Probe(Protocol):
     """What is run in them."""
@@ -30,16 +36,33 @@ class Probe(Protocol):
 class ProbeTask:
     """One of these tasks, and what it runs."""
 
-    __slots__ = ("probe", "scope", "task")
+    __slots__ = ("cancelled", "probe", "scope", "task")
 
     def __init__(self, probe: Probe) -> None:
         self.probe: Probe | None = probe
         """What it runs, or is to run; None while it waits."""
         # Shielded: a probe ends with its connection, and not with the schedule.
         self.scope = trio.CancelScope(shield=True)
-        """Around the probe, and nothing else that runs; whoever cancels it ends the probe."""
+        """Around the probe, and nothing else that runs."""
+        self.cancelled = False
+        """Whether that is cancelled."""
         self.task: Task | None = None
         """The task itself, once it runs."""
+
+    def cancel(self) -> None:
+        """Cancel the probe."""
+        self.cancelled = True
+        self.scope.cancel()
+
+    def renew(self) -> None:
+        """Have a new scope for the next probe."""
+        self.scope, self.cancelled = trio.CancelScope(shield=True), False
+
+    def end(self, failure: BaseException | None) -> None:
+        """Have nothing to run any more, and say so to what was run."""
+        probe, self.probe = self.probe, None
+        assert probe is not None
+        probe.ended(failure)
 
 
 @final
@@ -121,13 +144,13 @@ class ProbeTasks:
                 if place.probe is None:
                     raise  # of one who was told of a verdict
 
-                _end(place, exc)
+                place.end(exc)
             else:
                 if place.probe is None:
                     return  # it was closed
 
-                _end(place, None)
-            place.scope = trio.CancelScope(shield=True)
+                place.end(None)
+            place.renew()
             # A nursery that was left open is not left with a scope: its task is of no more use.
             if self._nursery is not None and not task.child_nurseries:
                 self._to_wait(place)
@@ -137,13 +160,16 @@ class ProbeTasks:
         # A scope for each probe would be a third of what all of a probe costs. So one that was used
         # is kept for the next probe, if it is as a new one would be: nobody has cancelled it, and
         # the task is in it still, and in none that a probe has left open in there.
-        inside = innermost(task)
-        while place.probe is not None:
-            await place.probe.ask()
-            if inside is None or innermost(task) is not inside or place.scope.cancel_called:
+        inside = getattr(task, INNERMOST, None)
+        while (probe := place.probe) is not None:
+            await probe.ask()
+            empty = inside is not None and getattr(task, INNERMOST, None) is inside
+            if place.cancelled or not empty:
                 return  # only leaving it tells what is wrong
 
-            _end(place, None)
+            place.probe = None
+            probe.ended(None)
+            del probe
             if self._nursery is None:
                 return
 
@@ -153,20 +179,6 @@ class ProbeTasks:
     def _to_wait(self, place: ProbeTask) -> None:
         self._waiting.append(place)
         self._used.append(place)
-
-
-def innermost(task: Task) -> object | None:
-    """Return what stands for the innermost scope that a task is in; None where Trio does not tell.
-
-    There is no public way to ask. Where this one is gone, each probe has a scope of its own.
-    """
-    return getattr(task, "_cancel_status", None)
-
-
-def _end(place: ProbeTask, failure: BaseException | None) -> None:
-    probe, place.probe = place.probe, None
-    assert probe is not None
-    probe.ended(failure)
 
 
 def _wake(place: ProbeTask) -> None:

@@ -73,6 +73,7 @@ class ProbeWatch:
         "_ended",
         "_failed",
         "_generation",
+        "_minds_silence",
         "_opened_at",
         "_record",
         "_regular_at",
@@ -117,6 +118,7 @@ class ProbeWatch:
         self._began_at = 0.0
         self._failed = False
         """Whether that one has used its time up, and has its verdict."""
+        self._minds_silence = policy.minds_silence
         self._trigger = ProbeTrigger.INTERVAL
         self._waited = 0.0
         self._opened_at = trio.current_time()
@@ -131,7 +133,7 @@ class ProbeWatch:
         """Return when the connection is to be probed next, and why."""
         if self.once_more is not None:
             return self._opened_at, self.once_more
-        if not self.policy.minds_silence:
+        if not self._minds_silence:
             return self._regular_at, ProbeTrigger.INTERVAL
 
         heard = self._signs.heard_since(self._opened_at)
@@ -184,7 +186,7 @@ class ProbeWatch:
         Told by the schedule, in whose context nobody is to find himself who is told of it.
         """
         assert self.running is not None
-        self.running.scope.cancel()
+        self.running.cancel()
         self._failed = True
         self._context.copy().run(self._take_in_silence)
 
@@ -210,7 +212,7 @@ class ProbeWatch:
 
         began, patience = trio.current_time(), self._record.spec.reconnect.close_timeout
         ended = self._ended = trio.Event()
-        running.scope.cancel()
+        running.cancel()
         with trio.CancelScope(shield=True):
             while not ended.is_set():
                 with trio.move_on_at(began + patience):
@@ -251,7 +253,7 @@ class ProbeWatch:
 
         if action is not ProbeAction.NONE:
             self._act(action, cause)
-        if self.policy.minds_silence and self.live:
+        if self._minds_silence and self.live:
             self._tell_silence(now)
 
     def _act(self, action: ProbeAction, cause: Cause | None) -> None:
