@@ -107,9 +107,8 @@ class Reader:
         self.size = size
         self.complete = trio.Event()
 
-    async def read(self, _: Instance, message: object) -> None:
+    async def read(self, _: Instance, message: str | bytes) -> None:
         """Keep a message."""
-        assert isinstance(message, str | bytes)
         self.messages.append(message)
         if len(self.messages) == self.size:
             self.complete.set()

@@ -2,16 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from contextvars import Context
-from typing import final
+from typing import Protocol, final
 
 import trio
 from attrs import define
-from trio.lowlevel import Abort, enable_ki_protection
+from trio.lowlevel import Abort, Task, enable_ki_protection
 
-Probe = Callable[[], Awaitable[None]]
-"""Probes, in a scope of its own; never raises."""
+INNERMOST = "_cancel_status"
+"""The attribute of a task that tells one innermost scope of it from another.
+
+There is no public way to ask. Where this one is gone, each probe has a scope of its own.
+"""
+
+
+class Probe(Protocol):
+    """What is run in them."""
+
+    def ask(self) -> Awaitable[None]:
+        """Probe; raises what it has failed by. Called in the task, and awaited at once."""
+        ...
+
+    def ended(self, failure: BaseException | None) -> None:
+        """Take in that it has ended.
+
+        Args:
+            failure: What it has raised; None where it has passed, or was cancelled.
+        """
+        ...
+
+
+@final
+class ProbeTask:
+    """One of these tasks, and what it runs."""
+
+    __slots__ = ("cancelled", "probe", "scope", "task")
+
+    def __init__(self, probe: Probe) -> None:
+        self.probe: Probe | None = probe
+        """What it runs, or is to run; None while it waits."""
+        # Shielded: a probe ends with its connection, and not with the schedule.
+        self.scope = trio.CancelScope(shield=True)
+        """Around the probe, and nothing else that runs."""
+        self.cancelled = False
+        """Whether that is cancelled."""
+        self.task: Task | None = None
+        """The task itself, once it runs."""
+
+    def cancel(self) -> None:
+        """Cancel the probe."""
+        self.cancelled = True
+        self.scope.cancel()
+
+    def renew(self) -> None:
+        """Have a new scope for the next probe."""
+        self.scope, self.cancelled = trio.CancelScope(shield=True), False
+
+    def end(self, failure: BaseException | None) -> None:
+        """Have nothing to run any more, and say so to what was run."""
+        probe, self.probe = self.probe, None
+        assert probe is not None
+        probe.ended(failure)
 
 
 @final
@@ -32,8 +84,8 @@ class ProbeTasks:
 
     A task that has ended its probe waits for another one: a new task for each would be a quarter of
     what a probe costs. Invariant: a task that waits is as a new one would be. Its probe has left
-    its scope, and with it whatever was left open in there; and from `forget` on the task refers to
-    nothing of it. There are hardly more tasks than probes ran at once.
+    nothing open in its scope, or has left that; and from `forget` on the task refers to nothing of
+    it. There are hardly more tasks than probes ran at once.
 
     They have a nursery of their own, for the sake of a probe that leaves a nursery open: its task
     fails with that, which cancels the nursery that the task is in. The others in there take no
@@ -45,10 +97,8 @@ class ProbeTasks:
         """Where rooms are made."""
         self._room: _Room | None = None
         """Where tasks are made."""
-        self._waiting: dict[trio.lowlevel.Task, None] = {}
-        self._given: dict[trio.lowlevel.Task, Probe] = {}
-        """What those are to run next that were just woken."""
-        self._used: list[trio.lowlevel.Task] = []
+        self._waiting: list[ProbeTask] = []
+        self._used: list[ProbeTask] = []
         """Those that have begun to wait since `forget`, and may probe again by now."""
         self._nothing = Context()
         """The context variables of a task that waits."""
@@ -95,7 +145,7 @@ class ProbeTasks:
             room.over.set()
         self._used.clear()
         while self._waiting:
-            trio.lowlevel.reschedule(self._waiting.popitem()[0])
+            _wake(self._waiting.pop())
 
     def forget(self) -> None:
         """Drop the context variables of probes that have ended.
@@ -103,44 +153,83 @@ class ProbeTasks:
         Not when they end, as whoever measures a task's steps asks for its context after each; and a
         turn of its own for that is a tenth of what a probe costs.
         """
-        for task in self._used:
-            if task in self._waiting:
-                task.context = self._nothing
+        for place in self._used:
+            if place.probe is None and place.task is not None:
+                place.task.context = self._nothing
         self._used.clear()
 
-    def begin(self, probe: Probe, context: Context) -> None:
+    def begin(self, probe: Probe, context: Context) -> ProbeTask:
         """Begin a probe.
 
         Args:
             probe: What to run.
             context: Its context variables, for it alone.
+
+        Returns:
+            Where it runs, until it has ended.
         """
         room = self._room
         assert room is not None
         if self._waiting:
-            task, _ = self._waiting.popitem()
-            task.context = context
-            self._given[task] = probe
-            trio.lowlevel.reschedule(task)
+            place = self._waiting.pop()
+            place.probe = probe
+            assert place.task is not None
+            place.task.context = context
+            _wake(place)
         else:
+            place = ProbeTask(probe)
             # `start_soon` gives the task a copy of the context in which it is called.
-            context.run(room.nursery.start_soon, self._run, room, probe)
+            context.run(room.nursery.start_soon, self._run, room, place)
+        return place
 
     @enable_ki_protection
-    async def _run(self, room: _Room, probe: Probe | None) -> None:
-        task = trio.lowlevel.current_task()
-        while probe is not None:
-            await probe()
-            probe = None  # or it would be kept, and its connection, while the task waits
+    async def _run(self, room: _Room, place: ProbeTask) -> None:
+        place.task = task = trio.lowlevel.current_task()
+        while place.probe is not None:
+            try:
+                with place.scope:
+                    await self._probe_in_one_scope(room, place, task)
+            except BaseException as exc:
+                if place.probe is None:
+                    raise  # of one who was told of a verdict
+
+                place.end(exc)
+            else:
+                if place.probe is None:
+                    return  # it was closed
+
+                place.end(None)
+            place.renew()
             # A nursery that was left open is not left with a scope: its task is of no more use.
             if task.child_nurseries:
                 self._spoil(room)
             elif room is self._room:
-                self._waiting[task] = None
-                self._used.append(task)
-                # Between two probes there is nothing to be cancelled.
-                await trio.lowlevel.wait_task_rescheduled(lambda _: Abort.FAILED)
-                probe = self._given.pop(task, None)
+                self._to_wait(place)
+                await trio.lowlevel.wait_task_rescheduled(_never)
+
+    async def _probe_in_one_scope(self, room: _Room, place: ProbeTask, task: Task) -> None:
+        # A scope for each probe would be a third of what all of a probe costs. So one that was used
+        # is kept for the next probe, if it is as a new one would be: nobody has cancelled it, and
+        # the task is in it still, and in none that a probe has left open in there.
+        inside = getattr(task, INNERMOST, None)
+        while (probe := place.probe) is not None:
+            await probe.ask()
+            empty = inside is not None and getattr(task, INNERMOST, None) is inside
+            if place.cancelled or not empty or task.child_nurseries:
+                return  # only leaving it tells what is wrong
+
+            place.probe = None
+            probe.ended(None)
+            del probe
+            if room is not self._room:
+                return
+
+            self._to_wait(place)
+            await trio.lowlevel.wait_task_rescheduled(_never)
+
+    def _to_wait(self, place: ProbeTask) -> None:
+        self._waiting.append(place)
+        self._used.append(place)
 
     def _spoil(self, room: _Room) -> None:
         """Take note that a task of a room is about to fail; it is of use until there is another."""
@@ -149,3 +238,12 @@ class ProbeTasks:
             # Not in the context of the probe, which would be kept with it.
             Context().run(self._around.start_soon, self._hold_room, trio.Event())
         room.spoilt = True
+
+
+def _wake(place: ProbeTask) -> None:
+    assert place.task is not None
+    trio.lowlevel.reschedule(place.task)
+
+
+def _never(_: object) -> Abort:
+    return Abort.FAILED  # between two probes there is nothing to be cancelled

@@ -21,7 +21,7 @@ from .thread_probe import probed
 if TYPE_CHECKING:
     from .._supervision.core import Core
     from .handle import Instance
-    from .probe_tasks import ProbeTasks
+    from .probe_tasks import ProbeTask, ProbeTasks
     from .record import InstanceRecord
 
 
@@ -73,16 +73,17 @@ class ProbeWatch:
         "_ended",
         "_failed",
         "_generation",
+        "_minds_silence",
         "_opened_at",
         "_record",
         "_regular_at",
-        "_task",
+        "_signs",
         "_trigger",
         "_waited",
         "batch",
-        "budget",
         "once_more",
         "policy",
+        "running",
         "silent",
         "state",
     )
@@ -96,8 +97,8 @@ class ProbeWatch:
         core: Core,
     ) -> None:
         self.policy = policy
-        self.budget: trio.CancelScope | None = None
-        """Around the probe that runs; the schedule cancels it when its time is up."""
+        self.running: ProbeTask | None = None
+        """Where a probe runs, if one does."""
         self.batch: float | None = None
         """The schedule's: the number of the batch of times that this connection is in."""
         self.once_more: ProbeTrigger | None = None
@@ -106,7 +107,7 @@ class ProbeWatch:
         """What the probes said so far."""
         self.silent: Mapping[LivenessSignal, float] = _NONE
         """The signals that were told to be silent, and since when they are."""
-        self._record = record
+        self._record, self._signs = record, record.signs
         self._generation = generation
         self._connection = connection
         self._core = core
@@ -114,11 +115,10 @@ class ProbeWatch:
         # context of the connection's task, and a copy for each use: one for all weighs something.
         self._context = trio.lowlevel.current_task().context
         self._ended: trio.Event | None = None
-        self._task: trio.lowlevel.Task | None = None
-        """The probe that runs."""
         self._began_at = 0.0
         self._failed = False
         """Whether that one has used its time up, and has its verdict."""
+        self._minds_silence = policy.minds_silence
         self._trigger = ProbeTrigger.INTERVAL
         self._waited = 0.0
         self._opened_at = trio.current_time()
@@ -127,16 +127,16 @@ class ProbeWatch:
     @property
     def live(self) -> bool:
         """Whether its connection is still the one that the instance is judged by."""
-        return self._record.signs.watch is self
+        return self._signs.watch is self
 
     def due(self) -> tuple[float, ProbeTrigger]:
         """Return when the connection is to be probed next, and why."""
         if self.once_more is not None:
             return self._opened_at, self.once_more
-        if not self.policy.minds_silence:
+        if not self._minds_silence:
             return self._regular_at, ProbeTrigger.INTERVAL
 
-        heard = self._record.signs.heard_since(self._opened_at)
+        heard = self._signs.heard_since(self._opened_at)
         return liveness.next_probe(self.policy, self.state, heard, self._regular_at)
 
     def start(self, tasks: ProbeTasks, trigger: ProbeTrigger, now: float, *, waited: float) -> None:
@@ -151,34 +151,42 @@ class ProbeWatch:
         self.once_more = None
         self._trigger, self._waited = trigger, waited
         self._began_at, self._failed = now, False
-        # Shielded: it ends with its connection, and not with the schedule.
-        self.budget = trio.CancelScope(shield=True)
-        context = self._context.copy()
-        context.run(probed.set, self._record.signs)
-        tasks.begin(self._probe, context)
+        self.running = tasks.begin(self, self._context.copy())
 
-    async def _probe(self) -> None:
-        budget = self.budget
-        assert budget is not None
-        self._task = trio.lowlevel.current_task()
+    def ask(self) -> Awaitable[None]:
+        """Ask the channel. See `Probe.ask`."""
         self._began_at = trio.current_time()
+        probed.set(self._signs)
+        record = self._record
+        return _call(record.spec.channel.probe, record.handle, self._connection)
+
+    def ended(self, failure: BaseException | None) -> None:
+        """Take in what the probe says, unless it comes too late. See `Probe.ended`."""
         try:
-            cause = await self._ask(budget)
-            if self.live and not self._failed:
+            cause = None if failure is None else self._cause_of(failure)
+            if not self._failed and self.live:
                 self._take_in(cause)
         finally:
-            self.budget = self._task = None
-            self._record.signs.schedule.ended(self)
+            self.running = None
+            self._signs.schedule.ended(self)
             if self._ended is not None:
                 self._ended.set()
+
+    def _cause_of(self, failure: BaseException) -> Cause | None:
+        if not isinstance(failure, Exception):
+            ordinary = let_pass(self._core, failure)  # Ctrl-C and its like end the whole tree
+            if ordinary is None:
+                return None
+            failure = ordinary
+        return self._record.classify(failure)
 
     def time_is_up(self) -> None:
         """End the probe that runs. It has failed now, whenever it ends and whatever it says then.
 
         Told by the schedule, in whose context nobody is to find himself who is told of it.
         """
-        assert self.budget is not None
-        self.budget.cancel()
+        assert self.running is not None
+        self.running.cancel()
         self._failed = True
         self._context.copy().run(self._take_in_silence)
 
@@ -198,38 +206,25 @@ class ProbeWatch:
         """
         if self.live:
             self._record.forget_probes()
-        if self.budget is None:
+        running = self.running
+        if running is None:
             return
 
         began, patience = trio.current_time(), self._record.spec.reconnect.close_timeout
         ended = self._ended = trio.Event()
-        self.budget.cancel()
+        running.cancel()
         with trio.CancelScope(shield=True):
             while not ended.is_set():
                 with trio.move_on_at(began + patience):
                     await ended.wait()
                     return
                 patience *= 2
-                self._tell_stuck(trio.current_time() - began)
+                self._tell_stuck(trio.current_time() - began, running.task)
 
-    def _tell_stuck(self, seconds: float) -> None:
+    def _tell_stuck(self, seconds: float, task: trio.lowlevel.Task | None) -> None:
         if stop_requested():
             current.get().was_stuck = True  # with it the loop of connections is
-        tell_stuck(self._record, "probe", seconds, self._task)
-
-    async def _ask(self, budget: trio.CancelScope) -> Cause | None:
-        record = self._record
-        try:
-            # A scope for each: only leaving it tells for certain whether one was left open in it.
-            with budget:
-                await _call(record.spec.channel.probe, record.handle, self._connection)
-        except Exception as exc:
-            return record.classify(exc)
-        except BaseException as exc:
-            ordinary = let_pass(self._core, exc)  # Ctrl-C and its like end the whole tree
-            return None if ordinary is None else record.classify(ordinary)
-
-        return None
+        tell_stuck(self._record, "probe", seconds, task)
 
     def _take_in(self, cause: Cause | None) -> None:
         record, now = self._record, trio.current_time()
@@ -253,9 +248,16 @@ class ProbeWatch:
                 trigger=self._trigger,
                 waited=self._waited,
             )
-        if not self.live:
-            return  # a listener has ended the connection
+            if not self.live:
+                return  # a listener has ended the connection
 
+        if action is not ProbeAction.NONE:
+            self._act(action, cause)
+        if self._minds_silence and self.live:
+            self._tell_silence(now)
+
+    def _act(self, action: ProbeAction, cause: Cause | None) -> None:
+        record = self._record
         match action:
             case ProbeAction.NONE:
                 pass
@@ -266,13 +268,11 @@ class ProbeWatch:
                 record.degrade("probe", cause)
             case ProbeAction.FAIL:
                 record.signal(SignalKind.LOST, cause=cause, generation=self._generation)
-        if self.live and self.policy.minds_silence:
-            self._tell_silence(now)
 
     # --- silence
 
     def _tell_silence(self, now: float) -> None:
-        heard = self._record.signs.heard_since(self._opened_at)
+        heard = self._signs.heard_since(self._opened_at)
         for signal in liveness.silent(self.policy, self.state, heard, now):
             if signal not in self.silent:
                 since = heard.at(signal)

@@ -225,27 +225,34 @@ def step(
     Returns:
         The new state, and what it leads to.
     """
-    verdict = ProbeVerdict.OK if cause is None else ProbeVerdict(cause.failure_class)
-    same_kind = state.verdict is not None and (state.verdict is ProbeVerdict.OK) == (cause is None)
-    streak = state.streak + 1 if same_kind else 1
+    if cause is None:
+        streak = state.streak + 1 if state.verdict is ProbeVerdict.OK else 1
+        recovers = state.degraded and streak >= policy.successes_to_recover
+        after = ProbeState(
+            verdict=ProbeVerdict.OK,
+            latency=latency,
+            waited=waited,
+            streak=streak,
+            degraded=state.degraded and not recovers,
+            at=now,
+            passed=True,
+        )
+        return after, ProbeAction.RECOVER if recovers else ProbeAction.NONE
+
+    verdict = ProbeVerdict(cause.failure_class)
+    streak = 1 if state.verdict in {None, ProbeVerdict.OK} else state.streak + 1
     recoverable = state.recoverable + 1 if verdict is ProbeVerdict.RECOVERABLE else 0
     failures = policy.failures(passed=state.passed)
-    after = ProbeState(
+    after = evolve(
+        state,
         verdict=verdict,
         latency=latency,
         waited=waited,
         streak=streak,
         recoverable=recoverable,
-        degraded=state.degraded,
         cause=cause,
         at=now,
-        passed=state.passed or cause is None,
     )
-
-    if cause is None:
-        if state.degraded and streak >= policy.successes_to_recover:
-            return evolve(after, degraded=False), ProbeAction.RECOVER
-        return after, ProbeAction.NONE
     if verdict is ProbeVerdict.FATAL or recoverable >= failures:
         return after, ProbeAction.FAIL
     if streak < failures or state.degraded:
