@@ -241,7 +241,7 @@ async def provider_outage(stage: Stage) -> Shot:
     await trio.sleep(3)
     provider.fall(DOWN)
     await trio.sleep(1)
-    return Shot(seconds=12)
+    return Shot(seconds=12, height=600)
 
 
 async def bad_credentials(stage: Stage) -> Shot:

@@ -207,7 +207,7 @@ SITUATIONS: Mapping[str, Situation] = {
     ),
     "crash-loop": Situation(
         crash_loop,
-        ["child.restarting", "supervisor", "instance.disc", "reconnect.sch", "instance.degraded"],
+        ["child.exited", "supervisor", "instance.disc", "reconnect.sch", "instance.degraded"],
         ["instances", "action_needed", "restarts_total", "reconnects_total", "next_retry_seconds"],
     ),
     "alive-but-deaf": Situation(

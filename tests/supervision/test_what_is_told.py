@@ -15,7 +15,7 @@ from trio_instances import (
     until_stopped,
 )
 
-from .conftest import Crash, Puppet, Recorder, quiet, supervised
+from .conftest import Crash, Puppet, Recorder, forever, quiet, supervised
 
 
 async def test_starts_crashes_failed_restarts_and_giving_up_are_each_told(
@@ -80,4 +80,46 @@ async def test_each_end_under_a_stop_says_whether_it_was_forced_and_what_was_rai
         "late": (pytest.approx(2.0), True, None),
         "fails": (0.0, False, "Crash"),
         "plain": (0.0, False, None),
+    }
+
+
+async def test_a_crash_a_failed_start_and_a_failed_cleanup_are_told_with_their_place(
+    autojump_clock: MockClock, recorder: Recorder
+) -> None:
+    """The last line of `stack` is where it was raised; who ended well has none."""
+
+    async def crashes() -> None:
+        await trio.sleep(1)
+        raise Crash("here")
+
+    async def starts_badly(task_status: trio.TaskStatus[None]) -> None:
+        raise Crash("there")
+
+    async def cleans_up_badly() -> None:
+        try:
+            await trio.sleep_forever()
+        finally:
+            raise Crash("at the end")
+
+    async with supervised(recorder) as supervisor:
+        supervisor.start_soon(cleans_up_badly)
+        supervisor.start_soon(forever)
+        supervisor.start_soon(crashes, restart="temporary")
+        with pytest.raises(Crash):
+            await supervisor.start(starts_badly)
+        await trio.sleep(2)
+        await supervisor.stop()
+
+    events = [
+        *recorder.of(telemetry.ChildExited),
+        *recorder.of(telemetry.ChildStartFailed),
+        *recorder.of(telemetry.ChildStopped),
+    ]
+    assert {
+        event.child: [line.split(": ")[1] for line in event.stack[-1:]] for event in events
+    } == {
+        "crashes": ['raise Crash("here")'],
+        "starts_badly": ['raise Crash("there")'],
+        "cleans_up_badly": ['raise Crash("at the end")'],
+        "forever": [],
     }

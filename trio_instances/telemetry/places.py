@@ -20,7 +20,7 @@ _FOLDERS = tuple(
     str(folder / "x")[:-1]
     for folder in (PurePath(trio.__file__).parent, PurePath(__file__).parent.parent)
 )
-_AROUND = (*_FOLDERS, contextlib.__file__)
+_AROUND = (*_FOLDERS, contextlib.__file__, "<attrs generated methods trio_instances.")
 """What calls the code of users, and is of no interest where that has failed."""
 
 MOST_LINES = 20
