@@ -83,6 +83,19 @@ async def test_the_live_tree_is_there_as_text(autojump_clock: MockClock) -> None
     assert one[1].startswith("└─ b  running #1 for 0.0 s")
 
 
+async def test_the_live_tree_says_how_each_instance_is(autojump_clock: MockClock) -> None:
+    """And not where in the library its task waits, which would say nothing."""
+    async with open_runtime() as runtime:
+        failing = ScriptedChannel(OSError("no"), HANGS)
+        await runtime.start_instance(spec_of("bot", failing))
+        await trio.sleep(0.1)
+        (_, line) = runtime.dump().splitlines()
+        _, words = str(runtime.instance_health("bot")).split(": ", 1)
+
+    assert words.startswith("reconnecting for 0.1 s")
+    assert line == f"└─ bot  running #1 for 0.1 s, {words}"
+
+
 async def test_it_says_how_its_sinks_fare(autojump_clock: MockClock) -> None:
     """In the order in which they were given, now and after its end."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from .._supervision.reporter import Reporter
+from ..policy.in_words import health_words
 from ..policy.status import Change, InstanceStatus
 from ..telemetry import events
 
@@ -54,6 +55,10 @@ class RuntimeReporter(Reporter):
             elapsed = now - (now if record.stop_asked_at is None else record.stop_asked_at)
             uptime = now - instance.started_at
             instance.tell(events.InstanceStopped, at=now, uptime=uptime, elapsed=elapsed)
+
+    def health_of(self, record: ChildRecord) -> str | None:
+        """Return how an instance is."""
+        return health_words(instance_of(record).handle.health())
 
     def labels(self, record: ChildRecord) -> tuple[str | None, str | None]:
         """Return the id of the instance that a child is, and the type of its channel."""

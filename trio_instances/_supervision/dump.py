@@ -48,9 +48,11 @@ def _describe(child: ChildTree, now: float) -> str:
         parts.append(f"{child.restarts} restart{'s' if child.restarts > 1 else ''}")
     if child.last_cause is not None:
         parts.append(f"last failure: {child.last_cause}")
+    if child.health is not None:
+        parts.append(child.health)
     if child.supervisors:
         parts += [_about(nested) for nested in child.supervisors]
-    elif child.waiting_at is not None:
+    elif child.waiting_at is not None and child.health is None:
         parts.append(f"at {child.waiting_at}")
     return ", ".join(parts)
 

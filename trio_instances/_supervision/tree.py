@@ -40,6 +40,8 @@ class ChildTree:
     """Why it failed last, if it did."""
     waiting_at: str | None
     """Where its task waits, for people; None where none runs, or a supervisor is open within."""
+    health: str | None
+    """How it is, for people, where it is an instance of a runtime."""
     supervisors: tuple[SupervisorTree, ...]
     """Those that are open within it."""
 
@@ -102,5 +104,6 @@ def _read(record: ChildRecord) -> ChildTree:
         essential=record.spec.essential,
         last_cause=record.last_cause,
         waiting_at=waiting_at(record.task) if waits and record.task is not None else None,
+        health=record.core.reporter.health_of(record),
         supervisors=tuple(read_tree(nested) for nested in record.nested),
     )

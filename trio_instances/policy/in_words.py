@@ -19,8 +19,12 @@ def printable(text: str) -> str:
 
 def health_line(health: HealthSnapshot) -> str:
     """Return what matters most of a snapshot, and why where it is not well."""
-    line = f"{health.instance_id} ({health.channel_type}): {', '.join(_parts(health))}"
-    return printable(line)
+    return printable(f"{health.instance_id} ({health.channel_type}): {', '.join(_parts(health))}")
+
+
+def health_words(health: HealthSnapshot) -> str:
+    """Return the same for where it is known whose it is."""
+    return printable(", ".join(_parts(health)))
 
 
 def _parts(health: HealthSnapshot) -> Iterator[str]:
