@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import linecache
-from itertools import dropwhile
+from functools import lru_cache
 from pathlib import PurePath
-from traceback import walk_tb
 from typing import TYPE_CHECKING
 
 import trio
@@ -14,7 +13,7 @@ import trio
 from ..policy.failures import flatten
 
 if TYPE_CHECKING:
-    from types import CodeType
+    from types import CodeType, TracebackType
 
 _FOLDERS = tuple(
     str(folder / "x")[:-1]
@@ -27,6 +26,9 @@ MOST_LINES = 20
 """Frames that are told of an exception, the innermost: what recurses has a thousand."""
 
 
+# Kept, as what fails mostly fails again in the same place: a restart that is heard of would cost
+# half as much again.
+@lru_cache(maxsize=256)
 def line_of(code: CodeType, number: int, *, file: str | None = None) -> str:
     """Return one frame as a line of text.
 
@@ -45,7 +47,11 @@ def raised_at(error: BaseException) -> tuple[str, ...]:
     It begins at the outermost frame that is neither Trio's nor this package's, and is empty where
     there is none. Of a group it is where its first exception was raised.
     """
-    leaf = next(flatten(error))
-    frames = [(frame.f_code, number) for frame, number in walk_tb(leaf.__traceback__)]
-    theirs = list(dropwhile(lambda frame: frame[0].co_filename.startswith(_AROUND), frames))
-    return tuple(line_of(code, number) for code, number in theirs[-MOST_LINES:])
+    leaf = next(flatten(error)) if isinstance(error, BaseExceptionGroup) else error
+    theirs: list[TracebackType] = []
+    here = leaf.__traceback__
+    while here is not None:
+        if theirs or not here.tb_frame.f_code.co_filename.startswith(_AROUND):
+            theirs.append(here)
+        here = here.tb_next
+    return tuple([line_of(each.tb_frame.f_code, each.tb_lineno) for each in theirs[-MOST_LINES:]])
