@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 import trio
@@ -173,6 +174,31 @@ async def test_a_dead_child_is_not_active_while_its_round_waits_for_its_turn(
         a.crash()
         await quiet()
         assert supervisor.count_children().active == 1
+
+
+@pytest.mark.parametrize("verb", ["terminate_child", "restart_child", "delete_child"])
+async def test_a_verb_that_is_given_a_handle_asks_for_the_name(
+    autojump_clock: MockClock, verb: str, recorder: Recorder
+) -> None:
+    """To say that there is no such child would send its user to look for it."""
+    async with supervised(recorder) as supervisor:
+        child = supervisor.start_soon(forever, name="a")
+        with pytest.raises(TypeError, match=r"name: .*, such as child\.name, not <Child"):
+            await getattr(supervisor, verb)(child)
+        assert states(supervisor) == {"a": "starting"}
+
+
+async def test_a_question_about_a_handle_asks_for_the_name(
+    autojump_clock: MockClock, recorder: Recorder
+) -> None:
+    """No answer is a wrong one, not even that there is no such child."""
+    async with supervised(recorder) as supervisor:
+        child = supervisor.start_soon(forever, name="a")
+        nameless: list[Any] = [child, child.spec, ["a"], None]
+        for ask in (supervisor.has_child, supervisor.get_childspec):
+            for given in nameless:
+                with pytest.raises(TypeError, match=r"must be a text, such as child\.name"):
+                    ask(given)
 
 
 async def test_get_childspec_gives_the_specification_back(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, final
 
 from .._exceptions import ChildNotFound
-from ..policy.mistakes import MistakeList, member_or_given
+from ..policy.mistakes import MistakeList, check_key, member_or_given
 from ..policy.requested import DRAIN_REQUESTED, PAUSE_REQUESTED, RECONNECT_REQUESTED
 from ..policy.signals import Phase, SignalKind
 from ..policy.status import InstanceStatus
@@ -247,6 +247,7 @@ class Instance:
             SupervisionError: A child of the connection asks for it before it is ready itself, under
                 a group strategy, and would wait for itself.
         """
+        check_key("name", name, "child.name")
         for supervisor in (self._record.supervisor, self._record.connection_supervisor):
             if supervisor is not None and supervisor.has_child(name):
                 return await supervisor.restart_child(name)

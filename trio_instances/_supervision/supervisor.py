@@ -8,10 +8,8 @@ from typing import Any, Unpack, final
 import trio
 from trio.lowlevel import enable_ki_protection
 
-from .._exceptions import (
-    ChildRestarting,
-    ChildRunning,
-)
+from .._exceptions import ChildRestarting, ChildRunning
+from ..policy.mistakes import check_key
 from ..policy.restart import ChildState, Move
 from ..policy.specs import ChildOptions, ChildSpec
 from .context import child_around
@@ -341,6 +339,7 @@ class Supervisor:
 
     def has_child(self, name: str) -> bool:
         """Return whether there is a child of this name, whatever its state."""
+        check_key("name", name, "child.name")
         return name in self._core.children
 
     def get_childspec(self, name: str) -> ChildSpec:
