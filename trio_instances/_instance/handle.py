@@ -304,12 +304,12 @@ class Instance:
             queue: Either end of a Trio memory channel, or anything with alike ``statistics()``.
 
         Raises:
-            TypeError: The name is no text, or an empty one; or the object has no ``statistics``
+            InvalidSpec: The name is no text, or an empty one; or the object has no ``statistics``
                 method.
         """
-        if not isinstance(name, str) or not name:
-            raise TypeError(f"a queue's name must be a text that is not empty, {name!r} is none")
+        wrong = MistakeList(f"queue {name!r}")
+        wrong.text("name", name)
         if not callable(getattr(queue, "statistics", None)):
-            raise TypeError(f"queue {name!r} must have a method statistics(), {queue!r} has none")
-
+            wrong.add("queue", queue, "must have a method statistics(), as a memory channel has")
+        wrong.raise_any()
         self._record.watch_queue(name, queue)

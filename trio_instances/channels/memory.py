@@ -147,6 +147,11 @@ class MemoryChannel(Channel[MemoryConnection]):
         self._server = server
         self._outbox = Outbox[object](outbox_capacity)
 
+    def __repr__(self) -> str:
+        outbox = self._outbox.statistics()
+        used, size = outbox.current_buffer_used, outbox.max_buffer_size
+        return f"<{type(self).__qualname__} outbox={used}/{size}>"
+
     async def send(self, message: object) -> None:
         """Put a message into the outbox; wait for room. When cancelled, it is not in there."""
         await self._outbox.put(message)

@@ -24,7 +24,7 @@ from .conformance_subject import Subject, checked_context
 from .injection import MOST_CHECKPOINTS, checkpoints, cut_at, cut_everywhere
 from .leftovers import leaving_no_garbage, leaving_nothing
 from .lull import settle
-from .rules import MAX_HOLD, BrokenRule, Late, limited, said, when
+from .rules import MAX_HOLD, BrokenRule, Late, check_factory, limited, said, when
 
 TIMEOUT = 10.0
 """Seconds to connect, and to close; the defaults of `ReconnectPolicy` are no shorter."""
@@ -58,8 +58,10 @@ async def check_channel(
         patience: Seconds that any of them may take to end when it is cancelled.
 
     Raises:
+        InvalidSpec: What is to make them cannot be called.
         BrokenRule: With the rule, and what was seen; an `AssertionError`.
     """
+    check_factory("check_channel", "make_channel", make_channel)
     with leaving_no_garbage("a channel closes and awaits what it has made"):
         for rule in RULES:
             subject = Subject(make_channel(), limit, patience)

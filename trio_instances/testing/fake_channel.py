@@ -119,6 +119,10 @@ class FakeChannel(Channel[FakeConnection]):
         if since is not None:
             self._faults = self._faults.shifted(since)
 
+    def __repr__(self) -> str:
+        now = f"attempts={self.attempts} connections={len(self._connections)}"
+        return f"<{type(self).__qualname__} {now}>"
+
     # --- for tests -------------------------------------------------------------------------------
 
     @property
