@@ -110,6 +110,27 @@ async def test_restart_child_raises_why_it_failed_and_leaves_the_child_down(
         assert (await supervisor.restart_child("a")).value == 4
 
 
+async def test_a_child_that_fails_while_it_is_stopped_keeps_its_failure(
+    autojump_clock: MockClock, recorder: Recorder
+) -> None:
+    """It is stopped, as was asked, and whoever looks at it is told what went wrong."""
+
+    async def leave_badly() -> None:
+        try:
+            await trio.sleep_forever()
+        finally:
+            raise Crash("not flushed")
+
+    async with supervised(recorder) as supervisor:
+        child = await supervisor.start(leave_badly, name="a")
+        await supervisor.terminate_child("a")
+        (info,) = supervisor.which_children()
+        assert info.state is ChildState.STOPPED
+        assert info.last_cause == child.last_cause is not None
+        assert "a  stopped #1 for 0.0 s, last failure: " in supervisor.dump()
+        assert "not flushed" in supervisor.dump()
+
+
 async def test_which_children_shows_all_in_start_order(
     autojump_clock: MockClock, recorder: Recorder
 ) -> None:

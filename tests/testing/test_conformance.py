@@ -363,3 +363,23 @@ async def test_an_object_in_place_of_what_makes_them_is_refused(check: Any, give
     """Each rule has one of its own, and what to pass is said."""
     with pytest.raises(InvalidSpec, match=r"make_\w+: must return a new one at each call"):
         await check(given)
+
+
+class LeavesBadly(FakeChannel):
+    """Has a child that fails whenever it is stopped."""
+
+    def children(self, instance: Instance, connection: FakeConnection) -> Sequence[ChildSpec]:
+        """Raise at the end, and only there."""
+
+        async def leave_badly() -> None:
+            try:
+                await trio.sleep_forever()
+            finally:
+                raise ValueError("not flushed")
+
+        return [ChildSpec("bad", leave_badly)]
+
+
+async def test_a_failure_at_a_stop_is_none_of_the_start_after_it(autojump_clock: MockClock) -> None:
+    """A child that fails when it is stopped, and runs when it is started again, is restartable."""
+    await check_channel(LeavesBadly)

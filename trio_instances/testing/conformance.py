@@ -200,9 +200,10 @@ async def _has_restartable_children(subject: Subject) -> None:
                 if _comes_back(supervisor, before):
                     with limited("its restart", subject.limit):
                         await supervisor.terminate_child(name)
+                        stopped = _info(supervisor, name)
                         await supervisor.restart_child(name)
                     await settle()
-                    _check_again(supervisor, before)
+                    _check_again(supervisor, stopped)
     except BrokenRule:
         raise
     except Exception as exc:
@@ -248,9 +249,14 @@ def _comes_back(supervisor: Supervisor, child: ChildInfo) -> bool:
     return child.state is ChildState.RUNNING and not temporary
 
 
+def _info(supervisor: Supervisor, name: str) -> ChildInfo:
+    (info,) = (each for each in supervisor.which_children() if each.name == name)
+    return info
+
+
 def _check_again(supervisor: Supervisor, before: ChildInfo) -> None:
     """Check that a child runs again, or has ended well, since it was restarted."""
-    (now,) = (each for each in supervisor.which_children() if each.name == before.name)
+    now = _info(supervisor, before.name)
     if now.last_cause is not before.last_cause:
         raise BrokenRule(RESTARTABLE, f"{now.name!r} failed at once: {now.last_cause}")
     if now.state in (ChildState.RESTARTING, ChildState.REMOVED):
