@@ -12,6 +12,7 @@ from starlette.routing import Route
 
 HOLD = 10.0
 """Seconds that a poll is held back while there is nothing to say."""
+DOWN = Response(status_code=502, headers={"Retry-After": "1"})
 
 
 class ChatServer:
@@ -39,7 +40,7 @@ class ChatServer:
             yield url
 
     def break_down(self):
-        """Answer everything with 502 from now on, the polls that are held back included."""
+        """Answer all with 502 and a time to wait from now on, polls held back included."""
         self.broken = True
         self._tell()
 
@@ -76,7 +77,7 @@ class ChatServer:
         with trio.move_on_after(HOLD):
             while len(self._messages) <= after and not self.broken:
                 await self._news.wait()
-        return Response(status_code=502) if self.broken else JSONResponse(self._messages[after:])
+        return DOWN if self.broken else JSONResponse(self._messages[after:])
 
     async def _answer(self, request):
         self.answers.append((await request.json())["text"])
@@ -98,7 +99,7 @@ class Door:
         app = self.app
         token = dict(scope.get("headers", ())).get(b"authorization", b"").decode()
         if scope["type"] == "http" and self.server.broken:
-            app = Response(status_code=502)
+            app = DOWN
         elif scope["type"] == "http" and token != self.server.token:
             app = Response(status_code=401)
         await app(scope, receive, send)

@@ -1,5 +1,6 @@
 """A bot that asks for its messages by long polling, with httpx."""
 
+import time
 from contextlib import asynccontextmanager
 
 import httpx
@@ -7,14 +8,12 @@ import trio
 from attrs import evolve
 from chat_server import ChatServer
 from process import open_process
-from trio_instances import Backoff, Cause, ChildSpec, InstanceFailed, InstanceSpec
-from trio_instances import ReconnectPolicy, open_runtime
+from trio_instances import Cause, ChildSpec, InstanceFailed, InstanceSpec, open_runtime
 from trio_instances.abc import Channel
-from trio_instances.policy.causes import DEFAULTS, TELEGRAM, RuleSet, on_error
+from trio_instances.policy.causes import DEFAULTS, TELEGRAM, RuleSet, on_error, parse_retry_after
 
 NETWORK = on_error("httpx.TransportError", Cause("recoverable", "network", lost=True))
 CAUSES = RuleSet("httpx", [NETWORK]) | TELEGRAM | DEFAULTS
-QUICK = ReconnectPolicy(backoff=Backoff(initial=0.05, cap=0.5))
 
 
 class Bot(Channel):
@@ -50,7 +49,8 @@ class Bot(Channel):
     def classify(self, exc):
         if not isinstance(exc, httpx.HTTPStatusError):
             return CAUSES.cause_of_error(exc)
-        cause = CAUSES.cause_of_status(exc.response.status_code)
+        asked = parse_retry_after(exc.response.headers.get("Retry-After", ""), time.time())
+        cause = CAUSES.cause_of_status(exc.response.status_code, retry_after=asked)
         return evolve(cause, lost=True)  # connect anew, after a delay; do not just poll again
 
     def update_credentials(self, token):
@@ -60,11 +60,12 @@ class Bot(Channel):
 async def main():
     server = ChatServer(token="old")
     async with open_process() as log, server.open() as url, open_runtime(sinks=[log]) as runtime:
-        spec = InstanceSpec(id="bot", channel=Bot(url, "old"), reconnect=QUICK)
+        spec = InstanceSpec(id="bot", channel=Bot(url, "old"))
         bot = await runtime.start_instance(spec)
         await server.say("hello")
         server.break_down()
         await bot.wait_status("reconnecting")
+        print("asked to wait:", bot.health().cause.retry_after)
         server.repair(token="new")  # which the bot does not know
         try:
             await bot.wait_connected()

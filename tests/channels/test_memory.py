@@ -154,6 +154,13 @@ async def test_the_probe_waits_for_ever_where_none_is_answered(
     assert budget.cancelled_caught
 
 
+async def test_its_repr_says_how_full_its_outbox_is() -> None:
+    """It is what a mistake and a specification show of it."""
+    channel = MemoryChannel(MemoryServer(), outbox_capacity=4)
+    channel.send_nowait("hello")
+    assert repr(channel) == "<MemoryChannel outbox=1/4>"
+
+
 def test_every_mistake_is_listed() -> None:
     """Wrong options are refused before anything starts."""
     wrong: Any = "nothing"

@@ -6,6 +6,7 @@ import json
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,34 @@ async def test_events_are_lines_of_json_that_the_reader_of_telemetry_takes(
     assert isinstance(told[-1], telemetry.RuntimeStopped)
     assert {"instance.started", "instance.stopped"} < {event.name for event in told}
     assert all("T" in json.loads(line)["time"] for line in running.out.splitlines())
+
+
+@pytest.mark.parametrize("how", [(), ("--json",)])
+async def test_only_what_has_the_level_that_is_asked_for_is_told(
+    gateway: Gateway, tmp_path: Path, how: Sequence[str]
+) -> None:
+    """``--level``: as lines and as JSON; what the process says of itself is no event."""
+    gateway.admit = lambda asked: Refusal(status=401) if asked.path == "/b" else None
+    file = write(tmp_path, gateway, "a", "b")
+    async with run(file, "--level", "WARNING", *how) as running, running.heard():
+        wait = running.wait_printed if how else running.wait_said
+        await wait(b"instance.failed")
+        running.process.send_signal(signal.SIGTERM)
+
+    told = running.out if how else running.err
+    assert b"instance.failed" in told
+    assert b"instance.started" not in told
+    assert b"runtime.st" not in told
+    assert running.err.endswith(b"trio-instances: stopped\n")
+
+
+async def test_a_level_that_there_is_not_is_refused(gateway: Gateway, tmp_path: Path) -> None:
+    """The levels that there are are named, and nothing is started."""
+    async with run(write(tmp_path, gateway, "a"), "--level", "LOUD") as running:
+        assert await running.finish() == 2
+
+    assert b"'DEBUG', 'INFO', 'WARNING', 'ERROR'" in running.err
+    assert gateway.statistics().accepted == 0
 
 
 async def test_a_second_signal_a_second_later_stops_at_once(

@@ -13,6 +13,7 @@ from trio.testing import MockClock
 from trio_instances import (
     ChildSpec,
     InstanceStatus,
+    InvalidSpec,
     PressureLevel,
     PressurePolicy,
     RestartIntensity,
@@ -171,7 +172,7 @@ async def test_a_queue_of_the_same_name_replaces_the_one_before(autojump_clock: 
 async def test_what_has_no_statistics_is_refused(autojump_clock: MockClock, rubbish: Any) -> None:
     """At the door, by name."""
     async with scene(ScriptedChannel()) as s:
-        with pytest.raises(TypeError, match="'outbox' must have a method statistics"):
+        with pytest.raises(InvalidSpec, match="'outbox': queue: must have a method statistics"):
             s.bot.watch_queue("outbox", rubbish)
 
 
@@ -181,7 +182,7 @@ async def test_a_queue_whose_name_is_no_text_is_refused(
 ) -> None:
     """Snapshots and events bear it, and could not be read again."""
     async with scene(ScriptedChannel()) as s:
-        with pytest.raises(TypeError, match="name must be a text"):
+        with pytest.raises(InvalidSpec, match="name: must be a text"):
             s.bot.watch_queue(rubbish, trio.open_memory_channel[int](1)[0])
 
         assert s.bot.health().queues == ()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
@@ -54,6 +56,16 @@ async def test_a_parked_child_is_revived_and_its_instance_recovers(
         assert s.bot.status == "connected"
         assert s.log.of(telemetry.InstanceRecovered)[-1].what == "child:helper"
         assert (s.bot.generation, len(channel.reader.began_at)) == (1, 1)
+
+
+async def test_a_handle_of_a_child_is_no_name(autojump_clock: MockClock) -> None:
+    """Connected or not, the error says what of the handle to pass."""
+    async with scene(ScriptedChannel()) as s:
+        handle: Any = s.bot
+        for _ in range(2):
+            with pytest.raises(TypeError, match=r"name: must be a text, such as child\.name"):
+                await s.bot.restart_child(handle)
+            await s.bot.wait_status("connected")
 
 
 async def test_one_that_fails_again_stays_parked(autojump_clock: MockClock) -> None:

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trio_instances.policy.retry_after import parse_http_date, parse_retry_after
+from trio_instances.policy.causes import parse_retry_after
+from trio_instances.policy.retry_after import parse_http_date
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 

@@ -6,12 +6,21 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from trio_instances import InstanceSpec, ProbePolicy, RestartLimitExceeded, open_runtime, telemetry
+from trio_instances import (
+    ChildSpec,
+    InstanceSpec,
+    ProbePolicy,
+    RestartLimitExceeded,
+    open_runtime,
+    telemetry,
+)
 from trio_instances._instance.probe_schedule import ProbeSchedule
 from trio_instances.testing import EventRecorder
 
-from ..instance.scripted import STEADY, ScriptedChannel
+from ..instance.scripted import STEADY, ScriptedChannel, Worker, always
 from .instances import slow_to_stop, spec_of
+
+SERVICES = ("probes", "sleep", "lookout")
 
 
 class Planted(Exception):
@@ -49,7 +58,7 @@ async def test_a_service_that_fails_is_restarted_and_told(
         await trio.sleep(200)
         assert runtime.instance_health("a").connected
     (restarted,) = log.of(telemetry.ChildRestarting)
-    assert restarted.path == "runtime/services/probes"
+    assert restarted.path == "runtime:services/probes"
     assert restarted.cause.error_type == "Planted"
     probed = [event.at for event in log.of(telemetry.ProbeCompleted)]
     assert len([at for at in probed if at < 100.0]) in (9, 10)
@@ -72,7 +81,24 @@ async def test_services_that_fail_again_and_again_end_the_runtime_in_order(
             await runtime.start_instance(probed)
             await trio.sleep_forever()
 
-    with pytest.raises(RestartLimitExceeded, match="runtime/services"):
+    with pytest.raises(RestartLimitExceeded, match="runtime:services"):
         await run()
     stopped = [event.instance_id for event in log.of(telemetry.InstanceStopped)]
     assert stopped == ["c", "b", "a"]
+
+
+async def test_no_child_of_an_instance_shares_its_path_with_a_service(
+    autojump_clock: MockClock,
+) -> None:
+    """Whatever the instance is called: logs and events would take one for the other."""
+    log = EventRecorder()
+    channel = ScriptedChannel()
+    channel.give_own = always(*(ChildSpec(name, Worker().run) for name in SERVICES))
+    async with open_runtime(events=log.bus) as runtime:
+        await runtime.start_instance(spec_of("services", channel))
+        await trio.sleep(1)
+    started = log.of(telemetry.ChildStarted)
+    of_runtime = {event.path for event in started if event.instance_id is None}
+    of_instance = {event.path for event in started if event.instance_id == "services"}
+    assert of_runtime == {f"runtime:services/{name}" for name in SERVICES}
+    assert of_instance >= {f"runtime/services/{name}" for name in SERVICES}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from random import Random
 from typing import Any
 
@@ -31,6 +32,15 @@ async def test_a_sink_that_is_not_in_a_sequence_is_refused(autojump_clock: MockC
     with pytest.raises(InvalidSpec, match="sinks: must be a sequence of Sinks, not <object"):
         async with open_runtime(sinks=sink):
             pass
+
+
+@pytest.mark.parametrize("opener", [open_runtime, open_supervisor])
+async def test_a_block_without_its_async_says_that_it_is_missing(opener: Callable[[], Any]) -> None:
+    """Trio's nurseries do so too; Python would name a class that nobody has heard of."""
+    name = opener.__name__
+    said = rf"use 'async with {name}\(\.\.\.\)', not 'with {name}"
+    with pytest.raises(RuntimeError, match=said), opener():
+        pass
 
 
 async def test_a_runtime_lives_within_a_child_of_a_supervisor(autojump_clock: MockClock) -> None:

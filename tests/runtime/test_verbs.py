@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -46,6 +47,29 @@ async def test_an_unknown_id_is_a_key_error(
         await instance_runtime.stop_instance("bot")
     with pytest.raises(InstanceNotFound):
         await instance_runtime.restart_instance("bot")
+
+
+async def test_whoever_passes_a_handle_is_asked_for_the_id(
+    instance_runtime: Runtime, autojump_clock: MockClock
+) -> None:
+    """By every verb and question: that there is no such instance would not be true."""
+    bot: Any = await instance_runtime.start_instance(spec_of("bot"))
+    for ask in (
+        instance_runtime.instance,
+        instance_runtime.instance_status,
+        instance_runtime.instance_health,
+    ):
+        with pytest.raises(TypeError, match=r"instance_id: must be a text, such as instance\.id"):
+            ask(bot)
+    for verb in (
+        instance_runtime.stop_instance,
+        instance_runtime.restart_instance,
+        partial(instance_runtime.update_credentials, credentials={}),
+    ):
+        for given in (bot, bot.spec):
+            with pytest.raises(TypeError, match=r"such as instance\.id, not <?Instance"):
+                await verb(given)
+    assert instance_runtime.list_instances() == [bot]
 
 
 async def test_who_hears_of_an_instance_can_ask_for_it(autojump_clock: MockClock) -> None:

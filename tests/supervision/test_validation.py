@@ -97,6 +97,24 @@ async def test_an_option_that_nobody_knows_is_refused(
         assert (puppet.attempts, states(supervisor)) == (0, {})
 
 
+@pytest.mark.parametrize("how", ["start", "start_soon"])
+async def test_a_keyword_argument_of_the_function_is_sent_where_it_belongs(
+    autojump_clock: MockClock, how: str, recorder: Recorder
+) -> None:
+    """To `functools.partial`, under the function's name: the error can be copied from."""
+
+    async def poll(*, every: float) -> None:
+        await trio.sleep(every)
+
+    said = r"^every: must be a field of ChildSpec .*partial\(poll, every=\.\.\.\), not 1\.5$"
+    async with supervised(recorder) as supervisor:
+        start: Any = getattr(supervisor, how)
+        with pytest.raises(TypeError, match=said):
+            result = start(poll, every=1.5)
+            await result
+        assert states(supervisor) == {}
+
+
 async def test_every_mistake_of_several_specifications_is_listed(
     autojump_clock: MockClock, recorder: Recorder
 ) -> None:

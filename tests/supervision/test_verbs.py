@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 import trio
@@ -109,6 +110,27 @@ async def test_restart_child_raises_why_it_failed_and_leaves_the_child_down(
         assert (await supervisor.restart_child("a")).value == 4
 
 
+async def test_a_child_that_fails_while_it_is_stopped_keeps_its_failure(
+    autojump_clock: MockClock, recorder: Recorder
+) -> None:
+    """It is stopped, as was asked, and whoever looks at it is told what went wrong."""
+
+    async def leave_badly() -> None:
+        try:
+            await trio.sleep_forever()
+        finally:
+            raise Crash("not flushed")
+
+    async with supervised(recorder) as supervisor:
+        child = await supervisor.start(leave_badly, name="a")
+        await supervisor.terminate_child("a")
+        (info,) = supervisor.which_children()
+        assert info.state is ChildState.STOPPED
+        assert info.last_cause == child.last_cause is not None
+        assert "a  stopped #1 for 0.0 s, last failure: " in supervisor.dump()
+        assert "not flushed" in supervisor.dump()
+
+
 async def test_which_children_shows_all_in_start_order(
     autojump_clock: MockClock, recorder: Recorder
 ) -> None:
@@ -173,6 +195,31 @@ async def test_a_dead_child_is_not_active_while_its_round_waits_for_its_turn(
         a.crash()
         await quiet()
         assert supervisor.count_children().active == 1
+
+
+@pytest.mark.parametrize("verb", ["terminate_child", "restart_child", "delete_child"])
+async def test_a_verb_that_is_given_a_handle_asks_for_the_name(
+    autojump_clock: MockClock, verb: str, recorder: Recorder
+) -> None:
+    """To say that there is no such child would send its user to look for it."""
+    async with supervised(recorder) as supervisor:
+        child = supervisor.start_soon(forever, name="a")
+        with pytest.raises(TypeError, match=r"name: .*, such as child\.name, not <Child"):
+            await getattr(supervisor, verb)(child)
+        assert states(supervisor) == {"a": "starting"}
+
+
+async def test_a_question_about_a_handle_asks_for_the_name(
+    autojump_clock: MockClock, recorder: Recorder
+) -> None:
+    """No answer is a wrong one, not even that there is no such child."""
+    async with supervised(recorder) as supervisor:
+        child = supervisor.start_soon(forever, name="a")
+        nameless: list[Any] = [child, child.spec, ["a"], None]
+        for ask in (supervisor.has_child, supervisor.get_childspec):
+            for given in nameless:
+                with pytest.raises(TypeError, match=r"must be a text, such as child\.name"):
+                    ask(given)
 
 
 async def test_get_childspec_gives_the_specification_back(

@@ -13,16 +13,19 @@ import trio
 import trustme
 from trio.testing import MockClock
 
-from trio_instances import Cause, ChannelError, ChildSpec, Instance
+from trio_instances import Cause, ChannelError, ChildSpec, Instance, InvalidSpec
 from trio_instances.abc import Channel
 from trio_instances.channels import MemoryChannel, MemoryServer, WebSocketChannel
+from trio_instances.telemetry import JSONLinesSink
 from trio_instances.testing import (
     Attempt,
     BrokenRule,
     FakeChannel,
     FakeConnection,
     Script,
+    check_callback,
     check_channel,
+    check_sink,
     open_gateway,
 )
 from trio_instances.testing.injection import checkpoints
@@ -346,3 +349,37 @@ def test_an_exception_that_cannot_be_shown_is_told_by_its_type() -> None:
             raise RuntimeError
 
     assert said(Shy()).endswith("Shy")
+
+
+@pytest.mark.parametrize(
+    ("check", "given"),
+    [
+        (check_channel, FakeChannel()),
+        (lambda given: check_callback(given, given), FakeChannel()),
+        (check_sink, JSONLinesSink("events.jsonl")),
+    ],
+)
+async def test_an_object_in_place_of_what_makes_them_is_refused(check: Any, given: object) -> None:
+    """Each rule has one of its own, and what to pass is said."""
+    with pytest.raises(InvalidSpec, match=r"make_\w+: must return a new one at each call"):
+        await check(given)
+
+
+class LeavesBadly(FakeChannel):
+    """Has a child that fails whenever it is stopped."""
+
+    def children(self, instance: Instance, connection: FakeConnection) -> Sequence[ChildSpec]:
+        """Raise at the end, and only there."""
+
+        async def leave_badly() -> None:
+            try:
+                await trio.sleep_forever()
+            finally:
+                raise ValueError("not flushed")
+
+        return [ChildSpec("bad", leave_badly)]
+
+
+async def test_a_failure_at_a_stop_is_none_of_the_start_after_it(autojump_clock: MockClock) -> None:
+    """A child that fails when it is stopped, and runs when it is started again, is restartable."""
+    await check_channel(LeavesBadly)

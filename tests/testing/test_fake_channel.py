@@ -203,6 +203,15 @@ async def test_a_handover_overlaps(autojump_clock: MockClock) -> None:
         ]
 
 
+async def test_its_repr_says_how_far_it_has_come(autojump_clock: MockClock) -> None:
+    """It is what a failed test shows of it."""
+    channel = FakeChannel([Attempt(refused=503), Attempt()])
+    assert repr(channel) == "<FakeChannel attempts=0 connections=0>"
+    async with play(channel) as (_, bot):
+        await bot.wait_status("connected")
+        assert repr(channel) == "<FakeChannel attempts=2 connections=1>"
+
+
 async def test_a_test_can_act_itself(autojump_clock: MockClock) -> None:
     """Lose, crash, deliver: now, on the newest connection."""
     heard = []

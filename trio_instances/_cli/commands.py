@@ -34,6 +34,7 @@ from .exit_codes import AskedCode, ExitCode
 from .operations import CannotServe
 from .plan_tables import print_plan
 from .running import JSONOutput, run_instances
+from .telling import LEVELS
 from .wording import listed, mistakes_in_words
 
 _LOG_LINE = "{time:YYYY-MM-DD HH:mm:ss.SSS} {level: <8} {message}"
@@ -98,12 +99,17 @@ def demo(*, seed: int, instances: int, fast: bool, http: int | None) -> None:
 @click.argument("file", type=_FILE)
 @click.option("--json", "as_json", is_flag=True, help="Events as lines of JSON on standard output.")
 @click.option(
+    "--level",
+    type=click.Choice(LEVELS),
+    help="The least to tell of events; by default INFO, and with --json everything.",
+)
+@click.option(
     "--http",
     metavar="[HOST:]PORT",
     help="Serve the operations endpoint there, whatever the file says; on loopback without a HOST. "
     "Its token is the file's [run] http_token.",
 )
-def run(*, file: Path, as_json: bool, http: str | None) -> None:
+def run(*, file: Path, as_json: bool, level: str | None, http: str | None) -> None:
     """Run the WebSocket instances of a TOML FILE until SIGINT or SIGTERM.
 
     The first signal stops them in reverse start order. A second one, at least a second later, ends
@@ -117,7 +123,7 @@ def run(*, file: Path, as_json: bool, http: str | None) -> None:
     mistakes and nothing was started, 69 everything was down for too long, 70 an unexpected failure;
     after a second signal, the signal's own (130 or 143 in a shell).
     """
-    sys.exit(_run(file, http, as_json=as_json))
+    sys.exit(_run(file, http, level, as_json=as_json))
 
 
 @main.command()
@@ -167,15 +173,15 @@ def _printing() -> Iterator[None]:
         sys.exit(AskedCode.OUTPUT)
 
 
-def _run(file: Path, http: str | None, *, as_json: bool) -> ExitCode:
+def _run(file: Path, http: str | None, level: str | None, *, as_json: bool) -> ExitCode:
     try:
         config, init = _load(file), _init_system()
         address = _address(http, config.run)
         # A watchdog ends a process by SIGABRT: so that it says where it was.
         faulthandler.enable(file=2)
         loguru.logger.remove()
-        loguru.logger.add(sys.stderr, level="INFO", format=_LOG_LINE)
-        sink: Sink = JSONOutput() if as_json else LoguruSink()
+        loguru.logger.add(sys.stderr, level=level or "INFO", format=_LOG_LINE)
+        sink: Sink = JSONOutput(level=level or "DEBUG") if as_json else LoguruSink()
         running = partial(run_instances, file, config, sink, _say, init, http=address)
         return trio.run(running)
     except KeyboardInterrupt:

@@ -25,12 +25,13 @@ from ..policy.intensity import RestartIntensity
 from ..policy.restart import RestartType
 from ..policy.specs import ChildSpec
 from ..policy.stalls import StallPolicy
-from ..telemetry import HookFailed, SinkRecovered, json_line
+from ..telemetry import HookFailed, SinkRecovered, json_line, level_of
 from ..telemetry.bus import EventBus
 from .exit_codes import ExitCode
 from .operations import CannotServe, serve
 from .reloading import Reloads
 from .signals import stopping_on_signal
+from .telling import LEVELS
 
 if TYPE_CHECKING:
     from .._runtime.config import Config
@@ -174,9 +175,11 @@ class JSONOutput(Sink):
 
     Args:
         stream: Where to; standard output by default.
+        level: The least to write.
     """
 
-    def __init__(self, stream: TextIO | None = None) -> None:
+    def __init__(self, stream: TextIO | None = None, level: str = "DEBUG") -> None:
+        self._levels = LEVELS[LEVELS.index(level) :]
         self._stream = sys.stdout if stream is None else stream
         # Its own, so that a reader that takes nothing holds one thread, and not all that Trio has.
         self._limiter = trio.CapacityLimiter(1)
@@ -184,7 +187,8 @@ class JSONOutput(Sink):
     async def write(self, events: Sequence[Event]) -> None:
         """Write the events. A reader that is slow holds up a thread, and nothing else."""
         offset = time.time() - trio.current_time()
-        lines = "".join(json_line(event, offset) for event in events)
+        wanted = (event for event in events if level_of(event) in self._levels)
+        lines = "".join(json_line(event, offset) for event in wanted)
         await trio.to_thread.run_sync(
             self._write, lines, abandon_on_cancel=True, limiter=self._limiter
         )

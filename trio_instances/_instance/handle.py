@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, final
 
 from .._exceptions import ChildNotFound
-from ..policy.mistakes import MistakeList, member_or_given
+from ..policy.mistakes import MistakeList, check_key, member_or_given
 from ..policy.requested import DRAIN_REQUESTED, PAUSE_REQUESTED, RECONNECT_REQUESTED
 from ..policy.signals import Phase, SignalKind
 from ..policy.status import InstanceStatus
@@ -247,6 +247,7 @@ class Instance:
             SupervisionError: A child of the connection asks for it before it is ready itself, under
                 a group strategy, and would wait for itself.
         """
+        check_key("name", name, "child.name")
         for supervisor in (self._record.supervisor, self._record.connection_supervisor):
             if supervisor is not None and supervisor.has_child(name):
                 return await supervisor.restart_child(name)
@@ -303,12 +304,12 @@ class Instance:
             queue: Either end of a Trio memory channel, or anything with alike ``statistics()``.
 
         Raises:
-            TypeError: The name is no text, or an empty one; or the object has no ``statistics``
+            InvalidSpec: The name is no text, or an empty one; or the object has no ``statistics``
                 method.
         """
-        if not isinstance(name, str) or not name:
-            raise TypeError(f"a queue's name must be a text that is not empty, {name!r} is none")
+        wrong = MistakeList(f"queue {name!r}")
+        wrong.text("name", name)
         if not callable(getattr(queue, "statistics", None)):
-            raise TypeError(f"queue {name!r} must have a method statistics(), {queue!r} has none")
-
+            wrong.add("queue", queue, "must have a method statistics(), as a memory channel has")
+        wrong.raise_any()
         self._record.watch_queue(name, queue)

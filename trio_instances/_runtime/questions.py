@@ -14,6 +14,7 @@ from .._supervision.dump import dump_tree
 from .._supervision.stalls import present_watch
 from .._supervision.tree import SupervisorTree, read_tree
 from ..policy.health import BudgetHealth, HealthSnapshot
+from ..policy.mistakes import check_key
 from ..policy.stalls import LoopHealth
 from ..policy.standing import Standing
 from ..policy.status import InstanceStatus
@@ -135,6 +136,7 @@ class Questions:
         return dump_tree(self.tree(instance_ids))
 
     def _find(self, instance_id: str) -> InstanceRecord:
+        check_key("instance_id", instance_id, "instance.id")
         try:
             return self._records[instance_id]
         except KeyError:

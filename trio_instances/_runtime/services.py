@@ -87,7 +87,8 @@ async def running_services(
 
 def _core_of_services(runtime: Core) -> Core:
     return Core(
-        path=f"{runtime.path}/services",
+        # Beside the runtime and not within: an instance can be called services as well.
+        path=f"{runtime.path}:services",
         options=SupervisorOptions(intensity=SERVICES),
         reporter=Reporter(runtime.reporter.bus),
         random=None,

@@ -27,6 +27,7 @@ from .._exceptions import (
 )
 from ..policy.failures import Cause
 from ..policy.intensity import RestartWindow
+from ..policy.mistakes import check_key
 from ..policy.restart import Move, RestartType
 from ..policy.specs import ChildSpec
 from ..policy.strategies import AutoShutdown, Strategy
@@ -273,8 +274,10 @@ class Core:
         """Return the child of a name.
 
         Raises:
+            TypeError: It is no name, but a handle for instance.
             ChildNotFound: There is none.
         """
+        check_key("name", name, "child.name")
         record = self.children.get(name)
         if record is None:
             raise ChildNotFound(f"{self.path}/{name}")

@@ -63,6 +63,8 @@ def after_exit(core: Core, record: ChildRecord, exit_: ChildExit | None) -> floa
 
 def _after_stop(core: Core, record: ChildRecord, exit_: ChildExit | None, now: float) -> None:
     if exit_ is not None:
+        if exit_.cause is not None:
+            record.last_cause = exit_.cause
         scope = record.scope
         forced = record.was_soft and scope is not None and scope.cancel_called
         core.reporter.stopped(record, now, exit_, forced=forced)

@@ -29,6 +29,7 @@ from .reporter import Reporter
 from .rounds import queue_round
 from .stopping import cancel_all, stop_all
 from .supervisor import Supervisor
+from .uninterrupted import AsyncOnly
 
 OTP_INTENSITY = RestartIntensity()
 
@@ -131,7 +132,7 @@ def _reporter(events: EventBus | None, parent: ChildRecord | None) -> Reporter:
 
 
 @final
-class run_core:  # noqa: N801 - used as a function is
+class run_core(AsyncOnly):  # noqa: N801 - used as a function is
     """Give a supervisor its nursery, and take it down whatever happens.
 
     Children never raise through the nursery, and are shielded from its scope, which so is the
@@ -148,6 +149,8 @@ class run_core:  # noqa: N801 - used as a function is
     """
 
     __slots__ = ("_core", "_nursery")
+
+    opener = "open_supervisor"
 
     def __init__(self, core: Core, parent: ChildRecord | None) -> None:
         if core.options.strategy is not Strategy.ONE_FOR_ONE:

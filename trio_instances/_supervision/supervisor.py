@@ -8,12 +8,10 @@ from typing import Any, Unpack, final
 import trio
 from trio.lowlevel import enable_ki_protection
 
-from .._exceptions import (
-    ChildRestarting,
-    ChildRunning,
-)
+from .._exceptions import ChildRestarting, ChildRunning
+from ..policy.mistakes import check_key
 from ..policy.restart import ChildState, Move
-from ..policy.specs import ChildOptions, ChildSpec
+from ..policy.specs import ChildOptions, ChildSpec, refuse_unknown
 from .context import child_around
 from .core import Core
 from .dump import dump_tree
@@ -90,7 +88,7 @@ class Supervisor:
             run: The async function.
             args: Its positional arguments.
             name: Its name; None takes the function's, numbered where that is in use.
-            options: Further fields of `ChildSpec`, by keyword.
+            options: Further fields of `ChildSpec`; those of the function go into a `partial`.
 
         Returns:
             The child; its state is ``stopped`` when it declined to run.
@@ -107,6 +105,8 @@ class Supervisor:
             SupervisorNotRunning: The supervisor has ended, or ends meanwhile.
             Exception: Whatever the child raised before it was ready, bare.
         """
+        if options:
+            refuse_unknown(run, options)
         spec = ChildSpec(self._core.name_for(run, name), run, args, **options)
         record, exit_ = await self._start_new(spec)
         if exit_ is not None and exit_.error is not None:
@@ -134,7 +134,7 @@ class Supervisor:
             run: The async function.
             args: Its positional arguments.
             name: Its name; None takes the function's, numbered where that is in use.
-            options: Further fields of `ChildSpec`, by keyword.
+            options: Further fields of `ChildSpec`; those of the function go into a `partial`.
 
         Raises:
             InvalidSpec: The options make no valid `ChildSpec`.
@@ -143,6 +143,8 @@ class Supervisor:
             MaxChildrenReached: As many children are up as the supervisor allows.
             SupervisorNotRunning: The supervisor has ended, or is ending.
         """
+        if options:
+            refuse_unknown(run, options)
         record = self._register(ChildSpec(self._core.name_for(run, name), run, args, **options))
         self._core.launch(record, awaited=False)
         return Child(record)
@@ -341,6 +343,7 @@ class Supervisor:
 
     def has_child(self, name: str) -> bool:
         """Return whether there is a child of this name, whatever its state."""
+        check_key("name", name, "child.name")
         return name in self._core.children
 
     def get_childspec(self, name: str) -> ChildSpec:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import wraps
 from types import TracebackType
-from typing import Generic, ParamSpec, TypeVar, final
+from typing import Generic, NoReturn, ParamSpec, TypeVar, final
 
 from trio.lowlevel import enable_ki_protection
 
@@ -30,17 +30,38 @@ def uninterrupted(
 
     @wraps(function)
     def make(*args: P.args, **kwargs: P.kwargs) -> AbstractAsyncContextManager[T]:
-        return _Protected(manager(*args, **kwargs))
+        return _Protected(manager(*args, **kwargs), function.__name__)
 
     return make
 
 
-@final
-class _Protected(AbstractAsyncContextManager[T], Generic[T]):
-    __slots__ = ("_inner",)
+class AsyncOnly:
+    """A block that is opened by ``async with``, and says so to who has forgotten the ``async``."""
 
-    def __init__(self, inner: AbstractAsyncContextManager[T]) -> None:
+    __slots__ = ()
+
+    opener: str
+    """What the user has called to get it."""
+
+    def __enter__(self) -> NoReturn:
+        """Refuse.
+
+        Raises:
+            RuntimeError: Always, as Trio's nurseries do.
+        """
+        raise RuntimeError(f"use 'async with {self.opener}(...)', not 'with {self.opener}(...)'")
+
+    def __exit__(self, *_: object) -> None:
+        """Do nothing: it is looked for before `__enter__` is called."""
+
+
+@final
+class _Protected(AbstractAsyncContextManager[T], AsyncOnly, Generic[T]):
+    __slots__ = ("_inner", "opener")
+
+    def __init__(self, inner: AbstractAsyncContextManager[T], opener: str) -> None:
         self._inner = inner
+        self.opener = opener
 
     @enable_ki_protection
     async def __aenter__(self) -> T:

@@ -12,6 +12,7 @@ from attrs import define
 from .._exceptions import ChannelError
 from ..abc import Channel
 from ..policy.failures import Cause, FailureClass
+from ..policy.handlers import parse_handler
 from ..policy.mistakes import MistakeList
 from ..policy.specs import ChildSpec
 from ._outbox import Outbox
@@ -140,13 +141,16 @@ class MemoryChannel(Channel[MemoryConnection]):
     ) -> None:
         wrong = MistakeList("MemoryChannel")
         wrong.instance("server", server, MemoryServer)
-        if on_message is not None and not callable(on_message):
-            wrong.add("on_message", on_message, "must be an async function or None")
+        self._on_message = parse_handler(wrong, on_message)
         wrong.whole("outbox_capacity", outbox_capacity, at_least=1)
         wrong.raise_any()
         self._server = server
-        self._on_message = on_message
         self._outbox = Outbox[object](outbox_capacity)
+
+    def __repr__(self) -> str:
+        outbox = self._outbox.statistics()
+        used, size = outbox.current_buffer_used, outbox.max_buffer_size
+        return f"<{type(self).__qualname__} outbox={used}/{size}>"
 
     async def send(self, message: object) -> None:
         """Put a message into the outbox; wait for room. When cancelled, it is not in there."""

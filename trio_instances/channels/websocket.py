@@ -20,6 +20,7 @@ from .._exceptions import ChannelError
 from ..abc import Channel
 from ..policy.causes.defaults import DEFAULTS
 from ..policy.failures import Cause, flatten
+from ..policy.handlers import parse_handler
 from ..policy.mistakes import MistakeList
 from ..policy.rule_sets import RuleSet
 from ..policy.specs import ChildSpec
@@ -196,7 +197,7 @@ class WebSocketChannel(SameByOptions, Channel[WebSocketConnection]):
         headers: Sent with every handshake, as a mapping or pairs.
         subprotocols: Offered to the server, best first. One that accepts none of them is refused,
             as browsers do.
-        on_message: Is called with the instance and each message, str or bytes, one at a time. When
+        on_message: Is awaited with the instance and each message, str or bytes, one at a time. When
             it raises, the receiver has crashed: it is restarted, and goes on with the next one.
         outbox_capacity: Messages that may wait to be sent, also while there is no connection. The
             default is our choice: a minute of an outage at four messages a second.
@@ -243,8 +244,7 @@ class WebSocketChannel(SameByOptions, Channel[WebSocketConnection]):
         check_tls(wrong, ssl_context, target)
         encoded = parse_headers(wrong, headers)
         offered = parse_subprotocols(wrong, subprotocols)
-        if on_message is not None and not callable(on_message):
-            wrong.add("on_message", on_message, "must be an async function or None")
+        handler = parse_handler(wrong, on_message)
         wrong.whole("outbox_capacity", outbox_capacity, at_least=1)
         wrong.whole("inbox_capacity", inbox_capacity)
         wrong.whole("max_message_size", max_message_size, at_least=1)
@@ -254,7 +254,7 @@ class WebSocketChannel(SameByOptions, Channel[WebSocketConnection]):
         wrong.raise_any()
         self._target = target = cast("Target", target)
         self._tls = system_tls() if ssl_context is None and target.secure else ssl_context
-        self._on_message, self._ping = on_message, ping
+        self._on_message, self._ping = handler, ping
         self._outbox = Outbox[Message](outbox_capacity)
         self._farewell = (close_code, resume_close_code, close_reason)
         self._causes = DEFAULTS if causes is None else causes | DEFAULTS

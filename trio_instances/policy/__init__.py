@@ -18,5 +18,5 @@ The rest is what they are made of, and what is decided beside them:
 - health: `health`, `in_words`, `liveness`, `pressure`, `stalls`, `sleep`
 - a fleet: `desired`, `standing`, `notices`, `listening`
 - the plan of one: `plan`, `schedule`, `spread`, `crash_loop`, `rationed`, `concerns`
-- `mistakes`: every one of a specification in one error
+- what is refused: `mistakes`, every one of a specification in one error; `handlers` of messages
 """

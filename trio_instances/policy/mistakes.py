@@ -24,6 +24,21 @@ def member_or_given(enum: type[E], value: E | str) -> E:
         return cast("E", value)
 
 
+def check_key(field: str, key: object, example: str) -> None:
+    """Refuse what is no name, such as the handle of what it names.
+
+    Args:
+        field: The argument that it was given as.
+        key: What was given.
+        example: What a handle has for it, such as ``child.name``.
+
+    Raises:
+        TypeError: It is no text.
+    """
+    if not isinstance(key, str):
+        raise TypeError(str(Mistake(field, key, f"must be a text, such as {example}")))
+
+
 def _as_float(value: object) -> float:
     # NaN stands for what is no number, or one too big for a clock: no bound lets it through.
     if isinstance(value, bool) or not isinstance(value, int | float):

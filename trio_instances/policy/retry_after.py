@@ -16,7 +16,8 @@ def parse_retry_after(value: str, now: float) -> float | None:
             is the best one, because two clocks need not agree.
 
     Returns:
-        Seconds, 0.0 for a date that is over; None for a value that is neither. Never raises.
+        Seconds, 0.0 for a date that is over; None for a value that is neither, as an empty one,
+        which stands for no header. Never raises.
     """
     text = value.strip()
     # Ten digits are three centuries; the bound keeps numbers that no float can hold away.

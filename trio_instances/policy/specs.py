@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import math
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, TypedDict, cast, final
 
 from attrs import field, frozen
@@ -127,6 +127,28 @@ class ChildOptions(TypedDict, total=False):
     start_timeout: float
     backoff: Backoff | None
     intensity: RestartIntensity | None
+
+
+_OPTIONS = frozenset(ChildOptions.__annotations__)
+
+
+def refuse_unknown(run: object, options: Mapping[str, object]) -> None:
+    """Refuse options that nobody knows, such as the keyword arguments of the function.
+
+    Args:
+        run: The function.
+        options: What a call that takes `ChildOptions` was given.
+
+    Raises:
+        TypeError: One is no field of `ChildSpec`.
+    """
+    for option, value in options.items():
+        if option not in _OPTIONS:
+            fields = ", ".join(ChildOptions.__annotations__)
+            function = getattr(run, "__name__", "function")
+            way_out = f"or go to the function by functools.partial({function}, {option}=...)"
+            expected = f"must be a field of ChildSpec ({fields}), {way_out}"
+            raise TypeError(str(Mistake(option, value, expected)))
 
 
 def takes_task_status(run: Callable[..., object]) -> bool:

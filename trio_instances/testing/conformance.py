@@ -24,7 +24,7 @@ from .conformance_subject import Subject, checked_context
 from .injection import MOST_CHECKPOINTS, checkpoints, cut_at, cut_everywhere
 from .leftovers import leaving_no_garbage, leaving_nothing
 from .lull import settle
-from .rules import MAX_HOLD, BrokenRule, Late, limited, said, when
+from .rules import MAX_HOLD, BrokenRule, Late, check_factory, limited, said, when
 
 TIMEOUT = 10.0
 """Seconds to connect, and to close; the defaults of `ReconnectPolicy` are no shorter."""
@@ -58,8 +58,10 @@ async def check_channel(
         patience: Seconds that any of them may take to end when it is cancelled.
 
     Raises:
+        InvalidSpec: What is to make them cannot be called.
         BrokenRule: With the rule, and what was seen; an `AssertionError`.
     """
+    check_factory("check_channel", "make_channel", make_channel)
     with leaving_no_garbage("a channel closes and awaits what it has made"):
         for rule in RULES:
             subject = Subject(make_channel(), limit, patience)
@@ -198,9 +200,10 @@ async def _has_restartable_children(subject: Subject) -> None:
                 if _comes_back(supervisor, before):
                     with limited("its restart", subject.limit):
                         await supervisor.terminate_child(name)
+                        stopped = _info(supervisor, name)
                         await supervisor.restart_child(name)
                     await settle()
-                    _check_again(supervisor, before)
+                    _check_again(supervisor, stopped)
     except BrokenRule:
         raise
     except Exception as exc:
@@ -246,9 +249,14 @@ def _comes_back(supervisor: Supervisor, child: ChildInfo) -> bool:
     return child.state is ChildState.RUNNING and not temporary
 
 
+def _info(supervisor: Supervisor, name: str) -> ChildInfo:
+    (info,) = (each for each in supervisor.which_children() if each.name == name)
+    return info
+
+
 def _check_again(supervisor: Supervisor, before: ChildInfo) -> None:
     """Check that a child runs again, or has ended well, since it was restarted."""
-    (now,) = (each for each in supervisor.which_children() if each.name == before.name)
+    now = _info(supervisor, before.name)
     if now.last_cause is not before.last_cause:
         raise BrokenRule(RESTARTABLE, f"{now.name!r} failed at once: {now.last_cause}")
     if now.state in (ChildState.RESTARTING, ChildState.REMOVED):

@@ -14,7 +14,7 @@ from ..abc import Channel
 from ..policy.reconnect import ReconnectPolicy
 from .conformance import TIMEOUT
 from .leftovers import leaving_nothing
-from .rules import BrokenRule, said
+from .rules import BrokenRule, check_factory, said
 
 OnMessage = Callable[[Instance, Any], Awaitable[None]]
 
@@ -38,8 +38,10 @@ async def check_callback(
         limit: Seconds for each step.
 
     Raises:
+        InvalidSpec: What is to make them cannot be called.
         BrokenRule: With the rule, and what was seen.
     """
+    check_factory("check_callback", "make_channel", make_channel)
     async with leaving_nothing("nothing of a connection is left behind", "a callback failed"):
         await _bears_a_failing_one(make_channel, provoke, limit)
     async with leaving_nothing("nothing of a connection is left behind", "a callback was slow"):

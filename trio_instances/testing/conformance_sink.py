@@ -18,7 +18,7 @@ from ..telemetry.status_events import StatusChanged
 from .conformance import PATIENCE
 from .injection import cut_everywhere
 from .leftovers import leaving_no_garbage, leaving_nothing
-from .rules import BrokenRule, Late, limited, said, when
+from .rules import BrokenRule, Late, check_factory, limited, said, when
 
 _STRANGE = Cause(
     FailureClass.FATAL,
@@ -99,8 +99,10 @@ async def check_sink(
         patience: Seconds that either may take to end when it is cancelled.
 
     Raises:
+        InvalidSpec: What is to make them cannot be called.
         BrokenRule: With the rule, and what was seen; an `AssertionError`.
     """
+    check_factory("check_sink", "make_sink", make_sink)
     subject = _Subject(make_sink, limit, patience)
     with leaving_no_garbage("a sink closes and awaits what it has made"):
         for rule in RULES:

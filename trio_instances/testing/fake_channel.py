@@ -15,6 +15,7 @@ from attrs import frozen
 from .._exceptions import ChannelError
 from ..abc import Channel
 from ..policy.failures import Cause, FailureClass
+from ..policy.handlers import parse_handler
 from ..policy.mistakes import MistakeList
 from ..policy.specs import ChildSpec
 from .fake_connection import FakeConnection
@@ -95,8 +96,7 @@ class FakeChannel(Channel[FakeConnection]):
         with wrong.part():
             self._faults = as_schedule(faults)
         wrong.number("since", since, at_least=-math.inf, finite=True, optional=True)
-        if on_message is not None and not callable(on_message):
-            wrong.add("on_message", on_message, "must be an async function or None")
+        self._on_message = parse_handler(wrong, on_message)
         wrong.boolean("overlaps", overlaps)
         wrong.raise_any()
         self.overlaps = overlaps
@@ -113,12 +113,15 @@ class FakeChannel(Channel[FakeConnection]):
         self.message_times: deque[float] = deque(maxlen=_KEPT)
         """When messages were handed out, in Trio's time; the last thousand. They are no deeds, or
         nothing else would be kept of a long time."""
-        self._on_message = on_message
         self._since = since
         self._renewed_at = -math.inf
         self._connections: list[FakeConnection] = []
         if since is not None:
             self._faults = self._faults.shifted(since)
+
+    def __repr__(self) -> str:
+        now = f"attempts={self.attempts} connections={len(self._connections)}"
+        return f"<{type(self).__qualname__} {now}>"
 
     # --- for tests -------------------------------------------------------------------------------
 

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 
 import trio
 
+from ..policy.mistakes import MistakeList
+
 MAX_HOLD = 1.0
 """Real seconds for which a channel or a sink may let nothing else run. Instances feel it long
 before; a busy machine must not be taken for a bad channel, though."""
@@ -47,6 +49,23 @@ def limited(step: str, seconds: float) -> Iterator[None]:
         yield
     if scope.cancel_called:
         raise Late(step, seconds)
+
+
+def check_factory(check: str, field: str, make: object) -> None:
+    """Refuse one object in place of a function that makes them.
+
+    Args:
+        check: The function that was called.
+        field: The argument that it was given as.
+        make: What was given.
+
+    Raises:
+        InvalidSpec: It cannot be called.
+    """
+    wrong = MistakeList(check)
+    if not callable(make):
+        wrong.add(field, make, "must return a new one at each call, as a class or a lambda does")
+    wrong.raise_any()
 
 
 def said(exc: BaseException) -> str:

@@ -9,6 +9,8 @@ Rules and sets of one's own are made with `RuleSet` and the functions `on_error`
 
     MINE = RuleSet("mine", [on_close(4100, Cause("recoverable", "moved", planned=True))])
     WebSocketChannel(url, causes=MINE | DISCORD)
+
+Who asks over HTTP reads with `parse_retry_after` for how long the server wants to be left alone.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from types import MappingProxyType
 
 import attrs as _attrs
 
+from ..retry_after import parse_retry_after
 from ..rule_sets import RuleSet
 from ..rules import Rule, RuleKind, Seen, on_close, on_error, on_match, on_status, on_word
 from .binance import BINANCE
@@ -55,6 +58,7 @@ __all__ = [
     "on_match",
     "on_status",
     "on_word",
+    "parse_retry_after",
 ]
 
 PLATFORMS: Mapping[str, RuleSet] = MappingProxyType(
@@ -78,5 +82,8 @@ PLATFORMS: Mapping[str, RuleSet] = MappingProxyType(
 # first: they are looked up in the module in which a class says it lives.
 for _cls in (Seen, Rule, RuleSet):
     _attrs.resolve_types(_cls)
-for _thing in (Seen, Rule, RuleKind, RuleSet, on_close, on_error, on_match, on_status, on_word):
+for _thing in (
+    *(Seen, Rule, RuleKind, RuleSet, on_close, on_error, on_match, on_status, on_word),
+    parse_retry_after,
+):
     _thing.__module__ = __name__
