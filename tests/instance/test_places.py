@@ -89,3 +89,21 @@ async def test_a_hook_that_fails_is_told_with_its_place(
         await trio.sleep(1)
     (failed,) = s.log.of(telemetry.HookFailed)
     assert (failed.hook, place(failed.stack)) == (hook, f'raise ZeroDivisionError("in {hook}")')
+
+
+async def test_a_closing_that_is_cut_short_has_not_the_place_of_what_failed_before(
+    autojump_clock: MockClock,
+) -> None:
+    """Why the connection is closed is one thing, and that it does not close another."""
+
+    def give_children(_: Instance, __: int) -> object:
+        raise KeyError("children")
+
+    channel = ScriptedChannel()
+    channel.give_children = give_children
+    channel.close = trio.sleep_forever
+    async with scene(channel) as s:
+        await s.log.wait_for(telemetry.HookFailed)
+    (failed, *_), (cut, *_) = s.log.of(telemetry.ReconnectFailed), s.log.of(telemetry.HookFailed)
+    assert place(failed.stack) == 'raise KeyError("children")'
+    assert (cut.hook, cut.cause.reason, cut.stack) == ("close", "close_timeout", ())

@@ -145,7 +145,7 @@ def _tell_end(record: InstanceRecord, life: Life, cause: Cause | None, *, timed_
     elif mine and record.connected and not stop_requested():
         record.signal(SignalKind.LOST, cause=cause or ENDED, generation=generation)
     elif timed_out or (cause is not None and not cause.lost):
-        _tell_bad_close(record, life, cause or _close_timeout(record, life))
+        _tell_bad_close(record, life, cause)
 
 
 def _close_timeout(record: InstanceRecord, life: Life) -> Cause:
@@ -155,10 +155,15 @@ def _close_timeout(record: InstanceRecord, life: Life) -> Cause:
     return evolve(CLOSE_TIMEOUT, detail=f"the channel, a {kind} one, did not close within {budget}")
 
 
-def _tell_bad_close(record: InstanceRecord, life: Life, cause: Cause) -> None:
+def _tell_bad_close(record: InstanceRecord, life: Life, raised: Cause | None) -> None:
     if record.bus.listening:
-        path, stack = record.spec.id, life.stack
-        record.tell(events.HookFailed, hook="close", path=path, cause=cause, stack=stack)
+        record.tell(
+            events.HookFailed,
+            hook="close",
+            path=record.spec.id,
+            cause=raised or _close_timeout(record, life),
+            stack=() if raised is None else life.stack,
+        )
 
 
 async def _open_and_hold(record: InstanceRecord, life: Life) -> None:

@@ -75,9 +75,8 @@ class ProbeSchedule:
             await self._tasks.open(nursery)
             for watch in self._watches:
                 if watch.running is None and watch.batch is None and watch not in self._line:
-                    self._set_time(
-                        watch, watch.due()[0]
-                    )  # a crash of an earlier run has lost its place
+                    # A crash of an earlier run has lost its place.
+                    self._set_time(watch, watch.due()[0])
             self._start_first()
             await self._keep_time()
         finally:
