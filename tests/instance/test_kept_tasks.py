@@ -15,8 +15,8 @@ import trio.testing
 from trio.testing import MockClock
 
 from trio_instances import InstanceSpec, ProbePolicy, Runtime, open_runtime, telemetry
-from trio_instances._instance import probe_tasks
 from trio_instances._instance.probe_tasks import ProbeTask, ProbeTasks
+from trio_instances._supervision import scopes
 from trio_instances.policy.failures import flatten
 from trio_instances.testing import EventRecorder
 
@@ -244,7 +244,7 @@ async def test_where_trio_does_not_tell_what_is_open_no_scope_is_kept(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Each probe has one of its own then."""
-    monkeypatch.setattr(probe_tasks, "INNERMOST", "_gone")
+    monkeypatch.setattr(scopes, "INNERMOST", "_gone")
     one, two = await scopes_of_two(Asker(trio.lowlevel.checkpoint))
 
     assert one is not two
@@ -253,14 +253,14 @@ async def test_where_trio_does_not_tell_what_is_open_no_scope_is_kept(
 async def test_trio_tells_what_is_open() -> None:
     """By no public way: if this fails, think of another; until then, each probe has its scope."""
     task = trio.lowlevel.current_task()
-    outside = getattr(task, probe_tasks.INNERMOST, None)
+    outside = getattr(task, scopes.INNERMOST, None)
     with trio.CancelScope():
         await trio.lowlevel.checkpoint()
-        inside = getattr(task, probe_tasks.INNERMOST, None)
+        inside = getattr(task, scopes.INNERMOST, None)
 
     assert outside is not None
     assert inside not in {None, outside}
-    assert getattr(task, probe_tasks.INNERMOST, None) is outside
+    assert getattr(task, scopes.INNERMOST, None) is outside
 
 
 async def test_what_comes_out_of_a_verdict_is_no_failure_of_its_probe() -> None:

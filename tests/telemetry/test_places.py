@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 
-from trio_instances import RestartIntensity
+from trio_instances import Cause, ChannelError, RestartIntensity, StartTimedOut, classify_failure
 from trio_instances.telemetry.places import MOST_LINES, raised_at
 
 
@@ -18,6 +18,11 @@ def caught(call: Callable[[], object]) -> Exception:
         call()
     assert failed.value.__traceback__ is not None
     return failed.value.with_traceback(failed.value.__traceback__.tb_next)
+
+
+def place_of(error: Exception) -> tuple[str, ...]:
+    """Return where it was raised, as what it means by the library's rules."""
+    return raised_at(error, classify_failure(error))
 
 
 def fail() -> None:
@@ -31,7 +36,7 @@ def test_the_place_is_the_stack_outermost_first_with_file_line_function_and_text
     def outer() -> None:
         fail()
 
-    *_, calls, raises = raised_at(caught(outer))
+    *_, calls, raises = place_of(caught(outer))
     number = fail.__code__.co_firstlineno + 2
     assert raises == f'{__file__}:{number} in fail: raise ValueError("no")'
     assert calls.endswith(".outer: fail()")
@@ -46,20 +51,67 @@ def test_what_calls_the_code_of_a_user_is_left_out() -> None:
         yield
 
     manager: AbstractContextManager[None] = broken()
-    outermost, innermost = raised_at(caught(manager.__enter__))
+    outermost, innermost = place_of(caught(manager.__enter__))
     assert outermost.endswith(".broken: fail()")
     assert " in fail: " in innermost
 
 
 def test_what_was_raised_by_the_library_itself_has_no_place() -> None:
     """Its lines help nobody: what was wrong is in the message."""
-    assert raised_at(caught(partial(RestartIntensity, -1))) == ()
+    assert place_of(caught(partial(RestartIntensity, -1))) == ()
 
 
-def test_a_group_is_where_its_first_leaf_was_raised() -> None:
-    """However deep that is; a cause of several has room for one place."""
-    inner = ExceptionGroup("inner", [caught(fail), KeyError("other")])
-    assert raised_at(ExceptionGroup("outer", [inner])) == raised_at(caught(fail))
+def revoke() -> None:
+    """Fail for good."""
+    raise ChannelError(Cause("fatal", "revoked"))
+
+
+@pytest.mark.parametrize("order", [(fail, revoke), (revoke, fail)])
+def test_a_group_is_where_that_was_raised_which_has_decided_about_it(
+    order: tuple[Callable[[], None], ...],
+) -> None:
+    """The cause is that of its worst leaf, and the place is not that of another one."""
+    inner = ExceptionGroup("inner", [caught(call) for call in order])
+    (line,) = place_of(ExceptionGroup("outer", [inner]))
+    assert " in revoke: " in line
+
+
+def test_of_two_leaves_of_one_type_the_text_tells_which_it_is() -> None:
+    """A cause has the text of the one that it is of."""
+
+    def miss(key: str) -> None:
+        raise KeyError(key)
+
+    one, two = (caught(partial(miss, key)) for key in ("one", "two"))
+    group = ExceptionGroup("both", [one, caught(fail), two])
+    assert raised_at(group, classify_failure(two)) == place_of(two)
+
+
+def test_files_that_are_copies_of_one_another_are_not_mistaken() -> None:
+    """Python calls two functions equal that differ in nothing but their file."""
+    places: list[str] = []
+    for name in ("one.py", "two.py"):
+        namespace: dict[str, Callable[[], object]] = {}
+        exec(compile("def run():\n    raise ValueError", name, "exec"), namespace)  # noqa: S102 - a file would do the same
+        places += place_of(caught(namespace["run"]))
+    assert [place.split(" ")[0] for place in places] == ["one.py:2", "two.py:2"]
+
+
+def test_what_was_not_raised_itself_is_where_that_was_which_it_comes_from() -> None:
+    """A start that is timed out, and whose cleanup fails, fails in the cleanup."""
+    late = StartTimedOut("supervisor/late", 1.0)
+    late.__cause__ = caught(fail)
+    assert place_of(late) == place_of(caught(fail))
+
+
+def test_it_ends_where_code_of_the_user_s_has_called_what_raises() -> None:
+    """Whoever reads the innermost line looks there first."""
+
+    def careless() -> None:
+        RestartIntensity(-1)
+
+    (line,) = place_of(caught(careless))
+    assert line.endswith(".careless: RestartIntensity(-1)")
 
 
 def test_of_a_deep_recursion_the_innermost_frames_are_told() -> None:
@@ -70,11 +122,11 @@ def test_of_a_deep_recursion_the_innermost_frames_are_told() -> None:
             fail()
         recurse(depth - 1)
 
-    stack = raised_at(caught(lambda: recurse(500)))
+    stack = place_of(caught(lambda: recurse(500)))
     assert len(stack) == MOST_LINES
     assert " in fail: " in stack[-1]
 
 
 def test_what_was_never_raised_has_no_place() -> None:
     """An exception that a hook returned or made, say."""
-    assert raised_at(ValueError("made")) == ()
+    assert place_of(ValueError("made")) == ()

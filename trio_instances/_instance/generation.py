@@ -26,7 +26,7 @@ from attrs import evolve
 from .._exceptions import InvalidSpec, Mistake
 from .._supervision.context import current, stop_requested
 from .._supervision.opening import run_core
-from ..policy.failures import Cause, FailureClass
+from ..policy.failures import CLOSE_TIMEOUT, Cause, FailureClass
 from ..policy.requested import STOP_REQUESTED
 from ..policy.signals import Phase, SignalKind
 from ..policy.specs import ChildSpec
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT = Cause(FailureClass.RECOVERABLE, "connect_timeout")
 ENDED = Cause(FailureClass.RECOVERABLE, "connection_ended", lost=True)
-CLOSE_TIMEOUT = Cause(FailureClass.RECOVERABLE, "close_timeout")
+_CUT_SHORT = Cause(FailureClass.RECOVERABLE, CLOSE_TIMEOUT)
 
 
 async def run_generation(record: InstanceRecord, life: Life) -> None:
@@ -79,9 +79,10 @@ async def run_generation(record: InstanceRecord, life: Life) -> None:
 
 
 def _cause_of(record: InstanceRecord, life: Life, error: Exception) -> Cause:
+    cause = record.classify(error)
     if record.bus.listening:
-        life.stack = raised_at(error)
-    return record.classify(error)
+        life.stack = raised_at(error, cause)
+    return cause
 
 
 def _leave(record: InstanceRecord, life: Life) -> None:
@@ -152,7 +153,7 @@ def _close_timeout(record: InstanceRecord, life: Life) -> Cause:
     spec = record.spec
     budget = f"{spec.reconnect.closing(life.cause):g} s"
     kind = spec.channel.channel_type
-    return evolve(CLOSE_TIMEOUT, detail=f"the channel, a {kind} one, did not close within {budget}")
+    return evolve(_CUT_SHORT, detail=f"the channel, a {kind} one, did not close within {budget}")
 
 
 def _tell_bad_close(record: InstanceRecord, life: Life, raised: Cause | None) -> None:

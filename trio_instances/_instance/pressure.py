@@ -79,10 +79,11 @@ def _take_in(record: InstanceRecord, fullest: QueueHealth) -> None:
 
 def _tell_broken(record: InstanceRecord, name: str, exc: Exception) -> None:
     if record.bus.listening:
+        cause = record.classify(exc)
         record.tell(
             events.HookFailed,
             hook="watch_queue",
             path=f"{record.spec.id}:{name}",
-            cause=record.classify(exc),
-            stack=raised_at(exc),
+            cause=cause,
+            stack=raised_at(exc, cause),
         )

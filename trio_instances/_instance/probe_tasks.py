@@ -10,11 +10,7 @@ import trio
 from attrs import define
 from trio.lowlevel import Abort, Task, enable_ki_protection
 
-INNERMOST = "_cancel_status"
-"""The attribute of a task that tells one innermost scope of it from another.
-
-There is no public way to ask. Where this one is gone, each probe has a scope of its own.
-"""
+from .._supervision.scopes import innermost
 
 
 class Probe(Protocol):
@@ -210,11 +206,12 @@ class ProbeTasks:
     async def _probe_in_one_scope(self, room: _Room, place: ProbeTask, task: Task) -> None:
         # A scope for each probe would be a third of what all of a probe costs. So one that was used
         # is kept for the next probe, if it is as a new one would be: nobody has cancelled it, and
-        # the task is in it still, and in none that a probe has left open in there.
-        inside = getattr(task, INNERMOST, None)
+        # the task is in it still, and in none that a probe has left open in there. Where nobody
+        # knows, each probe has its own.
+        inside = innermost(task)
         while (probe := place.probe) is not None:
             await probe.ask()
-            empty = inside is not None and getattr(task, INNERMOST, None) is inside
+            empty = inside is not None and innermost(task) is inside
             if place.cancelled or not empty or task.child_nurseries:
                 return  # only leaving it tells what is wrong
 

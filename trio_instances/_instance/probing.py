@@ -117,7 +117,7 @@ class ProbeWatch:
         self._ended: trio.Event | None = None
         self._began_at = 0.0
         self._failed = False
-        """Whether that one has used its time up, and has its verdict."""
+        """Whether the probe that runs has used its time up, and has its verdict."""
         self._minds_silence = policy.minds_silence
         self._trigger = ProbeTrigger.INTERVAL
         self._waited = 0.0

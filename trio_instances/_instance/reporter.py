@@ -56,7 +56,8 @@ class InstanceReporter(Reporter):
     def hook_failed(self, hook: str, path: str, error: Exception) -> None:
         """A function of the channel has failed itself."""
         if self.bus.listening:
-            cause, stack = classify_failure(error), raised_at(error)
+            cause = classify_failure(error)
+            stack = raised_at(error, cause)
             self._record.tell(events.HookFailed, hook=hook, path=path, cause=cause, stack=stack)
 
     def _heed_loss(self, record: ChildRecord, cause: Cause | None) -> None:

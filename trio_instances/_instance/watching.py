@@ -128,7 +128,8 @@ def _look_safely(record: InstanceRecord) -> float:
         return _look(record)
     except Exception as exc:
         if record.bus.listening:
-            path, cause, stack = record.spec.id, record.classify(exc), raised_at(exc)
+            path, cause = record.spec.id, record.classify(exc)
+            stack = raised_at(exc, cause)
             record.tell(events.HookFailed, hook="look", path=path, cause=cause, stack=stack)
         return trio.current_time() + LOOK_AGAIN
 

@@ -122,13 +122,14 @@ def _read(wall_clock: WallClock, bus: EventBus) -> float | None:
         return float(wall_clock())
     except Exception as exc:
         if bus.listening:
+            cause = classify_failure(exc)
             bus.publish(
                 HookFailed(
                     at=trio.current_time(),
                     hook="wall_clock",
                     path="open_runtime",
-                    cause=classify_failure(exc),
-                    stack=raised_at(exc),
+                    cause=cause,
+                    stack=raised_at(exc, cause),
                 )
             )
         return None

@@ -98,7 +98,7 @@ class Core:
         self.reporter = reporter
         self.random = random or _CHANCE
         self.window: RestartWindow | None = None
-        """Of all children that have no intensity of their own, once one is to be restarted."""
+        """Of all children that have no intensity of their own, once an exit of one is settled."""
         self.children: dict[str, ChildRecord] = {}
         """In start order; a restart keeps the place."""
         self.numbers: dict[str, int] | None = None

@@ -83,7 +83,7 @@ class ChildRecord:
         self.spec = spec
         self.path = path
         self.window: RestartWindow | None = None
-        """The restarts that count with its own, once one is asked for: few children have any."""
+        """The restarts that count with its own, once an exit is settled: few children have any."""
         self.state = ChildState.STOPPED
         self.since = now
         self.context: contextvars.Context | None = None

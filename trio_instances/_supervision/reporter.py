@@ -129,6 +129,7 @@ class Reporter:
     def hook_failed(self, hook: str, path: str, error: Exception) -> None:
         """A function that the user supplied has failed itself."""
         if self.bus.listening:
+            cause = classify_failure(error)
             self.bus.publish(
                 events.HookFailed(
                     at=trio.current_time(),
@@ -136,8 +137,8 @@ class Reporter:
                     channel_type=self.channel_type,
                     hook=hook,
                     path=path,
-                    cause=classify_failure(error),
-                    stack=raised_at(error),
+                    cause=cause,
+                    stack=raised_at(error, cause),
                 )
             )
 
@@ -157,8 +158,9 @@ class Reporter:
         exit_: ChildExit,
         **fields: object,
     ) -> None:
-        stack = () if exit_.error is None else raised_at(exit_.error)
-        self._publish(kind, record, now, cause=exit_.cause, stack=stack, **fields)
+        error, cause = exit_.error, exit_.cause
+        stack = () if error is None or cause is None else raised_at(error, cause)
+        self._publish(kind, record, now, cause=cause, stack=stack, **fields)
 
     def _publish(
         self, kind: type[ChildEvent], record: ChildRecord, now: float, **fields: object

@@ -23,6 +23,7 @@ from ..policy.restart import ChildState, Exit, Move
 from ..policy.specs import ChildSpec, refuse_misfit, refuse_unawaitable
 from .exits import after_exit, let_pass
 from .record import ChildExit, ChildRecord
+from .scopes import innermost
 
 if TYPE_CHECKING:
     from .core import Core
@@ -92,7 +93,7 @@ async def run_child(record: ChildRecord, delay: float | None = None) -> None:
 
     One scope serves all incarnations: one for each would add a fifth to what a restart costs. When
     it was cancelled, or still has a deadline, it is used up, and what comes next needs another one:
-    it gets a task of its own.
+    it gets a task of its own; and so does what comes after one that has left a scope open in it.
 
     What it keeps while the child runs weighs twice, as Trio makes a frame object of the coroutine
     of each task: so it has few variables, and its calls few arguments.
@@ -109,6 +110,7 @@ async def run_child(record: ChildRecord, delay: float | None = None) -> None:
     try:
         try:
             with scope:
+                inside = innermost(record.task)
                 if delay is not None:
                     await pause(record, delay)
                 while record.stop_asked_at is None:
@@ -117,23 +119,32 @@ async def run_child(record: ChildRecord, delay: float | None = None) -> None:
                         await _begin(record, scope)
                     except Exception as exc:
                         error = exc
-                    delay = _ended(record, error)
+                    left_open = innermost(record.task) is not inside
+                    delay = _ended(record, error or (_left_open(record) if left_open else None))
                     # The error's traceback holds this frame, which so must not hold the error.
                     error, begun = None, False
                     # A stop that has cancelled the scope leaves no delay, and whatever else has
                     # cancelled it was its deadline.
-                    if delay is None or scope.deadline != math.inf:
+                    if delay is None or scope.deadline != math.inf or left_open:
                         return
 
                     await pause(record, delay)
         except BaseException as exc:
             error = exc
-        delay = _ended(record, error) if begun else after_exit(record.core, record, None)
+        if begun:
+            delay = _ended(record, error)
+        elif error is None:
+            delay = after_exit(record.core, record, None)
+        # Or else it has ended before, and the scope was left with another one in it that was open.
         error = None
     finally:
         record.task = None
         record.scope = None
         record.core.task_ended(record, delay)
+
+
+def _left_open(record: ChildRecord) -> Exception:
+    return RuntimeError(f"child {record.path!r} has left a cancel scope or a nursery open")
 
 
 def _ended(record: ChildRecord, error: BaseException | None) -> float | None:

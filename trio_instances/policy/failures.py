@@ -142,6 +142,9 @@ class Cause:
         return text
 
 
+CLOSE_TIMEOUT = "close_timeout"
+"""The reason of the one cause that says that a closing was cut short: a peer that is gone answers
+none."""
 PROBE_TIMEOUT = "probe_timeout"
 """The reason of the one cause that says that the other side does not answer any more."""
 

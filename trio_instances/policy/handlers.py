@@ -32,8 +32,8 @@ def parse_handler(wrong: MistakeList, handler: Handler | None) -> Handler | None
 def _takes_two(handler: Handler) -> bool:
     try:
         signature = inspect.signature(handler)
-    except (TypeError, ValueError):
-        return True  # it has none that could be asked
+    except Exception:
+        return True  # it has none that could be asked, or its annotations name what is not there
 
     try:
         signature.bind(None, None)

@@ -122,7 +122,8 @@ class EventBus:
         # A listener that fails at a report is counted and not reported: otherwise two that
         # fail at each other's reports would go on for ever.
         path = getattr(culprit.callback, "__qualname__", type(culprit.callback).__qualname__)
-        cause, stack = classify_failure(error), raised_at(error)
+        cause = classify_failure(error)
+        stack = raised_at(error, cause)
         report = HookFailed(at=now, hook="listener", path=path, cause=cause, stack=stack)
         for place in self._places:
             if place is not culprit:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import attrs
 
-from ..policy.failures import Cause
+from ..policy.failures import CLOSE_TIMEOUT, Cause
 from ..policy.health import ProbeVerdict
 from ..policy.in_words import printable
 from ..policy.pressure import PressureLevel
@@ -55,8 +55,6 @@ LEVELS: Mapping[type[Event], str] = {
 and the runtime is dealing with it.
 """
 
-_CUT_SHORT = "close_timeout"
-"""Of a close that has used up its time, and was ended: a peer that is gone answers none."""
 _NOT_SAID_AGAIN = frozenset({"at", "instance_id", "channel_type", "path", "cause"})
 _INTENSITY = frozenset({"restarts", "period", "exceeded"})
 """Of an escalation for which it was no reason: there, ``restarts=5`` would read as a count."""
@@ -78,7 +76,8 @@ def level_of(event: Event) -> str:
         case RuntimeApplied():
             bad = event.failed > 0
         case HookFailed():
-            return "WARNING" if event.cause.reason == _CUT_SHORT else "ERROR"
+            cut_short = event.hook == "close" and event.cause.reason == CLOSE_TIMEOUT
+            return "WARNING" if cut_short else "ERROR"
         case _:
             return LEVELS.get(type(event), "INFO")
     return "WARNING" if bad else "INFO"

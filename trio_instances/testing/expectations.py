@@ -7,11 +7,10 @@ from typing import TypeGuard, final
 
 from attrs import frozen
 
-from .._instance.generation import CLOSE_TIMEOUT
 from .._instance.record import InstanceRecord
 from .._runtime.runtime import Runtime
 from .._supervision.tree import SupervisorTree
-from ..policy.failures import Cause
+from ..policy.failures import CLOSE_TIMEOUT, Cause
 from ..policy.restart import ChildState
 from ..policy.signals import Phase
 from ..policy.status import InstanceStatus
@@ -215,7 +214,7 @@ def _is_hung_closing(event: Event) -> TypeGuard[HookFailed]:
     if not isinstance(event, HookFailed) or event.hook != "close":
         return False
 
-    return event.cause.reason == CLOSE_TIMEOUT.reason
+    return event.cause.reason == CLOSE_TIMEOUT
 
 
 def _at(event: ChildStuck) -> str:

@@ -193,7 +193,8 @@ class SinkFeed:
                 done = True
         except* Exception as failures:
             self._failures += 1
-            cause, self._stack = classify_failure(failures), raised_at(failures)
+            cause = classify_failure(failures)
+            self._stack = raised_at(failures, cause)
         finally:
             if done:
                 self._written += len(batch)
@@ -223,8 +224,9 @@ class SinkFeed:
             await self.sink.aclose()
         except* Exception as failures:
             self._failures += 1
-            self._stack = raised_at(failures)
-            self._fail(classify_failure(failures), self._now())
+            cause = classify_failure(failures)
+            self._stack = raised_at(failures, cause)
+            self._fail(cause, self._now())
 
     def _now(self) -> _Outage:
         return _Outage(trio.current_time(), self.statistics().lost)
