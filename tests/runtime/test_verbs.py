@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -229,6 +230,29 @@ async def test_restart_gives_the_whole_restart_budget_back(autojump_clock: MockC
         await s.bot.wait_status("failed")
 
         assert s.bot.health().restarts == 2 * first
+
+
+async def test_an_instance_that_several_restart_at_once_is_stopped_at_no_moment(
+    autojump_clock: MockClock,
+) -> None:
+    """Whoever waits for it goes on waiting: the end of one restart is not that of the others."""
+    async with scene(ScriptedChannel()) as s:
+        await s.bot.wait_status("connected")
+        for late in range(30):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(restart, s.runtime, 0)
+                nursery.start_soon(restart, s.runtime, late)
+                for _ in range(40):
+                    await trio.lowlevel.checkpoint()
+                    await s.bot.wait_status("connected")
+
+
+async def restart(runtime: Runtime, late: int) -> None:
+    """Restart the instance after some turns, unless somebody else stops its start for a restart."""
+    for _ in range(late):
+        await trio.lowlevel.checkpoint()
+    with suppress(ChildStartFailed):
+        await runtime.restart_instance("bot")
 
 
 async def test_restart_ends_a_pause(autojump_clock: MockClock) -> None:

@@ -90,7 +90,7 @@ class InstanceRecord:
         self.connection = ConnectionState(budgeted=self.seat is not None)
         self.status = StatusState()
         self.status_since = self.started_at = self.connected_at = trio.current_time()
-        self.restarting = False  # whether its present stop is half of a restart
+        self.restarting = 0  # how many restarts its present stop is half of
         self.lost_at: float | None = None
         """When the connection was lost, until there is one again."""
         self.proven_in = 0.0

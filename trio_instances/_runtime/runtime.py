@@ -276,7 +276,7 @@ class Runtime(Questions):
     ) -> None:
         """Stop an instance if it runs, renew its record while it is down, and start it anew."""
         instance_id = record.spec.id
-        record.restarting = True
+        record.restarting += 1
         try:
             await self._supervisor.terminate_child(instance_id)
             # Whoever else waits for this end has to see it before the next run begins.
@@ -288,8 +288,9 @@ class Runtime(Questions):
                 renew(record)
                 await self._supervisor.restart_child(instance_id)
         finally:
-            record.restarting = False
-            if not self._runs(record) and record.status.link is not InstanceStatus.FAILED:
+            record.restarting -= 1
+            over = not record.restarting and not self._runs(record)
+            if over and record.status.link is not InstanceStatus.FAILED:
                 record.end()
 
     async def _replace(self, spec: InstanceSpec) -> None:
