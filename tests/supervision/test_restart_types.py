@@ -240,3 +240,21 @@ async def test_a_group_of_errors_is_judged_by_its_worst_leaf(
         async with open_supervisor(events=recorder.bus) as supervisor:
             await supervisor.start_children([ChildSpec("a", child)])
             await trio.sleep_forever()
+
+
+async def test_a_failure_that_counts_as_false_is_a_failure(
+    autojump_clock: MockClock, recorder: Recorder
+) -> None:
+    """An exception with a length, of which this one has none, say."""
+
+    class Mistakes(Exception):  # noqa: N818 - a list of them
+        def __len__(self) -> int:
+            return 0
+
+    async def fails() -> None:
+        raise Mistakes
+
+    async with supervised(recorder) as supervisor:
+        supervisor.start_soon(fails, restart="transient", essential=False)
+        await trio.sleep(1)
+        assert states(supervisor) == {"fails": "parked"}

@@ -120,7 +120,9 @@ async def run_child(record: ChildRecord, delay: float | None = None) -> None:
                     except Exception as exc:
                         error = exc
                     left_open = innermost(record.task) is not inside
-                    delay = _ended(record, error or (_left_open(record) if left_open else None))
+                    if left_open and error is None:
+                        error = _left_open(record)
+                    delay = _ended(record, error)
                     # The error's traceback holds this frame, which so must not hold the error.
                     error, begun = None, False
                     # A stop that has cancelled the scope leaves no delay, and whatever else has
