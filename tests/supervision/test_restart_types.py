@@ -247,7 +247,7 @@ async def test_a_failure_that_counts_as_false_is_a_failure(
 ) -> None:
     """An exception with a length, of which this one has none, say."""
 
-    class Mistakes(Exception):  # noqa: N818 - a list of them
+    class Mistakes(Exception):
         def __len__(self) -> int:
             return 0
 
