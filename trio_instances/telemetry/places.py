@@ -22,7 +22,8 @@ _FOLDERS = tuple(
     str(folder / "x")[:-1]
     for folder in (PurePath(trio.__file__).parent, PurePath(__file__).parent.parent)
 )
-_AROUND = (*_FOLDERS, contextlib.__file__, "<attrs generated methods trio_instances.")
+_MADE_BY_ATTRS = tuple(f"<attrs generated {what} trio_instances." for what in ("methods", "init"))
+_AROUND = (*_FOLDERS, *_MADE_BY_ATTRS, contextlib.__file__)
 """What calls the code of users, or is called by it, and is of no interest where that has failed."""
 
 MOST_LINES = 20
