@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 _CHANCE = Random()
 """Jitter for supervisors that were given no random numbers of their own."""
 _NEVER = -math.inf
+"""One for all supervisors: each would make a number of its own."""
 
 
 @final

@@ -163,6 +163,14 @@ class ChildRecord:
 
         return trio.lowlevel.wait_task_rescheduled(leave)  # noqa: ASYNC105 - the caller awaits it
 
+    def lasts(self, launch: int) -> bool:
+        """Whether a task that was made for it has not ended, whoever may have started another.
+
+        Args:
+            launch: What `launches` was after it was made.
+        """
+        return self.alive and self.launches == launch
+
     def is_unsettled(self, launch: int) -> bool:
         """Whether a start has neither succeeded, nor failed, nor been overtaken by a stop.
 

@@ -123,8 +123,7 @@ class StopInTurn:
 
     def go_on(self) -> None:
         """Ask the next one that there is something to wait for, if the last one has ended."""
-        asked = self._asked
-        if asked is not None and asked.alive and asked.launches == self._launch:
+        if self._asked is not None and self._asked.lasts(self._launch):
             return
 
         for record in self._left:
@@ -218,8 +217,8 @@ class _Watch:
 
     @property
     def lasts(self) -> bool:
-        """Whether that run has not ended, whoever may have started another."""
-        return self._record.alive and self._record.launches == self._launch
+        """Whether that run has not ended."""
+        return self._record.lasts(self._launch)
 
     async def wait(self) -> None:
         """Wait for its end."""
