@@ -27,7 +27,7 @@ def own_core(record: InstanceRecord, path: str) -> Core:
             intensity=spec.intensity, backoff=spec.child_backoff, classify=spec.channel.classify
         ),
         reporter=InstanceReporter(record),
-        random=record.random,
+        random=record.core.random,
     )
 
 
@@ -49,5 +49,5 @@ def connection_core(record: InstanceRecord, path: str, generation: int) -> Core:
             classify=spec.channel.classify,
         ),
         reporter=InstanceReporter(record, generation),
-        random=record.random,
+        random=record.core.random,
     )

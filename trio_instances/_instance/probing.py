@@ -122,7 +122,7 @@ class ProbeWatch:
         self._trigger = ProbeTrigger.INTERVAL
         self._waited = 0.0
         self._opened_at = trio.current_time()
-        self._regular_at = self._opened_at + policy.wait(record.random.random(), first=True)
+        self._regular_at = self._opened_at + policy.wait(record.core.random.random(), first=True)
 
     @property
     def live(self) -> bool:
@@ -231,7 +231,7 @@ class ProbeWatch:
         latency = now - self._began_at
         if now >= self._regular_at:
             self._regular_at = self.policy.next_regular(
-                self._regular_at, now - latency, now, record.random.random()
+                self._regular_at, now - latency, now, record.core.random.random()
             )
         state, action = health.step(
             self.state, self.policy, cause, latency, now, waited=self._waited

@@ -64,7 +64,7 @@ class InstanceRecord:
         "__weakref__", "_signalling", "_signals", "_wakeup", "bus", "cause", "child",
         "connected_at", "connection", "core", "failures_in_a_row", "handed_over", "handle",
         "handovers", "last_restart", "lives", "look_at", "lookout", "lost_at", "pressure",
-        "proven_in", "queues", "random", "reconnect_attempts", "reconnects", "restarting",
+        "proven_in", "queues", "reconnect_attempts", "reconnects", "restarting",
         "restarts", "seat", "session", "signs", "spec", "started_at", "status", "status_since",
         "supervisor", "waiters",
     )  # fmt: skip
@@ -79,7 +79,6 @@ class InstanceRecord:
         self.spec = spec
         self.core = core
         self.bus = core.reporter.bus
-        self.random = core.random
         self.signs = signs
         self.lookout = lookout
         self.look_at: float | None = None
@@ -178,7 +177,7 @@ class InstanceRecord:
         before = self.connection
         now = trio.current_time()
         policy = self.spec.reconnect
-        after, actions = machine.step(before, signal, policy, now, self.random.random())
+        after, actions = machine.step(before, signal, policy, now, self.core.random.random())
         self.connection = after
         for action in actions:
             perform(self, action, before, now)

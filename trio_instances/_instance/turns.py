@@ -237,7 +237,7 @@ class Seat:
         now, machine = trio.current_time(), self._turns.machine
         self._give_up()
         if failed:
-            machine.failed(self, now, self.record.random.random())
+            machine.failed(self, now, self.record.core.random.random())
         else:
             machine.stopped(self, now)
         self._turns.settle()
